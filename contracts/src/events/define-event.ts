@@ -1,0 +1,58 @@
+import type { z } from 'zod'
+
+type Shape = z.ZodObject
+export type Upcast = (data: Record<string, unknown>) => Record<string, unknown>
+
+export interface EventDefinition<
+  Type extends string = string,
+  Data extends Shape = Shape,
+  Personal extends string = string,
+> {
+  readonly type: Type
+  /** The version that is written today. */
+  readonly version: number
+  /** Data of today's version, as the domain sees it: complete and in clear. */
+  readonly data: Data
+  /** The field that names the person under whose key the `personal` fields are sealed. */
+  readonly subject?: string
+  /** Fields that never leave the process in clear: sealed in the log and on Kafka, `null` once the key is destroyed. */
+  readonly personal: readonly Personal[]
+  /** `upcast[n]` turns the opened data of version n into that of version n + 1. */
+  readonly upcast: Readonly<Record<number, Upcast>>
+}
+
+/**
+ * Declares an event type: its name, the version written today, its data, and how older versions read.
+ * @throws Error when a version below `version` has no upcast: it could not be read any more.
+ */
+export function defineEvent<
+  Type extends string,
+  Data extends Shape,
+  Personal extends keyof z.infer<Data> & string = never,
+>(definition: {
+  type: Type
+  version: number
+  data: Data
+  subject?: keyof z.infer<Data> & string
+  personal?: readonly Personal[]
+  upcast?: Record<number, Upcast>
+}): EventDefinition<Type, Data, Personal> {
+  const { type, version, subject, personal = [], upcast = {} } = definition
+  for (let from = 1; from < version; from++) {
+    if (!upcast[from]) throw new Error(`${type}: version ${from} has no upcast to ${from + 1}`)
+  }
+  if (personal.length > 0 && !subject) throw new Error(`${type}: personal fields need a subject`)
+  return { ...definition, personal, upcast }
+}
+
+type DataOf<D> = D extends EventDefinition<string, infer Data, string> ? z.infer<Data> : never
+type PersonalOf<D> = D extends EventDefinition<string, Shape, infer Personal> ? Personal : never
+
+/** An event as a decision returns it: a name and complete data. */
+export type NewEventOf<D> =
+  D extends EventDefinition<infer Type, Shape, string> ? { type: Type; data: DataOf<D> } : never
+
+/** Data as a reader finds it: personal fields are `null` after their subject was erased. */
+export type OpenedDataOf<D> = Omit<DataOf<D>, PersonalOf<D>> & {
+  [K in PersonalOf<D> & keyof DataOf<D>]: DataOf<D>[K] | null
+}

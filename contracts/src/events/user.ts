@@ -1,0 +1,47 @@
+import { z } from 'zod'
+import { CredentialId, UserId } from '../ids'
+import { defineEvent } from './define-event'
+
+export const Role = z.enum(['user', 'admin'])
+export type Role = z.infer<typeof Role>
+
+/** BCP 47 language of the messages that a person gets. */
+export const Locale = z.string().regex(/^[a-z]{2,3}(-[A-Z]{2})?$/)
+
+export const UserRegistered = defineEvent({
+  type: 'user.registered',
+  version: 1,
+  subject: 'userId',
+  personal: ['email', 'name'],
+  data: z.object({
+    userId: UserId,
+    email: z.email().max(254),
+    name: z.string().min(1).max(200),
+    locale: Locale,
+    roles: z.array(Role).min(1),
+    /** Names the stream that holds the password's hash; the hash itself is never published. */
+    credentialId: CredentialId,
+  }),
+})
+
+export const UserRoleGranted = defineEvent({
+  type: 'user.role_granted',
+  version: 1,
+  data: z.object({ userId: UserId, role: Role }),
+})
+
+/** First event of a reservation stream; its absence is what makes an address free. Not published. */
+export const EmailReserved = defineEvent({
+  type: 'email.reserved',
+  version: 1,
+  data: z.object({ userId: UserId }),
+})
+
+/** A password's bcrypt hash, sealed like personal data, on a stream that is not published. */
+export const CredentialSet = defineEvent({
+  type: 'credential.set',
+  version: 1,
+  subject: 'userId',
+  personal: ['passwordHash'],
+  data: z.object({ userId: UserId, credentialId: CredentialId, passwordHash: z.string().min(1).max(200) }),
+})

@@ -1,0 +1,55 @@
+import { z } from 'zod'
+
+/** An error as HTTP tells it: RFC 9457, with a stable `code` that programs may test and a `detail` that people read. */
+export const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  detail: z.string().optional(),
+  /** Correlation id of the request: what to quote when asking about it. */
+  correlationId: z.string().optional(),
+  /** For `invalid-request`: one entry per fault, with the place as a JSON pointer. */
+  errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
+})
+export type Problem = z.infer<typeof Problem>
+
+/** Every code an API of Annals answers with. A missing row does not compile where the table is read by code. */
+export const problems = {
+  'invalid-request': { status: 400, title: 'The request is not valid' },
+  'invalid-consistency-token': { status: 400, title: 'The consistency token is not one of ours' },
+  'invalid-cursor': { status: 400, title: 'The cursor is not one of ours' },
+  'idempotency-key-required': { status: 400, title: 'This request needs an Idempotency-Key' },
+  unauthenticated: { status: 401, title: 'A valid access token is needed' },
+  'invalid-credentials': { status: 401, title: 'E-mail address or password is wrong' },
+  'invalid-refresh-token': { status: 401, title: 'The refresh token is not valid' },
+  'session-ended': { status: 401, title: 'The session has ended' },
+  forbidden: { status: 403, title: 'This needs another role' },
+  'not-found': { status: 404, title: 'Not found' },
+  'user-not-found': { status: 404, title: 'There is no such user' },
+  'payment-not-found': { status: 404, title: 'There is no such payment' },
+  'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
+  'email-taken': { status: 409, title: 'The e-mail address is already registered' },
+  'payment-not-processable': { status: 409, title: 'The payment can not be processed any more' },
+  'command-in-progress': { status: 409, title: 'A request with this Idempotency-Key is still running' },
+  'concurrent-change': { status: 409, title: 'Others kept changing it at the same time' },
+  'revision-mismatch': { status: 412, title: 'It has changed since the revision that was named' },
+  'payload-too-large': { status: 413, title: 'The body is too large' },
+  'unsupported-media-type': { status: 415, title: 'The body must be application/json' },
+  'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for another request' },
+  'amount-not-representable': { status: 422, title: 'The amount does not fit its currency' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
+  'internal-error': { status: 500, title: 'Something went wrong here' },
+  overloaded: { status: 503, title: 'Too much work is waiting; try again later' },
+  'dependency-unavailable': {
+    status: 503,
+    title: 'A part of the system does not answer; nothing is known to have changed',
+  },
+  'read-model-behind': { status: 503, title: 'The read model has not reached the named point yet' },
+  'read-model-rebuilding': { status: 503, title: 'The read model is not there yet' },
+} as const satisfies Record<string, { status: number; title: string }>
+
+export type ProblemCode = keyof typeof problems
+
+/** Base of the `type` URIs of problems; the documents under docs/problems/ explain each code. */
+export const problemType = (code: ProblemCode) => `urn:annals:problem:${code}`

@@ -1,0 +1,103 @@
+import { z } from 'zod'
+import { PaymentFailureCode } from '../events/payment'
+import { Role } from '../events/user'
+import { PaymentId, UserId } from '../ids'
+import { Currency, DecimalAmount } from '../money'
+import { PaymentStatus } from './commands'
+
+/** How current an answer is. */
+export const Freshness = z.object({
+  /** Log position up to which every fact of this answer's partitions has been applied. */
+  position: z.string(),
+  /** ISO 8601, UTC: when the newest of them was applied. `null` before the first. */
+  asOf: z.iso.datetime().nullable(),
+})
+
+/** A page of a list: hand `nextCursor` back as `cursor`; `null` ends the list. */
+const page = <Item extends z.ZodType>(item: Item) =>
+  z.object({ items: z.array(item), nextCursor: z.string().nullable(), freshness: Freshness })
+
+/** 100 bounds the work and the size of one answer. */
+const paging = {
+  limit: z.coerce.number().int().min(1).max(100).default(20),
+  cursor: z.string().max(400).optional(),
+}
+
+export const UserView = z.object({
+  userId: UserId,
+  email: z.string().nullable(),
+  name: z.string().nullable(),
+  locale: z.string(),
+  roles: z.array(Role),
+  registeredAt: z.iso.datetime(),
+  lastLoginAt: z.iso.datetime().nullable(),
+  loginCount: z.int(),
+})
+
+export const PaymentView = z.object({
+  paymentId: PaymentId,
+  userId: UserId,
+  amount: DecimalAmount,
+  currency: Currency,
+  status: PaymentStatus,
+  methodType: z.string(),
+  description: z.string().nullable(),
+  failureCode: PaymentFailureCode.nullable(),
+  gatewayReference: z.string().nullable(),
+  attempts: z.int(),
+  createdAt: z.iso.datetime(),
+  updatedAt: z.iso.datetime(),
+  revision: z.int(),
+})
+
+/** One line of a payment's history, as its owner may see it. */
+export const PaymentEventView = z.object({
+  id: z.string(),
+  type: z.string(),
+  revision: z.int(),
+  at: z.iso.datetime(),
+  data: z.record(z.string(), z.unknown()),
+})
+
+export const ActivityView = z.object({
+  id: z.string(),
+  type: z.string(),
+  at: z.iso.datetime(),
+  /** The session or payment that it is about. */
+  about: z.string(),
+})
+
+export const PaymentTotalsView = z.object({
+  day: z.iso.date(),
+  currency: Currency,
+  createdCount: z.int(),
+  createdAmount: z.string(),
+  completedCount: z.int(),
+  completedAmount: z.string(),
+  failedCount: z.int(),
+  failedAmount: z.string(),
+})
+
+export const ListUsersQuery = z.strictObject({ ...paging, email: z.string().max(254).optional() })
+export const ListPaymentsQuery = z.strictObject({
+  ...paging,
+  userId: UserId.optional(),
+  status: PaymentStatus.optional(),
+  currency: Currency.optional(),
+  createdFrom: z.iso.datetime().optional(),
+  createdBefore: z.iso.datetime().optional(),
+})
+export const ListActivityQuery = z.strictObject(paging)
+export const PaymentStatsQuery = z.strictObject({
+  from: z.iso.date().optional(),
+  to: z.iso.date().optional(),
+  currency: Currency.optional(),
+})
+
+export const UserResponse = UserView.extend({ freshness: Freshness })
+export const UserPage = page(UserView)
+export const PaymentResponse = PaymentView.extend({ freshness: Freshness })
+export const PaymentPage = page(PaymentView)
+export const ActivityPage = page(ActivityView)
+export const PaymentEventsResponse = z.object({ items: z.array(PaymentEventView), freshness: Freshness })
+export const PaymentStatsResponse = z.object({ items: z.array(PaymentTotalsView), freshness: Freshness })

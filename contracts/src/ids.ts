@@ -1,0 +1,27 @@
+import { z } from 'zod'
+
+/** Lower-case UUID, the only form in which ids are accepted, so that one id has one spelling. */
+const id = () => z.uuid().regex(/^[0-9a-f-]+$/, 'must be a lower-case UUID')
+
+export const UserId = id()
+export const SessionId = id()
+export const PaymentId = id()
+export const CredentialId = id()
+
+export type UserId = z.infer<typeof UserId>
+export type SessionId = z.infer<typeof SessionId>
+export type PaymentId = z.infer<typeof PaymentId>
+export type CredentialId = z.infer<typeof CredentialId>
+
+/** Names of the streams. A category is what stands before the first dash. */
+export const streamOf = {
+  user: (userId: UserId) => `user-${userId}`,
+  session: (sessionId: SessionId) => `session-${sessionId}`,
+  payment: (paymentId: PaymentId) => `payment-${paymentId}`,
+  credential: (credentialId: CredentialId) => `credential-${credentialId}`,
+  /** `keyedHash`: hex HMAC of tenant and canonical address, so that the log shows no address. */
+  emailReservation: (keyedHash: string) => `email-${keyedHash}`,
+} as const
+
+/** `payment-1f…` → `payment`. */
+export const categoryOf = (stream: string): string => stream.slice(0, Math.max(0, stream.indexOf('-')))

@@ -1,0 +1,33 @@
+// CommonJS because Jest reads its configuration before any transform exists.
+const swc = [
+  '@swc/jest',
+  {
+    jsc: { parser: { syntax: 'typescript' }, target: 'es2023' },
+    module: { type: 'commonjs' },
+    sourceMaps: 'inline',
+  },
+]
+
+/** Packages published as ES modules only: Jest can not `require` them, Node 20.19 can. */
+const esmOnly = ['jose', 'lru-cache', 'uuid', 'cookie']
+
+const base = {
+  testEnvironment: 'node',
+  // The workspaces' sources are tested, not what was built from them last.
+  testEnvironmentOptions: { exportConditions: ['annals-source', 'node', 'require', 'default'] },
+  transform: { '\\.[cm]?[jt]s$': swc },
+  transformIgnorePatterns: [`/node_modules/(?!(?:${esmOnly.join('|')})/)`],
+  modulePathIgnorePatterns: ['/dist/', '/\\.annals/'],
+  extensionsToTreatAsEsm: [],
+}
+
+const workspaces = '{contracts,platform,command-service,projection-service,notifier-service,dev/eventstore,dev,e2e,bench}'
+
+module.exports = {
+  projects: [
+    { ...base, displayName: 'unit', testMatch: [`<rootDir>/${workspaces}/test/unit/**/*.test.ts`] },
+    { ...base, displayName: 'integration', testMatch: [`<rootDir>/${workspaces}/test/integration/**/*.test.ts`] },
+    { ...base, displayName: 'e2e', testMatch: ['<rootDir>/e2e/test/**/*.test.ts'] },
+  ],
+  testTimeout: 30_000,
+}
