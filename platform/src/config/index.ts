@@ -1,0 +1,65 @@
+import { z } from 'zod'
+
+/** The configuration is wrong. The message names every faulty variable and what is expected, and no value. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/**
+ * Reads a process's configuration, whole.
+ * @param schema one field per environment variable.
+ * @param env `process.env`, handed in by a `main` file.
+ * @throws ConfigError with all faults together.
+ */
+export function readConfig<Schema extends z.ZodObject>(schema: Schema, env: NodeJS.ProcessEnv): z.infer<Schema> {
+  const given = Object.fromEntries(
+    Object.keys(schema.shape).map((name) => [name, env[name] === '' ? undefined : env[name]]),
+  )
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  const faults = result.error.issues.map((issue) => {
+    const name = String(issue.path[0])
+    return `  ${name}: ${given[name] === undefined ? 'is not set' : issue.message}`
+  })
+  throw new ConfigError(`The configuration is not complete; see .env.example.\n${faults.join('\n')}`)
+}
+
+/** Field kinds that several services use. */
+export const field = {
+  port: (standard: number) => z.coerce.number().int().min(0).max(65535).default(standard),
+  url: (...protocols: string[]) =>
+    z
+      .string()
+      .refine(
+        (text) => URL.canParse(text) && protocols.includes(new URL(text).protocol.slice(0, -1)),
+        `must be a URL that begins with ${protocols.map((p) => `${p}://`).join(' or ')}`,
+      ),
+  /** 32 bytes in base64: `openssl rand -base64 32` makes one. */
+  key256: () =>
+    z
+      .string()
+      .refine(
+        (text) => Buffer.from(text, 'base64').length === 32,
+        'must be 32 bytes in base64 (openssl rand -base64 32)',
+      )
+      .transform((text) => Buffer.from(text, 'base64')),
+  brokers: () =>
+    z
+      .string()
+      .transform((text) => text.split(',').map((broker) => broker.trim()))
+      .pipe(z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, 'must be host:port, comma separated')).min(1)),
+  integer: (standard: number, min: number, max: number) => z.coerce.number().int().min(min).max(max).default(standard),
+  logLevel: () => z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+}
+
+/** What every process needs. */
+export const processFields = {
+  HTTP_HOST: z.string().default('127.0.0.1'),
+  LOG_LEVEL: field.logLevel(),
+  TENANT: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/)
+    .default('main'),
+  ENVIRONMENT: z.string().default('development'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: field.url('http', 'https').optional(),
+}

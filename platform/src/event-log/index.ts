@@ -1,0 +1,9 @@
+export {
+  createEventLog,
+  type Appended,
+  type EventLog,
+  type LogEvent,
+  type LogSubscription,
+  type NewLogEvent,
+} from './event-log'
+export { appendErrorKind, errorCode, UnknownAppendOutcome } from './errors'

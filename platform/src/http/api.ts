@@ -1,0 +1,171 @@
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
+import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
+import { z } from 'zod'
+import { newId } from '../ids'
+import { durations } from '../metrics'
+import { SpanKind, startSpan, withContext } from '../tracing'
+import { addOperations, type Readiness } from './operations'
+import { HttpProblem, type ProblemRow } from './problem'
+
+export interface ApiOptions {
+  log: Logger
+  metrics: Registry
+  readiness: Readiness
+  /** Every code that this API answers with. */
+  problems: Record<string, ProblemRow>
+  /** URI that names a problem's type. */
+  problemType: (code: string) => string
+  /** Turns an error of the service into a problem; `undefined`: it is a fault of ours, a 500. */
+  toProblem: (error: unknown) => HttpProblem | undefined
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Given by the client as `X-Correlation-Id`, or made; echoed, logged, and recorded with what the request causes. */
+    correlationId: string
+  }
+}
+
+/** No command or query needs more; a body above it is refused unread. */
+const bodyBytesMax = 64 * 1024
+/** A client that sends its request more slowly than this is cut off. */
+const requestMsMax = 15_000
+
+const correlationIdForm = /^[\x21-\x7e]{1,128}$/
+
+/** What fastify itself refuses, by its error code. */
+const frameworkProblems: Record<string, string> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'payload-too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+}
+
+/**
+ * A fastify instance as every API of the system has it: zod validates, problems are RFC 9457, requests carry correlation
+ * ids and trace context, `/healthz`, `/readyz` and `/metrics` answer. It does not listen.
+ */
+export function createApi(options: ApiOptions): FastifyInstance {
+  const { log, metrics, problems, problemType, toProblem } = options
+  const app = fastify({
+    loggerInstance: log as FastifyBaseLogger,
+    disableRequestLogging: true,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestMsMax,
+    return503OnClosing: true,
+    genReqId: (request) => {
+      const given = request.headers['x-correlation-id']
+      return typeof given === 'string' && correlationIdForm.test(given) ? given : newId()
+    },
+  })
+  const requestSeconds = durations(metrics, 'http_server_request_duration_seconds', 'Time from request to answer', [
+    'method',
+    'route',
+    'status',
+  ])
+
+  app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
+    const result = schema.safeParse(data)
+    return result.success ? { value: result.data } : { error: result.error }
+  })
+  // Answers are built from typed values; serialising them needs no second schema.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data))
+
+  function answer(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
+    const row = problems[problem.code] ?? { status: 500, title: problem.code }
+    const { detail, errors, headers = {} } = problem.facts
+    return reply
+      .code(row.status)
+      .headers(headers)
+      .type('application/problem+json')
+      .send({
+        type: problemType(problem.code),
+        title: row.title,
+        status: row.status,
+        code: problem.code,
+        ...(detail ? { detail } : {}),
+        correlationId: request.correlationId,
+        ...(errors ? { errors } : {}),
+      })
+  }
+
+  function problemOf(error: FastifyError | z.ZodError): HttpProblem | undefined {
+    if (error instanceof HttpProblem) return error
+    const known = toProblem(error)
+    if (known) return known
+    if (error instanceof z.ZodError) {
+      const place = (error as { validationContext?: string }).validationContext ?? 'body'
+      return new HttpProblem('invalid-request', {
+        detail: 'Correct the fields named in "errors" and send the request again; nothing was changed.',
+        errors: error.issues.map(({ path, message }) => ({
+          pointer: `/${[place, ...path.map(String)].join('/')}`,
+          message,
+        })),
+      })
+    }
+    const code = frameworkProblems[error.code]
+    if (code) return new HttpProblem(code)
+    // Malformed JSON, an empty body and their kind: the client's fault, in fastify's words.
+    if (error.statusCode && error.statusCode >= 400 && error.statusCode < 500)
+      return new HttpProblem('invalid-request', { detail: error.message })
+    return undefined
+  }
+
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    const problem = problemOf(error)
+    if (!problem) {
+      request.log.error({ err: error, correlationId: request.correlationId }, 'request failed')
+      return answer(new HttpProblem('internal-error'), request, reply)
+    }
+    if (problem.cause) request.log.warn({ err: problem.cause, correlationId: request.correlationId }, problem.code)
+    return answer(problem, request, reply)
+  })
+  app.setNotFoundHandler((request, reply) =>
+    answer(
+      new HttpProblem('not-found', { detail: `There is no ${request.method} ${request.url.split('?')[0]}.` }),
+      request,
+      reply,
+    ),
+  )
+
+  app.decorateRequest('correlationId', '')
+  app.addHook('onRequest', (request, reply, done) => {
+    request.correlationId = request.id
+    reply.header('x-correlation-id', request.id)
+    const traceparent = request.headers['traceparent']
+    const { span, context } = startSpan({
+      name: `${request.method} ${request.routeOptions.url ?? 'unknown'}`,
+      kind: SpanKind.SERVER,
+      traceparent: typeof traceparent === 'string' ? traceparent : undefined,
+    })
+    reply.raw.once('close', () => {
+      span.setAttribute('http.response.status_code', reply.statusCode)
+      span.end()
+    })
+    withContext(context, done)
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'unknown'
+    const seconds = reply.elapsedTime / 1000
+    requestSeconds.observe({ method: request.method, route, status: reply.statusCode }, seconds)
+    request.log.info(
+      {
+        correlationId: request.correlationId,
+        method: request.method,
+        route,
+        status: reply.statusCode,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+      },
+      'request',
+    )
+    done()
+  })
+
+  addOperations(app, metrics, options.readiness)
+  return app
+}

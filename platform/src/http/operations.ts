@@ -1,0 +1,49 @@
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Registry } from 'prom-client'
+
+/** A dependency's check: resolves when it answers, throws when not. Names appear in the answer of `/readyz`. */
+export type Readiness = Record<string, () => Promise<unknown>>
+
+/** A check that has not answered by then counts as failed; below the usual probe timeout. */
+const checkMsMax = 2_000
+
+async function passes(check: () => Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), checkMsMax)
+  })
+  const result = check().then(
+    () => true,
+    () => false,
+  )
+  return Promise.race([result, late]).finally(() => clearTimeout(timer))
+}
+
+/** `GET /healthz` (the process lives), `/readyz` (its dependencies answer; asked anew every time), `/metrics` (Prometheus). */
+export function addOperations(app: FastifyInstance, metrics: Registry, readiness: Readiness): void {
+  app.get('/healthz', { logLevel: 'silent' }, async () => ({ status: 'ok' }))
+
+  app.get('/readyz', { logLevel: 'silent' }, async (_request, reply) => {
+    const names = Object.keys(readiness)
+    const results = await Promise.all(names.map((name) => passes(readiness[name]!)))
+    const ready = results.every(Boolean)
+    const checks = Object.fromEntries(names.map((name, i) => [name, results[i] ? 'ok' : 'failed']))
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not-ready', checks })
+  })
+
+  app.get('/metrics', { logLevel: 'silent' }, async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.metrics()),
+  )
+}
+
+/** The same three addresses for a process that has no API. */
+export async function startOperationsServer(
+  listen: { host: string; port: number },
+  metrics: Registry,
+  readiness: Readiness,
+): Promise<FastifyInstance> {
+  const app = fastify({ logger: false })
+  addOperations(app, metrics, readiness)
+  await app.listen(listen)
+  return app
+}

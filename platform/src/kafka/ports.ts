@@ -1,0 +1,82 @@
+/** The two ways in which Annals uses Kafka. kafkajs stays behind them. */
+
+/** One record to publish. The partition is chosen by the caller, so that it is part of the batch's plan. */
+export interface OutgoingRecord {
+  topic: string
+  partition: number
+  key: string
+  value: string
+  headers: Record<string, string>
+  /** Epoch ms, as text. */
+  timestamp: string
+}
+
+/** Publishes batches, each together with the position that it reaches, in one Kafka transaction. */
+export interface CheckpointedPublisher {
+  /**
+   * Fences any former publisher of the same name, then reads the position that was committed last.
+   * @returns `undefined` when there never was one.
+   * @throws Fenced when another publisher took over meanwhile.
+   */
+  takeOver(): Promise<bigint | undefined>
+  /**
+   * Publishes records in order and moves the position, both or neither.
+   * @param position greater than any committed before.
+   * @throws Fenced when another publisher has taken over: stand by.
+   * @throws any other error: the outcome is unknown; call `takeOver` and go on from what it returns.
+   */
+  publish(records: readonly OutgoingRecord[], position: bigint): Promise<void>
+  close(): Promise<void>
+}
+
+/** Another publisher of the same name is active. Not a failure: the one that was fenced stands by. */
+export class Fenced extends Error {
+  override readonly name = 'Fenced'
+}
+
+export interface TopicPartition {
+  topic: string
+  partition: number
+}
+
+/** One record as it was read; committed transactions only. */
+export interface IncomingRecord {
+  offset: bigint
+  key: string | null
+  value: Buffer | null
+  headers: Record<string, Buffer | undefined>
+  /** Epoch ms. */
+  timestamp: number
+}
+
+/** Records of one partition, in order. */
+export interface IncomingBatch extends TopicPartition {
+  records: readonly IncomingRecord[]
+  /** Where reading goes on after this batch; larger than the last record's offset + 1 where markers follow. */
+  nextOffset: bigint
+  /** End of the partition when the batch was fetched: `highWatermark - nextOffset` is the lag in records. */
+  highWatermark: bigint
+}
+
+export type BatchOutcome =
+  /** Applied, and the position that makes it so is durable on the handler's side. */
+  | { kind: 'done' }
+  /** Not yet: the partition waits, others flow; reading goes on at `resumeAt` (default: the batch's first record). */
+  | { kind: 'wait'; waitMs: number; reason: string; resumeAt?: bigint }
+  /** The checkpoint was not where this instance thought: read it again and seek there. */
+  | { kind: 'reposition' }
+
+/** A consumer whose position lives with its effects, not in Kafka. */
+export interface PartitionedConsumer {
+  /** Starts; resolves when the group has been joined once. Group instances share the partitions. */
+  run(handler: {
+    /** The next offset to read of each partition, from where its effects are kept; `undefined`: from the beginning. */
+    positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]>
+    /** Called for one partition at a time in order; an error it throws is logged and treated as `wait`. */
+    handle(batch: IncomingBatch): Promise<BatchOutcome>
+  }): Promise<void>
+  /** Partitions that this instance holds now, and whether each is waiting. */
+  assigned(): readonly (TopicPartition & { waiting?: string })[]
+  /** Ends after the batches in hand. */
+  stop(): Promise<void>
+}

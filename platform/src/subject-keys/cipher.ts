@@ -1,0 +1,45 @@
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+
+/**
+ * AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce per message. One data key seals the few events of one person,
+ * far below the 2^32 messages at which random nonces stop being safe.
+ * Layout, base64url: version (1 byte, 1) | nonce (12) | tag (16) | ciphertext.
+ */
+const version = 1
+const nonceBytes = 12
+const tagBytes = 16
+const headerBytes = 1 + nonceBytes + tagBytes
+
+function seal(plain: Buffer, key: Buffer, context: string): Buffer {
+  const nonce = randomBytes(nonceBytes)
+  const cipher = createCipheriv('aes-256-gcm', key, nonce)
+  cipher.setAAD(Buffer.from(context))
+  const body = Buffer.concat([cipher.update(plain), cipher.final()])
+  return Buffer.concat([Buffer.from([version]), nonce, cipher.getAuthTag(), body])
+}
+
+function open(sealed: Buffer, key: Buffer, context: string): Buffer {
+  if (sealed.length < headerBytes || sealed[0] !== version) throw new Error('not a sealed value of a known version')
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(1, 1 + nonceBytes))
+  decipher.setAAD(Buffer.from(context))
+  decipher.setAuthTag(sealed.subarray(1 + nonceBytes, headerBytes))
+  return Buffer.concat([decipher.update(sealed.subarray(headerBytes)), decipher.final()])
+}
+
+/** 32 bytes that wrap every data key. Named, so that keys can be wrapped anew under the next one. */
+export interface MasterKey {
+  id: string
+  key: Buffer
+}
+
+/** @param context authenticated, not hidden: opening under another context fails. */
+export const sealText = (plain: string, dataKey: Buffer, context: string): string =>
+  seal(Buffer.from(plain), dataKey, context).toString('base64url')
+
+/** @throws Error when the key or the context is another, or the text was changed. */
+export const openText = (sealed: string, dataKey: Buffer, context: string): string =>
+  open(Buffer.from(sealed, 'base64url'), dataKey, context).toString()
+
+/** A fresh or known data key, wrapped for storage. */
+export const wrapKey = (dataKey: Buffer, master: MasterKey, owner: string): Buffer => seal(dataKey, master.key, owner)
+export const unwrapKey = (wrapped: Buffer, master: MasterKey, owner: string): Buffer => open(wrapped, master.key, owner)

@@ -1,0 +1,60 @@
+import { LRUCache } from 'lru-cache'
+import type { Pool } from 'pg'
+import { openText, unwrapKey, type MasterKey } from './cipher'
+
+/** A ciphertext, whose key opens it, and the context under which it was made. */
+export interface SealedText {
+  tenant: string
+  subject: string
+  context: string
+  sealed: string
+}
+
+export interface KeyReader {
+  /**
+   * Opens many sealed JSON objects, in order, with at most one query.
+   * @returns `null` where the key does not exist any more: the person is erased.
+   * @throws when the key table does not answer, or a text was tampered with.
+   */
+  openAll(parts: readonly SealedText[]): Promise<(Record<string, unknown> | null)[]>
+}
+
+/**
+ * Reads wrapped data keys from the table `subject_key` with a role that may select and nothing else.
+ * Keys are cached for five minutes at most: so long may an erased person stay readable in a running process.
+ * Absence is never cached: it would outlive the key's creation.
+ */
+export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_000): KeyReader {
+  // 50,000 keys of 32 bytes with their names: about 10 MB.
+  const cache = new LRUCache<string, Buffer>({ max: 50_000, ttl: cacheMs })
+  const nameOf = (tenant: string, subject: string) => `${tenant}|${subject}`
+
+  async function load(parts: readonly SealedText[]): Promise<void> {
+    const missing = new Map<string, SealedText>()
+    for (const part of parts) {
+      const name = nameOf(part.tenant, part.subject)
+      if (!cache.has(name)) missing.set(name, part)
+    }
+    if (missing.size === 0) return
+    const wanted = [...missing.values()]
+    const { rows } = await pool.query<{ tenant: string; subject: string; wrapped_key: Buffer }>(
+      `select tenant, subject, wrapped_key from subject_key
+       where (tenant, subject) in (select * from unnest($1::text[], $2::text[])) and wrapped_key is not null`,
+      [wanted.map((part) => part.tenant), wanted.map((part) => part.subject)],
+    )
+    for (const row of rows) {
+      const name = nameOf(row.tenant, row.subject)
+      cache.set(name, unwrapKey(row.wrapped_key, master, name))
+    }
+  }
+
+  return {
+    async openAll(parts) {
+      await load(parts)
+      return parts.map(({ tenant, subject, context, sealed }) => {
+        const key = cache.get(nameOf(tenant, subject))
+        return key ? (JSON.parse(openText(sealed, key, context)) as Record<string, unknown>) : null
+      })
+    },
+  }
+}

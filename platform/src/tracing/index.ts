@@ -1,0 +1,82 @@
+import { context, propagation, trace, SpanKind, SpanStatusCode, type Context, type Span } from '@opentelemetry/api'
+
+export { SpanKind } from '@opentelemetry/api'
+
+/**
+ * Starts OpenTelemetry, exporting by OTLP over HTTP. Without an endpoint only the W3C propagation is on: ids travel from
+ * request to mail, nothing is sent anywhere. Loaded on demand: the SDK costs start-up time that silence need not pay.
+ * @returns stops it, with what is buffered sent.
+ */
+export async function startTracing(service: string, endpoint: string | undefined): Promise<() => Promise<void>> {
+  const { NodeSDK, tracing, resources, core } = await import('@opentelemetry/sdk-node')
+  const { AsyncLocalStorageContextManager } = await import('@opentelemetry/context-async-hooks')
+  const spanProcessors = []
+  if (endpoint) {
+    const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
+    const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` })
+    spanProcessors.push(new tracing.BatchSpanProcessor(exporter, { maxQueueSize: 4_096, exportTimeoutMillis: 5_000 }))
+  }
+  const sdk = new NodeSDK({
+    resource: resources.resourceFromAttributes({ 'service.name': service, 'service.namespace': 'annals' }),
+    contextManager: new AsyncLocalStorageContextManager(),
+    textMapPropagator: new core.W3CTraceContextPropagator(),
+    spanProcessors,
+    metricReaders: [],
+    instrumentations: [],
+  })
+  sdk.start()
+  return () => sdk.shutdown()
+}
+
+const tracer = () => trace.getTracer('annals')
+
+/** The W3C `traceparent` of the active span, or `undefined` outside of any. */
+export function currentTraceparent(): string | undefined {
+  const carrier: Record<string, string> = {}
+  propagation.inject(context.active(), carrier)
+  return carrier['traceparent']
+}
+
+const parentFrom = (traceparent: string | undefined): Context =>
+  traceparent ? propagation.extract(context.active(), { traceparent }) : context.active()
+
+export interface SpanInput {
+  name: string
+  kind?: SpanKind
+  /** Of the request or event that this work continues. */
+  traceparent?: string | undefined
+  attributes?: Record<string, string | number | boolean>
+}
+
+/** Runs `work` inside a span; an error is recorded on it and thrown on. */
+export async function inSpan<T>(
+  { name, kind, traceparent, attributes }: SpanInput,
+  work: (span: Span) => Promise<T>,
+): Promise<T> {
+  const options = { kind: kind ?? SpanKind.INTERNAL, ...(attributes ? { attributes } : {}) }
+  return tracer().startActiveSpan(name, options, parentFrom(traceparent), async (span) => {
+    try {
+      return await work(span)
+    } catch (error) {
+      span.recordException(error as Error)
+      span.setStatus({ code: SpanStatusCode.ERROR })
+      throw error
+    } finally {
+      span.end()
+    }
+  })
+}
+
+/** Starts a span that the caller ends; for work whose end is a callback, such as an HTTP exchange. */
+export function startSpan({ name, kind, traceparent, attributes }: SpanInput): { span: Span; context: Context } {
+  const parent = parentFrom(traceparent)
+  const span = tracer().startSpan(
+    name,
+    { kind: kind ?? SpanKind.INTERNAL, ...(attributes ? { attributes } : {}) },
+    parent,
+  )
+  return { span, context: trace.setSpan(parent, span) }
+}
+
+/** Runs `work` with a span's context active. */
+export const withContext = <T>(active: Context, work: () => T): T => context.with(active, work)
