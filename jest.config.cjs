@@ -14,14 +14,14 @@ const esmOnly = ['jose', 'lru-cache', 'uuid', 'cookie']
 const base = {
   testEnvironment: 'node',
   // The workspaces' sources are tested, not what was built from them last.
-  testEnvironmentOptions: { exportConditions: ['annals-source', 'node', 'require', 'default'] },
+  testEnvironmentOptions: { customExportConditions: ['annals-source', 'node', 'require', 'default'] },
   transform: { '\\.[cm]?[jt]s$': swc },
   transformIgnorePatterns: [`/node_modules/(?!(?:${esmOnly.join('|')})/)`],
   modulePathIgnorePatterns: ['/dist/', '/\\.annals/'],
-  extensionsToTreatAsEsm: [],
 }
 
-const workspaces = '{contracts,platform,command-service,projection-service,notifier-service,dev/eventstore,dev,e2e,bench}'
+const workspaces =
+  '{contracts,platform,command-service,projection-service,notifier-service,dev/eventstore,dev,e2e,bench}'
 
 module.exports = {
   projects: [

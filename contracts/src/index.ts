@@ -1,5 +1,6 @@
 export * from './cloud-event'
 export * from './codec'
+export * from './compatibility'
 export * from './consistency-token'
 export * from './envelope'
 export * from './events/define-event'

@@ -1,0 +1,124 @@
+import { describe, expect, it } from '@jest/globals'
+import {
+  decodeAll,
+  decodeEvent,
+  encodeEvent,
+  sealedPartOf,
+  type EnvelopeInput,
+  type NewEvent,
+  type RecordedEvent,
+  type SealedPart,
+} from '@annals/contracts'
+
+const userId = '3f1c9f0e-6a55-5b1e-9d6a-0c7b6a3f2e11'
+const credentialId = 'd00dfeed-3333-5444-8555-966677778888'
+const envelope: EnvelopeInput = {
+  tenant: 'main',
+  commandId: 'c1',
+  correlationId: 'r1',
+  causationId: 'c1',
+  actor: { type: 'user', id: userId },
+  occurredAt: '2026-11-01T12:00:00.000Z',
+  source: 'test',
+}
+const registered: NewEvent = {
+  type: 'user.registered',
+  data: { userId, email: 'ada@example.org', name: 'Ada', locale: 'en', roles: ['user'], credentialId },
+}
+/** Reversible stand-in for the cipher: what is tested here is where the codec puts what. */
+const seal = (part: Omit<SealedPart, 'sealed'>, personal: Record<string, unknown>) =>
+  JSON.stringify({ context: part.context, personal })
+const openAll = async (parts: readonly SealedPart[]) => parts.map((part) => JSON.parse(part.sealed).personal)
+
+const record = (event: NewEvent, over: Partial<RecordedEvent> = {}): RecordedEvent => {
+  const { data, metadata, ...rest } = encodeEvent(event, 'id-1', envelope, seal)
+  return { ...rest, data, metadata, stream: `user-${userId}`, revision: 0, position: 7n, ...over }
+}
+
+describe('encodeEvent', () => {
+  it('leaves no personal field in clear', () => {
+    const { data } = record(registered)
+    expect(Object.keys(data as object).toSorted()).toEqual(['credentialId', 'locale', 'roles', 'sealed', 'userId'])
+  })
+
+  it('binds the seal to tenant, person, type and event', () => {
+    expect(sealedPartOf(record(registered))!.context).toBe(`main|${userId}|user.registered|id-1`)
+  })
+
+  it('needs no key when there is nothing personal to hide', () => {
+    const created: NewEvent = {
+      type: 'payment.created',
+      data: {
+        paymentId: userId,
+        userId,
+        amount: { minor: 1, currency: 'EUR' },
+        method: { type: 'card', token: 'tok_visa' },
+        description: null,
+      },
+    }
+    const neverCalled = () => {
+      throw new Error('sealed nothing')
+    }
+    expect(encodeEvent(created, 'id-1', envelope, neverCalled).metadata.subject).toBeUndefined()
+  })
+
+  it('refuses data that does not fit before it becomes a fact', () => {
+    const wrong = { ...registered, data: { ...registered.data, roles: [] } } as NewEvent
+    expect(() => encodeEvent(wrong, 'id-1', envelope, seal)).toThrow(/roles/)
+  })
+})
+
+describe('decodeAll', () => {
+  it('gives back what was encoded, opened, with its place in the log', async () => {
+    const [result] = await decodeAll([record(registered)], openAll)
+    expect(result).toMatchObject({
+      kind: 'event',
+      event: { ...registered, id: 'id-1', revision: 0, position: 7n, at: envelope.occurredAt },
+    })
+  })
+
+  it('keeps sealed and open events apart when both are in a batch', async () => {
+    const granted: NewEvent = { type: 'user.role_granted', data: { userId, role: 'admin' } }
+    const results = await decodeAll([record(granted), record(registered), record(granted)], openAll)
+    expect(results.map((r) => r.kind === 'event' && r.event.type)).toEqual([
+      'user.role_granted',
+      'user.registered',
+      'user.role_granted',
+    ])
+    expect(results[1]).toMatchObject({ event: { data: { name: 'Ada' } } })
+  })
+
+  it('passes on the failure of the key store', async () => {
+    const down = async () => {
+      throw new Error('keys are away')
+    }
+    await expect(decodeAll([record(registered)], down)).rejects.toThrow('keys are away')
+  })
+})
+
+describe('decodeEvent', () => {
+  it('tells a type that it does not know', () =>
+    expect(decodeEvent({ ...record(registered), type: 'user.teleported' })).toEqual({
+      kind: 'unknown-type',
+      type: 'user.teleported',
+    }))
+
+  it('does not take a property of every object for a type', () =>
+    expect(decodeEvent({ ...record(registered), type: 'constructor' }).kind).toBe('unknown-type'))
+
+  it('waits for a version that is newer than itself', () => {
+    const recorded = record(registered)
+    const metadata = { ...(recorded.metadata as object), schemaVersion: 9 }
+    expect(decodeEvent({ ...recorded, metadata })).toMatchObject({ kind: 'newer-version', version: 9 })
+  })
+
+  it.each([
+    ['data that is missing a field', { data: { userId } }],
+    ['data that is no object', { data: 'text' }],
+    ['data that is null', { data: null }],
+    ['metadata that is missing', { metadata: undefined }],
+    ['metadata without a tenant', { metadata: { ...envelope, tenant: '', schemaVersion: 1 } }],
+  ])('calls %s invalid and does not throw', (_, over) =>
+    expect(decodeEvent({ ...record(registered), ...over }).kind).toBe('invalid'),
+  )
+})

@@ -1,0 +1,40 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import { decodeEvent, eventDefinitions, type EventType } from '@annals/contracts'
+
+const directory = path.join(__dirname, '../../golden')
+const files = readdirSync(directory).filter((name) => name.endsWith('.json'))
+const read = (name: string) => {
+  const { opened, ...recorded } = JSON.parse(readFileSync(path.join(directory, name), 'utf8'))
+  return { recorded: { ...recorded, position: 1n }, opened }
+}
+
+describe('the golden corpus', () => {
+  it.each(files)('decodes %s as today’s version', (name) => {
+    const { recorded, opened } = read(name)
+    expect(decodeEvent(recorded, opened)).toMatchObject({ kind: 'event' })
+  })
+
+  it.each(files)('decodes %s after its person was erased', (name) => {
+    const { recorded, opened } = read(name)
+    const result = decodeEvent(recorded, opened && null)
+    expect(result).toMatchObject({ kind: 'event' })
+    const { data } = (result as { event: { data: Record<string, unknown> } }).event
+    for (const field of eventDefinitions[recorded.type as EventType].personal) expect(data[field]).toBeNull()
+  })
+
+  it('holds an example of every version of every type', () => {
+    const wanted = Object.values(eventDefinitions).flatMap(({ type, version }) =>
+      Array.from({ length: version }, (_, i) => `${type}.v${i + 1}.json`),
+    )
+    expect(files.toSorted()).toEqual(wanted.toSorted())
+  })
+
+  it('reads the first version of a payment as US dollars', () => {
+    const { recorded } = read('payment.created.v1.json')
+    expect(decodeEvent(recorded)).toMatchObject({
+      event: { data: { amount: { minor: 1250, currency: 'USD' }, description: null } },
+    })
+  })
+})
