@@ -1,0 +1,169 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { environmentOf, writeEnvironment } from './environment.mjs'
+import { allRunning, findRunning, launch, sendSignal, stop, waitReady } from './processes.mjs'
+import { isFree, openProfile, root } from './profile.mjs'
+import { eventstoreServer } from './servers/eventstore.mjs'
+import { kafkaServer } from './servers/kafka.mjs'
+import { postgresServer } from './servers/postgres.mjs'
+import { redisServer } from './servers/redis.mjs'
+import { mailServer, smsServer } from './servers/sandboxes.mjs'
+import { Trouble } from './trouble.mjs'
+
+/**
+ * @typedef {object} Server one server of the native stack
+ * @property {string} name also of its log, pid file and data folder
+ * @property {string} title for people
+ * @property {(keyof import('./profile.mjs').Ports)[]} ports
+ * @property {number} readyWithinMs
+ * @property {(context: Context & { say: (text: string) => void }) => Promise<void>} prepare fetches its programs
+ * @property {(context: Context) => Promise<import('./processes.mjs').Launch>} launch makes its data directory, too
+ * @property {(context: Context) => Promise<unknown>} ready throws while it is not
+ *
+ * @typedef {object} Context
+ * @property {import('./profile.mjs').Profile} profile
+ * @property {number} kafkaNodes
+ *
+ * @typedef {object} Stack
+ * @property {import('./profile.mjs').Profile} profile
+ * @property {Record<string, string>} env what services and tests need; also in `profile.envFile`
+ * @property {string[]} startedHere names of the servers that were not running before
+ * @property {() => Promise<void>} stop ends the servers that were started here
+ * @property {(name: string, signal?: NodeJS.Signals) => Promise<void>} kill default SIGKILL; resolves when it has ended
+ * @property {(name: string, signal: NodeJS.Signals) => void} signal for SIGSTOP and SIGCONT: does not wait
+ * @property {(name: string) => Promise<void>} restart starts a server that has ended; resolves when it is ready
+ */
+
+/** @param {number} kafkaNodes @returns {Server[]} in the order they are listed to a person */
+export const serversOf = (kafkaNodes) => [
+  ...(existsSync(join(root, 'dev/eventstore/src/main.ts')) ? [eventstoreServer] : []),
+  ...Array.from({ length: kafkaNodes }, (_, index) => kafkaServer(index + 1)),
+  postgresServer,
+  redisServer,
+  ...[mailServer, smsServer].filter(({ name }) => existsSync(join(root, `dev/${name}/main.mjs`))),
+]
+
+/**
+ * Brings up every server of a profile, those that run already excepted, and resolves when all are ready. When one fails, those
+ * that were started here are stopped again.
+ *
+ * @param {object} options
+ * @param {string} [options.profile] default `dev`
+ * @param {'default' | 'free' | Partial<import('./profile.mjs').Ports>} [options.ports]
+ * @param {1 | 3} [options.kafkaNodes] three: replication factor 3, two in sync; a profile keeps its number
+ * @param {string[]} [options.only] names of servers; default: all
+ * @param {import('./progress.mjs').Progress} [options.progress]
+ * @param {AbortSignal} [options.signal] ends the waiting
+ * @returns {Promise<Stack>}
+ * @throws {Trouble}
+ */
+export async function startStack({
+  profile: name = 'dev',
+  ports = 'default',
+  kafkaNodes,
+  only,
+  progress,
+  signal,
+} = {}) {
+  const profile = await openProfile(name, { ports })
+  const context = { profile, kafkaNodes: keptKafkaNodes(profile, kafkaNodes) }
+  const servers = chosen(serversOf(context.kafkaNodes), only)
+  const env = environmentOf(profile, context)
+  const started = []
+  const bringUp = async (server) => {
+    progress?.begin(server.title)
+    try {
+      const known = findRunning(profile, server.name)
+      if (!known) await server.prepare({ ...context, say: (text) => progress?.update(server.title, text) })
+      signal?.throwIfAborted()
+      const running = known ?? (await start(server, context))
+      if (!known) started.push(server)
+      progress?.update(server.title, 'starting')
+      await waitReady(profile, running, () => server.ready(context), { timeoutMs: server.readyWithinMs, signal })
+      progress?.done(server.title, `127.0.0.1:${profile.ports[server.ports.at(0)]}${known ? ' (was running)' : ''}`)
+    } catch (error) {
+      progress?.failed(server.title)
+      throw error
+    }
+  }
+  const stopStarted = () =>
+    stopServers(
+      profile,
+      started.map((server) => server.name),
+    )
+  const outcomes = await Promise.allSettled(servers.map(bringUp))
+  const failure = outcomes.find(({ status }) => status === 'rejected')
+  if (failure) {
+    await stopStarted()
+    throw failure.reason
+  }
+  writeEnvironment(profile, env)
+  const serverOf = (wanted) => {
+    const server = servers.find((candidate) => candidate.name === wanted)
+    if (!server)
+      throw new Error(`There is no server "${wanted}"; there are ${servers.map((each) => each.name).join(', ')}.`)
+    return server
+  }
+  return {
+    profile,
+    env,
+    startedHere: started.map((server) => server.name),
+    stop: stopStarted,
+    async kill(wanted, how = 'SIGKILL') {
+      const running = findRunning(profile, serverOf(wanted).name)
+      if (running) await stop(profile, running, { signal: how })
+    },
+    signal(wanted, how) {
+      const running = findRunning(profile, serverOf(wanted).name)
+      if (running) sendSignal(running, how)
+    },
+    async restart(wanted) {
+      const server = serverOf(wanted)
+      const running = findRunning(profile, server.name) ?? (await start(server, context))
+      if (!started.includes(server)) started.push(server)
+      await waitReady(profile, running, () => server.ready(context), { timeoutMs: server.readyWithinMs, signal })
+    },
+  }
+}
+
+function chosen(servers, names) {
+  if (!names) return servers
+  const unknown = names.find((name) => !servers.some((server) => server.name === name))
+  if (unknown === undefined) return servers.filter(({ name }) => names.includes(name))
+  throw new Trouble(`There is no server "${unknown}"; there are ${servers.map(({ name }) => name).join(', ')}.`)
+}
+
+/** Ends servers of a profile, all at once: nothing but services depends on their order. @param {string[]} [names] default: all */
+export async function stopServers(profile, names) {
+  const running = allRunning(profile).filter(({ name }) => names === undefined || names.includes(name))
+  await Promise.all(running.map((each) => stop(profile, each)))
+}
+
+async function start(server, context) {
+  const { profile } = context
+  for (const port of server.ports) {
+    // A killed JVM keeps its sockets for a moment after its process has ended.
+    const deadline = Date.now() + 2_000
+    while (!(await isFree(profile.ports[port])) && Date.now() < deadline) await delay(50)
+    if (await isFree(profile.ports[port])) continue
+    throw new Trouble(`Port ${profile.ports[port]}, which ${server.title} needs, is taken by another program.`, {
+      remedy: `end that program, or choose another port: ANNALS_PORT_${port.toUpperCase()}=${profile.ports[port] + 10}`,
+    })
+  }
+  return launch(profile, await server.launch(context))
+}
+
+/** The number of Kafka nodes is written in their data; another number needs new data. */
+function keptKafkaNodes(profile, wanted) {
+  const file = join(profile.dir, 'kafka-nodes.json')
+  const kept = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined
+  if (kept !== undefined && wanted !== undefined && kept !== wanted) {
+    throw new Trouble(`The data of profile "${profile.name}" was made with ${kept} Kafka node(s), not ${wanted}.`, {
+      remedy: '`npm run stack -- reset` first (local data is lost), or another profile: `--profile <name>`.',
+    })
+  }
+  const nodes = kept ?? wanted ?? 1
+  if (kept === undefined) writeFileSync(file, JSON.stringify(nodes))
+  return nodes
+}
