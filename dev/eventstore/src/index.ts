@@ -1,1 +1,2 @@
-export {}
+export { startEventStore } from './server'
+export type { EventStore, EventStoreOptions } from './server'

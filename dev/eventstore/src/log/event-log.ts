@@ -1,0 +1,305 @@
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from '@photostructure/sqlite'
+import { decodeEventData, encodeRecordedEvent, TOMBSTONE_REVISION } from '../protocol/recorded-event'
+import {
+  isMetastream,
+  METADATA_TYPE,
+  metastreamOf,
+  parseStreamMetadata,
+  TOMBSTONE_TYPE,
+} from '../rules/stream-metadata'
+import { NO_EVENTS } from '../rules/expected-revision'
+import type { StreamMetadata } from '../rules/stream-metadata'
+import { pragmas, schema, SCHEMA_VERSION } from './schema'
+
+/** An event as a client proposes it. */
+export interface ProposedEvent {
+  /** UUID, lower case. */
+  id: string
+  type: string
+  contentType: string
+  metadata: Uint8Array
+  data: Uint8Array
+}
+
+/** What the log knows of one stream. Mutable: the one writer keeps it current, and forgets all of them on a rollback. */
+export interface StreamState {
+  id: number
+  name: string
+  lastRevision: number
+  tombstoned: boolean
+  metadata: StreamMetadata
+  hasMetadata: boolean
+}
+
+/** One stored event as reads need it: `[position, message]`, plus what the query was asked for. */
+export interface StoredEvent {
+  position: number
+  message: Uint8Array
+  /** NaN where the query does not ask for it. */
+  revision: number
+  /** Name of the stream or the type, where the query filters on it; else empty. */
+  filtered: string
+}
+
+/** A log file begins with a header; so does ours, which keeps position 0 free for "start". */
+const FIRST_POSITION = 64
+
+/** Streams whose state is remembered; some 200 bytes each. */
+const REMEMBERED_STREAMS_MAX = 50_000
+
+/**
+ * The log on disk: appends, and reads by position and by revision. Synchronous; one process, one writer.
+ * Rules (who may append what) are not its business.
+ */
+export class EventLog {
+  private readonly database: InstanceType<typeof DatabaseSync>
+  private readonly remembered = new Map<string, StreamState>()
+  private nextPosition: number
+  private readonly statements
+
+  /** @param directory is created when missing. @throws Error when the file is in use, corrupt or of a newer schema */
+  constructor(readonly directory: string) {
+    mkdirSync(directory, { recursive: true })
+    this.database = new DatabaseSync(join(directory, 'events.sqlite'), { timeout: 2_000 })
+    this.database.exec(pragmas)
+    this.migrate()
+    this.statements = this.prepare()
+    const last = this.statements.lastEvent.get() as [number, number] | undefined
+    this.nextPosition = last ? last[0] + last[1] : FIRST_POSITION
+  }
+
+  private migrate(): void {
+    const [{ user_version: version }] = this.database.prepare('PRAGMA user_version').all() as [{ user_version: number }]
+    if (version > SCHEMA_VERSION)
+      throw new Error(`${this.directory} was written by a newer version (schema ${version})`)
+    if (version === SCHEMA_VERSION) return
+    this.database.exec(`BEGIN IMMEDIATE; ${schema}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
+  }
+
+  private prepare() {
+    const prepare = (sql: string) => {
+      const statement = this.database.prepare(sql)
+      statement.setReturnArrays(true)
+      return statement
+    }
+    const read = (columns: string, from: string, order: string) =>
+      prepare(`SELECT ${columns} FROM event ${from} ${order} LIMIT ?`)
+    const all = (direction: 'forwards' | 'backwards', filter: 'none' | 'type' | 'stream') => {
+      const columns = {
+        none: "position, message, NULL, ''",
+        type: 'position, message, NULL, type',
+        stream: 'position, message, NULL, name',
+      }
+      const join = filter === 'stream' ? 'JOIN stream ON stream.id = event.stream' : ''
+      return direction === 'forwards'
+        ? read(columns[filter], `${join} WHERE position >= ?`, 'ORDER BY position')
+        : read(columns[filter], `${join} WHERE position < ?`, 'ORDER BY position DESC')
+    }
+    const stream = "position, message, revision, ''"
+    return {
+      begin: prepare('BEGIN IMMEDIATE'),
+      commit: prepare('COMMIT'),
+      rollback: prepare('ROLLBACK'),
+      lastEvent: prepare('SELECT position, length(message) FROM event ORDER BY position DESC LIMIT 1'),
+      insertStream: prepare('INSERT INTO stream (name) VALUES (?)'),
+      tombstone: prepare('UPDATE stream SET tombstoned = 1 WHERE id = ?'),
+      insertEvent: prepare(
+        'INSERT INTO event (position, stream, revision, id, type, created_ms, message) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      ),
+      stream: prepare('SELECT id, tombstoned FROM stream WHERE name = ?'),
+      lastRevision: prepare('SELECT max(revision) FROM event WHERE stream = ?'),
+      lastMessage: prepare(
+        'SELECT message FROM event WHERE stream = ? AND revision IS NOT NULL ORDER BY revision DESC LIMIT 1',
+      ),
+      revisionOfId: prepare(
+        'SELECT revision FROM event WHERE stream = ? AND id = ? AND revision IS NOT NULL ORDER BY revision DESC LIMIT 1',
+      ),
+      idAt: prepare('SELECT id FROM event WHERE stream = ? AND revision = ?'),
+      positionAt: prepare('SELECT position FROM event WHERE stream = ? AND revision = ?'),
+      streamForwards: read(stream, 'WHERE stream = ? AND revision >= ? AND created_ms >= ?', 'ORDER BY revision'),
+      streamBackwards: read(
+        stream,
+        'WHERE stream = ? AND revision <= ? AND revision >= ? AND created_ms >= ?',
+        'ORDER BY revision DESC',
+      ),
+      allForwards: { none: all('forwards', 'none'), type: all('forwards', 'type'), stream: all('forwards', 'stream') },
+      allBackwards: {
+        none: all('backwards', 'none'),
+        type: all('backwards', 'type'),
+        stream: all('backwards', 'stream'),
+      },
+    }
+  }
+
+  /** Runs `work` in one transaction, durable when this returns. @throws what `work` or the commit threw, rolled back */
+  transaction<T>(work: () => T): T {
+    this.statements.begin.run()
+    try {
+      const result = work()
+      this.statements.commit.run()
+      return result
+    } catch (error) {
+      this.remembered.clear()
+      if (this.database.isTransaction) this.statements.rollback.run()
+      const last = this.statements.lastEvent.get() as [number, number] | undefined
+      this.nextPosition = last ? last[0] + last[1] : FIRST_POSITION
+      throw error
+    }
+  }
+
+  /** @returns the position the next event will get; greater than every position in use */
+  get end(): number {
+    return this.nextPosition
+  }
+
+  get isEmpty(): boolean {
+    return this.nextPosition === FIRST_POSITION
+  }
+
+  /** @returns the stream's state, or undefined when neither it nor its metadata was ever written */
+  find(name: string): StreamState | undefined {
+    const known = this.remembered.get(name)
+    if (known) return known
+    const row = this.statements.stream.get(name) as [number, number] | undefined
+    if (!row) return undefined
+    const [id, tombstoned] = row
+    const [lastRevision] = this.statements.lastRevision.get(id) as [number | null]
+    const metadata = isMetastream(name) ? undefined : this.rawMetadata(name)
+    return this.remember({
+      id,
+      name,
+      lastRevision: lastRevision ?? NO_EVENTS,
+      tombstoned: tombstoned === 1,
+      metadata: metadata === undefined ? {} : parseStreamMetadata(metadata),
+      hasMetadata: metadata !== undefined,
+    })
+  }
+
+  /** Like `find`, and makes the stream when it is not there. Inside a transaction only. */
+  findOrCreate(name: string): StreamState {
+    const found = this.find(name)
+    if (found) return found
+    const { lastInsertRowid } = this.statements.insertStream.run(name)
+    const state = { name, lastRevision: NO_EVENTS, tombstoned: false, metadata: {}, hasMetadata: false }
+    return this.remember({ id: Number(lastInsertRowid), ...state })
+  }
+
+  private remember(state: StreamState): StreamState {
+    if (this.remembered.size >= REMEMBERED_STREAMS_MAX) this.remembered.clear()
+    this.remembered.set(state.name, state)
+    return state
+  }
+
+  /** @returns the metadata of `stream` as it was written, JSON; undefined when there is none */
+  rawMetadata(stream: string): string | undefined {
+    const metastream = this.statements.stream.get(metastreamOf(stream)) as [number, number] | undefined
+    const row = metastream && (this.statements.lastMessage.get(metastream[0]) as [Uint8Array] | undefined)
+    return row && Buffer.from(decodeEventData(row[0])).toString('utf8')
+  }
+
+  /** Appends at the end of the stream. Inside a transaction only. @returns position of the event */
+  append(stream: StreamState, event: ProposedEvent, createdAt: number): number {
+    const revision = stream.lastRevision + 1
+    const position = this.insert(stream, event, revision, createdAt)
+    stream.lastRevision = revision
+    if (event.type === METADATA_TYPE && isMetastream(stream.name)) this.applyMetadata(stream.name, event.data)
+    return position
+  }
+
+  /** Ends the stream for good. Inside a transaction only. @returns position of the tombstone event */
+  tombstone(stream: StreamState, id: string, createdAt: number): number {
+    const nothing = new Uint8Array()
+    const event = {
+      id,
+      type: TOMBSTONE_TYPE,
+      contentType: 'application/octet-stream',
+      metadata: nothing,
+      data: nothing,
+    }
+    const position = this.insert(stream, event, TOMBSTONE_REVISION, createdAt)
+    this.statements.tombstone.run(stream.id)
+    stream.tombstoned = true
+    return position
+  }
+
+  private insert(
+    stream: StreamState,
+    event: ProposedEvent,
+    revision: number | typeof TOMBSTONE_REVISION,
+    createdAt: number,
+  ): number {
+    const position = this.nextPosition
+    const message = encodeRecordedEvent({ ...event, stream: stream.name, revision, position, createdAt })
+    const id = Buffer.from(event.id.replaceAll('-', ''), 'hex')
+    const stored = typeof revision === 'number' ? revision : null
+    this.statements.insertEvent.run(position, stream.id, stored, id, event.type, createdAt, message)
+    this.nextPosition = position + message.length
+    return position
+  }
+
+  private applyMetadata(metastream: string, json: Uint8Array): void {
+    const original = this.findOrCreate(metastream.slice(2))
+    original.metadata = parseStreamMetadata(Buffer.from(json).toString('utf8'))
+    original.hasMetadata = true
+  }
+
+  revisionOfId(stream: StreamState, id: string): number | undefined {
+    const row = this.statements.revisionOfId.get(stream.id, Buffer.from(id.replaceAll('-', ''), 'hex'))
+    return (row as [number] | undefined)?.[0]
+  }
+
+  /** @returns UUID as lower-case text */
+  idAt(stream: StreamState, revision: number): string | undefined {
+    const row = this.statements.idAt.get(stream.id, revision) as [Uint8Array] | undefined
+    if (!row) return undefined
+    const hex = Buffer.from(row[0]).toString('hex')
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  }
+
+  positionAt(stream: StreamState, revision: number): number | undefined {
+    return (this.statements.positionAt.get(stream.id, revision) as [number] | undefined)?.[0]
+  }
+
+  /** @returns at most `limit` events of the stream from `revision` on, not older than `createdFrom`, ascending */
+  readStreamForwards(streamId: number, revision: number, createdFrom: number, limit: number): StoredEvent[] {
+    return toEvents(this.statements.streamForwards.all(streamId, revision, createdFrom, limit))
+  }
+
+  /** @returns at most `limit` events of the stream from `revision` down to `firstRevision`, descending */
+  readStreamBackwards(
+    streamId: number,
+    revision: number,
+    firstRevision: number,
+    createdFrom: number,
+    limit: number,
+  ): StoredEvent[] {
+    return toEvents(this.statements.streamBackwards.all(streamId, revision, firstRevision, createdFrom, limit))
+  }
+
+  /** @returns at most `limit` events of the log at or after `position`, ascending; `filtered` as `name` says */
+  readAllForwards(position: number, limit: number, name: 'none' | 'type' | 'stream'): StoredEvent[] {
+    return toEvents(this.statements.allForwards[name].all(position, limit))
+  }
+
+  /** @returns at most `limit` events of the log before `position`, descending; `filtered` as `name` says */
+  readAllBackwards(position: number, limit: number, name: 'none' | 'type' | 'stream'): StoredEvent[] {
+    return toEvents(this.statements.allBackwards[name].all(position, limit))
+  }
+
+  /** Empties the write-ahead log into the database file and closes it. */
+  close(): void {
+    this.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    this.database.close()
+  }
+}
+
+function toEvents(rows: unknown[]): StoredEvent[] {
+  return (rows as [number, Uint8Array, number | null, string][]).map(([position, message, revision, filtered]) => ({
+    position,
+    message,
+    revision: revision ?? Number.NaN,
+    filtered,
+  }))
+}

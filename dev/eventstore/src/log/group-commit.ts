@@ -1,0 +1,104 @@
+import { EventEmitter } from 'node:events'
+import type { EventLog } from './event-log'
+import { write } from './stream-writes'
+import type { WriteRequest, WriteResult } from './stream-writes'
+
+/** Writes that share a commit. Larger groups no longer pay: the fsync is then a few microseconds per write. */
+const GROUP_WRITES_MAX = 512
+/** Bytes of events that share a commit: keeps a group to some 20 ms, so that reads get their turn. */
+const GROUP_BYTES_MAX = 4 * 1024 * 1024
+/** Writes that may wait. Clients have a deadline of 10 s by default; more than this would not be served in time. */
+const WAITING_MAX = 50_000
+
+/** What a write ended with. `expired`: its deadline had passed, or its caller had gone, before it was begun. */
+export type WriteOutcome = WriteResult | { kind: 'expired' }
+
+interface Waiting {
+  request: WriteRequest
+  bytes: number
+  /** Asked right before the write is begun; true leaves it out. */
+  expired: () => boolean
+  resolve: (outcome: WriteOutcome) => void
+  reject: (error: Error) => void
+}
+
+/** Emits `committed` with the ids of the streams that got events, after each commit that wrote any. */
+interface GroupCommitEvents {
+  committed: [streams: ReadonlySet<number>]
+}
+
+/**
+ * The one writer. Writes that arrive while a commit is under way wait, and share the next one: one fsync for all of them.
+ * Within a group they are applied one after the other, so each sees those before it.
+ */
+export class GroupCommit extends EventEmitter<GroupCommitEvents> {
+  private waiting: Waiting[] = []
+  private scheduled = false
+  private closed = false
+
+  constructor(private readonly log: EventLog) {
+    super()
+    // One listener per live subscription; their number is bounded by the server's streams per connection.
+    this.setMaxListeners(0)
+  }
+
+  /** @returns what came of it, after it is durable. @throws Error when the server is overloaded, closing or cannot write */
+  async submit(request: WriteRequest, expired: () => boolean): Promise<WriteOutcome> {
+    if (this.closed) throw new Error('server is shutting down')
+    if (this.waiting.length >= WAITING_MAX) throw new Error('server is too busy')
+    const bytes = request.kind === 'append' ? sizeOf(request) : 0
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ request, bytes, expired, resolve, reject })
+      this.schedule()
+    })
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return
+    this.scheduled = true
+    // After the IO of this turn: every request that has arrived joins the group.
+    setImmediate(() => {
+      this.scheduled = false
+      this.commit(this.nextGroup())
+      if (this.waiting.length > 0) this.schedule()
+    })
+  }
+
+  private nextGroup(): Waiting[] {
+    let bytes = 0
+    let count = 0
+    for (const entry of this.waiting) {
+      if (count > 0 && (count === GROUP_WRITES_MAX || bytes + entry.bytes > GROUP_BYTES_MAX)) break
+      bytes += entry.bytes
+      count++
+    }
+    return this.waiting.splice(0, count)
+  }
+
+  private commit(group: Waiting[]): void {
+    if (group.length === 0) return
+    const changed = new Set<number>()
+    let outcomes: WriteOutcome[]
+    try {
+      const now = Date.now()
+      outcomes = this.log.transaction(() =>
+        group.map(({ request, expired }) => (expired() ? { kind: 'expired' } : write(this.log, request, now, changed))),
+      )
+    } catch (error) {
+      for (const { reject } of group) reject(error as Error)
+      return
+    }
+    for (const [index, { resolve }] of group.entries()) resolve(outcomes[index] as WriteOutcome)
+    if (changed.size > 0) this.emit('committed', changed)
+  }
+
+  /** Refuses new writes and commits those that wait. */
+  close(): void {
+    this.closed = true
+    while (this.waiting.length > 0) this.commit(this.nextGroup())
+  }
+}
+
+function sizeOf(request: Extract<WriteRequest, { kind: 'append' }>): number {
+  return request.events.reduce((sum, event) => sum + event.data.length + event.metadata.length, 0)
+}

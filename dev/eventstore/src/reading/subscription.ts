@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { EventLog, StoredEvent } from '../log/event-log'
+import type { GroupCommit } from '../log/group-commit'
+import { streamDeleted } from '../protocol/errors'
+import { caughtUp, checkpoint, confirmation, fellBehind } from '../protocol/read-messages'
+import type { SubscriptionRequest } from '../protocol/read-request'
+import type { Outlet } from './outlet'
+import { filteredColumn, filterPage, PAGE_EVENTS, readableStream } from './pages'
+
+/** A live subscriber that finds more than this waiting has fallen behind, and is told. */
+const BEHIND_EVENTS = 2 * PAGE_EVENTS
+
+/**
+ * Serves one subscription until its client goes. There is one way for an event to reach a subscriber: by being read from
+ * the log after the last one sent. History and live events differ only in whether there was a wait before the read, so the
+ * switch between them can neither skip nor double anything, and a subscriber that is slow holds nothing in memory.
+ */
+export async function serveSubscription(
+  log: EventLog,
+  commits: GroupCommit,
+  request: SubscriptionRequest,
+  outlet: Outlet,
+): Promise<void> {
+  const source = request.stream === undefined ? allSource(log, request) : streamSource(log, request.stream, request)
+  const wakeUp = new WakeUp(commits, source, outlet)
+  try {
+    await outlet.send(confirmation(randomUUID()))
+    let live = false
+    let sinceWait = 0
+    while (!outlet.closed) {
+      const page = source.next(live)
+      if (page === 'deleted') return outlet.fail(streamDeleted(request.stream as string))
+      sinceWait += page.considered
+      if (live && sinceWait > BEHIND_EVENTS) {
+        live = false
+        await outlet.send(fellBehind)
+      }
+      for (const event of page.events) {
+        if (outlet.closed) return
+        const blocked = outlet.send(event.message)
+        if (blocked) await blocked
+      }
+      if (page.checkpoint !== undefined) await outlet.send(checkpoint(page.checkpoint))
+      if (page.more) {
+        await nextTurn()
+        continue
+      }
+      if (!live) {
+        live = true
+        await outlet.send(caughtUp)
+      }
+      await wakeUp.wait()
+      sinceWait = 0
+    }
+  } finally {
+    wakeUp.close()
+  }
+}
+
+interface SourcePage {
+  events: StoredEvent[]
+  considered: number
+  /** The page was full: there may be another. */
+  more: boolean
+  /** Set when a checkpoint is due after these events. */
+  checkpoint?: number | undefined
+}
+
+/** Reads on from where it was. `live` when the subscriber had already caught up. */
+interface Source {
+  next(live: boolean): SourcePage | 'deleted'
+  concerns(streams: ReadonlySet<number>): boolean
+}
+
+function allSource(log: EventLog, { start, filter, checkpointInterval }: SubscriptionRequest): Source {
+  let from = start === 'start' ? 0 : start === 'end' ? log.end : start + 1
+  const column = filteredColumn(filter)
+  let sinceCheckpoint = 0
+  return {
+    concerns: () => true,
+    next() {
+      // Ends where a checkpoint is due, so that it names the last event considered and comes right after it.
+      const limit = checkpointInterval ? Math.min(PAGE_EVENTS, checkpointInterval - sinceCheckpoint) : PAGE_EVENTS
+      const page = filterPage(log.readAllForwards(from, limit, column), filter)
+      const more = page.considered === limit
+      if (page.lastPosition === undefined) return { ...page, more }
+      from = page.lastPosition + 1
+      sinceCheckpoint += page.considered
+      if (sinceCheckpoint !== checkpointInterval) return { ...page, more }
+      sinceCheckpoint = 0
+      return { ...page, more, checkpoint: page.lastPosition }
+    },
+  }
+}
+
+function streamSource(log: EventLog, name: string, { start }: SubscriptionRequest): Source {
+  const atStart = log.find(name)
+  let from = start === 'start' ? 0 : start === 'end' ? (atStart?.lastRevision ?? -1) + 1 : start + 1
+  return {
+    concerns(streams) {
+      const stream = log.find(name)
+      return stream !== undefined && streams.has(stream.id)
+    },
+    next(live) {
+      const readable = readableStream(log, name, Date.now())
+      if (readable.kind === 'deleted') return 'deleted'
+      if (readable.kind === 'not-found') return { events: [], considered: 0, more: false }
+      // What was appended while the subscriber was waiting is its own, even if $maxCount has hidden it since.
+      const first = live ? from : Math.max(from, readable.window.firstRevision)
+      const createdFrom = live ? 0 : readable.window.createdFrom
+      const events = log.readStreamForwards(readable.stream.id, first, createdFrom, PAGE_EVENTS)
+      from = (events.at(-1)?.revision ?? from - 1) + 1
+      return { events, considered: events.length, more: events.length === PAGE_EVENTS }
+    },
+  }
+}
+
+/** Waits for a commit that concerns the source; one that came since the last wait counts. */
+class WakeUp {
+  private pending = false
+  private waiting: (() => void) | undefined
+  private readonly onCommit
+
+  constructor(
+    private readonly commits: GroupCommit,
+    source: Source,
+    private readonly outlet: Outlet,
+  ) {
+    this.onCommit = (streams: ReadonlySet<number>) => {
+      if (source.concerns(streams)) this.signal()
+    }
+    commits.on('committed', this.onCommit)
+    outlet.onClose(() => this.signal())
+  }
+
+  private signal(): void {
+    this.pending = true
+    this.waiting?.()
+  }
+
+  async wait(): Promise<void> {
+    if (!this.pending && !this.outlet.closed)
+      await new Promise<void>((resolve) => {
+        this.waiting = resolve
+      })
+    this.waiting = undefined
+    this.pending = false
+  }
+
+  close(): void {
+    this.commits.off('committed', this.onCommit)
+  }
+}

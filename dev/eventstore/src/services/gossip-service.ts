@@ -1,0 +1,31 @@
+import { randomUUID } from 'node:crypto'
+import type { sendUnaryData, ServerUnaryCall, UntypedServiceImplementation } from '@grpc/grpc-js'
+import { ClusterInfo, EndPoint, MemberInfo } from '@eventstore/db-client/generated/gossip_pb'
+import { UUID } from '@eventstore/db-client/generated/shared_pb'
+
+/** `VNodeState.LEADER` of gossip.proto. */
+const LEADER = 8
+
+/** `event_store.client.gossip.Gossip`: a cluster of one node, which leads. */
+export function gossipService(endpoint: () => { host: string; port: number }): UntypedServiceImplementation {
+  const instanceId = randomUUID()
+  return {
+    read(_call: ServerUnaryCall<unknown, ClusterInfo>, callback: sendUnaryData<ClusterInfo>) {
+      const id = new UUID()
+      id.setString(instanceId)
+      const { host, port } = endpoint()
+      const http = new EndPoint()
+      http.setAddress(host)
+      http.setPort(port)
+      const member = new MemberInfo()
+      member.setInstanceId(id)
+      member.setTimeStamp(String(Date.now()))
+      member.setState(LEADER)
+      member.setIsAlive(true)
+      member.setHttpEndPoint(http)
+      const cluster = new ClusterInfo()
+      cluster.setMembersList([member])
+      callback(null, cluster)
+    },
+  }
+}

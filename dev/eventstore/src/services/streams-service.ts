@@ -1,0 +1,118 @@
+import { callbackify } from 'node:util'
+import type {
+  ServerDuplexStream,
+  ServerReadableStream,
+  ServerUnaryCall,
+  UntypedHandleCall,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js'
+import type {
+  AppendReq,
+  AppendResp,
+  BatchAppendReq,
+  BatchAppendResp,
+  DeleteReq,
+  TombstoneReq,
+} from '@eventstore/db-client/generated/streams_pb'
+import { DeleteResp, TombstoneResp } from '@eventstore/db-client/generated/streams_pb'
+import type { EventLog } from '../log/event-log'
+import type { GroupCommit } from '../log/group-commit'
+import type { DeleteRequest } from '../log/stream-writes'
+import { parseExpected, parseStreamName } from '../protocol/append-request'
+import { streamDeleted, timedOut, toServiceError, unavailable, wrongExpectedRevision } from '../protocol/errors'
+import { parseReadRequest } from '../protocol/read-request'
+import { serveRead } from '../reading/counted-read'
+import { Outlet } from '../reading/outlet'
+import type { ReadCall } from '../reading/outlet'
+import { serveSubscription } from '../reading/subscription'
+import { serveAppend } from './append-call'
+import { serveBatchAppend } from './batch-append-call'
+
+export interface StreamsDependencies {
+  log: EventLog
+  commits: GroupCommit
+  /** Bytes of one append. */
+  appendSizeMax: number
+  onFault: (error: unknown) => void
+}
+
+/** `event_store.client.streams.Streams`; `read` answers with messages already serialised. */
+export function streamsService(deps: StreamsDependencies): UntypedServiceImplementation {
+  const { commits, onFault } = deps
+  return {
+    read(call: ReadCall) {
+      void answerRead(call, deps)
+    },
+    append: answering((call: ServerReadableStream<AppendReq, AppendResp>) => serveAppend(call, deps)),
+    batchAppend(call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>) {
+      serveBatchAppend(call, deps)
+    },
+    delete: answering(async (call: ServerUnaryCall<DeleteReq, DeleteResp>) => {
+      const position = new DeleteResp.Position()
+      setPosition(position, await remove('soft-delete', call, commits))
+      return new DeleteResp().setPosition(position)
+    }),
+    tombstone: answering(async (call: ServerUnaryCall<TombstoneReq, TombstoneResp>) => {
+      const position = new TombstoneResp.Position()
+      setPosition(position, await remove('tombstone', call, commits))
+      return new TombstoneResp().setPosition(position)
+    }),
+  }
+
+  /** A handler as grpc-js wants it, from one that returns its answer. */
+  function answering<Call, Answer>(serve: (call: Call) => Promise<Answer>): UntypedHandleCall {
+    return callbackify(async (call: Call) => {
+      try {
+        return await serve(call)
+      } catch (error) {
+        throw reported(error, onFault)
+      }
+    }) as unknown as UntypedHandleCall
+  }
+
+  async function answerRead(call: ReadCall, { log, commits }: StreamsDependencies): Promise<void> {
+    try {
+      const request = parseReadRequest(call.request)
+      const outlet = new Outlet(call, request.structuredIds)
+      if (request.kind === 'read') await serveRead(log, request, outlet)
+      else await serveSubscription(log, commits, request, outlet)
+    } catch (error) {
+      call.emit('error', reported(error, onFault))
+    }
+  }
+}
+
+/** Turns an error into what a client may see of it, and reports those that are ours. */
+function reported(error: unknown, onFault: (error: unknown) => void) {
+  const failure = toServiceError(error)
+  if (failure !== error) onFault(error)
+  return failure
+}
+
+function setPosition(message: DeleteResp.Position | TombstoneResp.Position, position: number): void {
+  message.setCommitPosition(String(position))
+  message.setPreparePosition(String(position))
+}
+
+/** @returns position of the event that deleted the stream. @throws ServiceError as the client's typed errors need it */
+async function remove(
+  kind: DeleteRequest['kind'],
+  call: ServerUnaryCall<DeleteReq | TombstoneReq, unknown>,
+  commits: GroupCommit,
+): Promise<number> {
+  const options = call.request.getOptions()
+  const stream = parseStreamName(options?.getStreamIdentifier())
+  const expected = options ? parseExpected(options, options.getRevision()) : 'any'
+  const outcome = await commits.submit({ kind, stream, expected }, () => call.cancelled)
+  switch (outcome.kind) {
+    case 'written':
+      if (outcome.position === undefined) throw unavailable('deletion left no event')
+      return outcome.position
+    case 'expired':
+      throw timedOut()
+    case 'stream-deleted':
+      throw streamDeleted(stream)
+    case 'wrong-expected-revision':
+      throw wrongExpectedRevision(stream, outcome.expected, outcome.lastRevision)
+  }
+}
