@@ -1,0 +1,44 @@
+import { Kafka, logLevel, type LogEntry } from 'kafkajs'
+import type { Logger } from 'pino'
+import { guardRequestQueue } from './request-queue'
+
+export interface KafkaOptions {
+  /** `host:port` of some brokers of the cluster; the others are found through them. */
+  brokers: readonly string[]
+  /** Names the process in the brokers' logs and metrics. */
+  clientId: string
+  log: Logger
+}
+
+/** kafkajs reports as errors what it then retries; the adapter says itself what has failed for good. */
+const pinoLevel = { [logLevel.ERROR]: 'warn', [logLevel.WARN]: 'info', [logLevel.INFO]: 'debug' } as const
+
+const toPino =
+  (log: Logger) =>
+  ({ level, namespace, log: entry }: LogEntry) => {
+    const { message, timestamp: _, logger: __, stack: ___, ...facts } = entry
+    log[pinoLevel[level as keyof typeof pinoLevel] ?? 'trace']({ part: namespace, ...facts }, `kafkajs: ${message}`)
+  }
+
+/** The level from which kafkajs need not even build the entry. */
+const levelFor = (log: Logger) =>
+  log.isLevelEnabled('trace') ? logLevel.DEBUG : log.isLevelEnabled('debug') ? logLevel.INFO : logLevel.WARN
+
+/** A server that has not answered by then counts as gone; kafkajs lets slow requests (join, fetch) take longer. */
+const requestTimeoutMs = 10_000
+const connectionTimeoutMs = 3_000
+
+/** @param retries of the library; what it retries it also hides, so whoever must know the outcome asks for 0. */
+export function createKafka({ brokers, clientId, log }: KafkaOptions, retries: number): Kafka {
+  guardRequestQueue()
+  return new Kafka({
+    clientId,
+    // kafkajs asks the first one first: another one each time, so that one dead broker is not in everybody's way.
+    brokers: [...brokers].sort(() => Math.random() - 0.5),
+    connectionTimeout: connectionTimeoutMs,
+    requestTimeout: requestTimeoutMs,
+    retry: { retries, initialRetryTime: 100, maxRetryTime: 1_000 },
+    logLevel: levelFor(log),
+    logCreator: () => toPino(log),
+  })
+}

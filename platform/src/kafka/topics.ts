@@ -1,0 +1,114 @@
+import { KafkaJSProtocolError, type Admin } from 'kafkajs'
+import { createKafka, type KafkaOptions } from './client'
+
+export interface TopicSpec {
+  topic: string
+  /** Frozen: another count moves keys to other partitions and loses their order. */
+  partitions: number
+}
+
+export interface PartitionOffsets {
+  partition: number
+  /** First offset that is still there. */
+  low: bigint
+  /** Offset that the next record gets. */
+  high: bigint
+}
+
+/** Administration of topics; the third and smallest way in which Annals uses Kafka. */
+export interface Topics {
+  /**
+   * Creates topics that are missing; leaves those that exist as they are.
+   * @param replicationFactor of those it creates.
+   * @throws TopicMismatch when a topic exists with another number of partitions.
+   */
+  ensure(specs: readonly TopicSpec[], replicationFactor: number): Promise<void>
+  /** In partition order; `undefined` when there is no such topic. */
+  offsets(topic: string): Promise<PartitionOffsets[] | undefined>
+  /** Throws when no broker answers. */
+  ready(): Promise<void>
+  close(): Promise<void>
+}
+
+/** A topic exists with another number of partitions than the published language says. */
+export class TopicMismatch extends Error {
+  override readonly name = 'TopicMismatch'
+}
+
+/**
+ * Facts are kept for ever: records carry the time of the fact, so that any retention would delete what an old log
+ * publishes the moment it arrives. A clock that runs ahead must not stop the relay either.
+ */
+const configEntries = [
+  { name: 'retention.ms', value: '-1' },
+  { name: 'retention.bytes', value: '-1' },
+  { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' },
+]
+
+/** With three replicas, two of them have a record before it is acknowledged; with fewer there is nothing to choose. */
+const inSyncFor = (replicationFactor: number) =>
+  replicationFactor >= 3 ? [{ name: 'min.insync.replicas', value: String(replicationFactor - 1) }] : []
+
+const typeOf = (error: unknown) => (error instanceof KafkaJSProtocolError ? error.type : undefined)
+
+export function createTopics(options: KafkaOptions): Topics {
+  const kafka = createKafka(options, 5)
+
+  // A connection for each use: they are rare, and one that was kept would have to survive every restart of a broker.
+  async function withAdmin<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+    const admin = kafka.admin()
+    await admin.connect()
+    try {
+      return await work(admin)
+    } finally {
+      await admin.disconnect().catch(() => undefined)
+    }
+  }
+
+  return {
+    ensure: (specs, replicationFactor) =>
+      withAdmin(async (admin) => {
+        const existing = new Set(await admin.listTopics())
+        const missing = specs.filter(({ topic }) => !existing.has(topic))
+        for (const { topic, partitions } of missing) {
+          const configuration = [...configEntries, ...inSyncFor(replicationFactor)]
+          // Another process may be faster; what it made is checked below like any other.
+          await admin.createTopics({
+            waitForLeaders: true,
+            topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries: configuration }],
+          })
+          options.log.info({ topic, partitions, replicationFactor }, 'topic is there')
+        }
+        const { topics } = await admin.fetchTopicMetadata({ topics: specs.map(({ topic }) => topic) })
+        for (const { topic, partitions } of specs) {
+          const found = topics.find(({ name }) => name === topic)?.partitions.length
+          if (found !== partitions)
+            throw new TopicMismatch(
+              `Topic ${topic} has ${found} partitions and must have ${partitions}: with another number, events of one stream ` +
+                'would lie on two partitions and lose their order. Give the topic back its number of partitions by ' +
+                'making it anew and filling it from the log (relay --from-start --to), or publish under a new topic version.',
+            )
+        }
+      }),
+
+    offsets: (topic) =>
+      withAdmin(async (admin) => {
+        try {
+          const found = await admin.fetchTopicOffsets(topic)
+          return found
+            .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
+            .sort((a, b) => a.partition - b.partition)
+        } catch (error) {
+          if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined
+          throw error
+        }
+      }),
+
+    ready: () =>
+      withAdmin(async (admin) => {
+        await admin.describeCluster()
+      }),
+
+    close: async () => undefined,
+  }
+}

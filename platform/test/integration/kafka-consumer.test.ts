@@ -1,0 +1,301 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { Kafka, logLevel, type Producer } from 'kafkajs'
+import { pino } from 'pino'
+import {
+  createConsumer,
+  createTopics,
+  type BatchOutcome,
+  type IncomingBatch,
+  type PartitionedConsumer,
+} from '@annals/platform/kafka'
+import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
+
+const brokers = requireEnv('KAFKA_BROKERS').split(',')
+const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
+const kafka = new Kafka({ brokers, clientId: 'test', logLevel: logLevel.NOTHING })
+
+const opened: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of opened.splice(0).reverse()) await close()
+})
+
+async function topicWith(partitions: number) {
+  const topic = uniqueName('test.consumer')
+  const topics = createTopics({ brokers, clientId: 'test', log })
+  await topics.ensure([{ topic, partitions }], 1)
+  opened.push(async () => {
+    const admin = kafka.admin()
+    await admin.connect()
+    await admin.deleteTopics({ topics: [topic] })
+    await admin.disconnect()
+  })
+  return topic
+}
+
+async function producer(transactionalId?: string): Promise<Producer> {
+  const made = kafka.producer({
+    createPartitioner:
+      () =>
+      ({ message }) =>
+        message.partition ?? 0,
+    ...(transactionalId ? { transactionalId } : {}),
+  })
+  await made.connect()
+  opened.push(() => made.disconnect())
+  return made
+}
+
+const messages = (partition: number, from: number, count: number) =>
+  Array.from({ length: count }, (_, i) => ({
+    partition,
+    key: `key-${partition}`,
+    value: String(from + i),
+    headers: { n: String(from + i) },
+  }))
+
+/** A reader that keeps its positions and what it applied in memory, as a service keeps them in its database. */
+function reader(handle?: (batch: IncomingBatch) => BatchOutcome | undefined | Promise<BatchOutcome | undefined>) {
+  const positions = new Map<string, bigint>()
+  const seen = new Map<string, number[]>()
+  const reasons: string[] = []
+  const batches: IncomingBatch[] = []
+  const keyOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`
+  return {
+    positions,
+    seen,
+    reasons,
+    batches,
+    valuesOf: (topic: string, partition: number) => seen.get(`${topic}/${partition}`) ?? [],
+    handler: {
+      positions: async (assigned: readonly { topic: string; partition: number }[]) =>
+        assigned.map((place) => positions.get(keyOf(place))),
+      handle: async (batch: IncomingBatch): Promise<BatchOutcome> => {
+        batches.push(batch)
+        const outcome = await handle?.(batch)
+        if (outcome && outcome.kind !== 'done') return outcome
+        const values = batch.records.map(({ value }) => Number(value))
+        // What a database does in one transaction: rows and position, or nothing.
+        seen.set(keyOf(batch), [...(seen.get(keyOf(batch)) ?? []), ...values])
+        positions.set(keyOf(batch), batch.nextOffset)
+        return { kind: 'done' }
+      },
+    },
+  }
+}
+
+async function consume(topic: string, groupId: string, who: ReturnType<typeof reader>): Promise<PartitionedConsumer> {
+  const consumer = createConsumer({
+    brokers,
+    clientId: 'test',
+    groupId,
+    topics: [topic],
+    log,
+    onFatal: (error) => {
+      throw error
+    },
+  })
+  opened.push(() => consumer.stop())
+  await consumer.run(who.handler)
+  return consumer
+}
+
+const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i)
+
+describe('a partitioned consumer', () => {
+  it('hands over records in order with key, headers and the offset at which reading goes on', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 3) })
+    const who = reader()
+    const consumer = await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(3)))
+    const [batch] = who.batches
+    expect(batch).toMatchObject({ topic, partition: 0, nextOffset: 3n, highWatermark: 3n })
+    expect(batch!.records[1]).toMatchObject({ offset: 1n, key: 'key-0', headers: { n: Buffer.from('1') } })
+    expect(consumer.assigned()).toEqual([{ topic, partition: 0 }])
+  })
+
+  it('goes on where the handler says its effects stand, and not where Kafka would', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 10) })
+    const who = reader()
+    who.positions.set(`${topic}/0`, 7n)
+    await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([7, 8, 9]))
+  })
+
+  it('does not see what was aborted, and steps over the markers of transactions', async () => {
+    const topic = await topicWith(1)
+    const send = await producer(uniqueName('tx'))
+    for (const [from, ends] of [
+      [0, 'commit'],
+      [2, 'abort'],
+      [4, 'commit'],
+      [6, 'abort'],
+    ] as const) {
+      const transaction = await send.transaction()
+      await transaction.send({ topic, messages: messages(0, from, 2) })
+      await transaction[ends]()
+    }
+    const who = reader()
+    await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1, 4, 5]))
+    // 8 records and 4 markers; the two last records and their marker are behind a batch that held nothing for us.
+    expect(who.positions.get(`${topic}/0`)).toBeGreaterThanOrEqual(9n)
+    const last = await send.transaction()
+    await last.send({ topic, messages: messages(0, 8, 1) })
+    await last.commit()
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1, 4, 5, 8]))
+    expect(who.positions.get(`${topic}/0`)).toBe(14n)
+  })
+
+  it('lets one partition wait and go on at the record it names, while the others flow', async () => {
+    const topic = await topicWith(2)
+    const send = await producer()
+    await send.send({ topic, messages: [...messages(0, 0, 4), ...messages(1, 0, 4)] })
+    let refusals = 0
+    const who = reader((batch) => {
+      if (refusals > 0 || batch.partition !== 0) return undefined
+      refusals++
+      return { kind: 'wait', waitMs: 2_000, reason: 'not yet', resumeAt: batch.records[2]!.offset }
+    })
+    const consumer = await consume(topic, uniqueName('group'), who)
+    await eventually(() =>
+      expect(consumer.assigned().find(({ partition }) => partition === 0)?.waiting).toBe('not yet'),
+    )
+    await send.send({ topic, messages: messages(1, 4, 1) })
+    await eventually(() => expect(who.valuesOf(topic, 1)).toEqual(upTo(5)))
+    expect(who.valuesOf(topic, 0)).toEqual([])
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([2, 3]))
+    expect(consumer.assigned().every(({ waiting }) => waiting === undefined)).toBe(true)
+  })
+
+  it('hands a batch over again after the handler threw', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 5) })
+    let thrown = 0
+    const who = reader(() => {
+      if (thrown++ < 2) throw new TypeError('the database is gone')
+      return undefined
+    })
+    const consumer = await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(consumer.assigned()[0]?.waiting).toBe('TypeError: the database is gone'))
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(5)))
+    expect(thrown).toBeGreaterThanOrEqual(3)
+  })
+
+  it('reads the position again and goes there when the handler asks for it', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 6) })
+    let asked = false
+    const who = reader(() => {
+      if (asked) return undefined
+      asked = true
+      // Another instance has come further.
+      who.positions.set(`${topic}/0`, 4n)
+      return { kind: 'reposition' }
+    })
+    await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([4, 5]))
+  })
+
+  it('stands still, and says why, when the position lies outside of the partition', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 3) })
+    const who = reader()
+    who.positions.set(`${topic}/0`, 99n)
+    const consumer = await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(consumer.assigned()[0]?.waiting).toMatch(/ends at 3/))
+    expect(who.batches).toEqual([])
+  })
+
+  it('waits for topics that do not exist yet', async () => {
+    const topic = uniqueName('test.consumer.late')
+    const who = reader()
+    const running = consume(topic, uniqueName('group'), who)
+    const topics = createTopics({ brokers, clientId: 'test', log })
+    await topics.ensure([{ topic, partitions: 1 }], 1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 1) })
+    await running
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0]))
+  })
+
+  it('keeps its membership while a handler works for longer than the session', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 1) })
+    let calls = 0
+    const who = reader(async () => {
+      calls++
+      await new Promise((resolve) => setTimeout(resolve, 8_000))
+      return undefined
+    })
+    await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0]), { withinMs: 15_000 })
+    await send.send({ topic, messages: messages(0, 1, 1) })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1]), { withinMs: 15_000 })
+    expect(calls).toBe(2)
+  })
+
+  it('ends after the batch in hand', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 1) })
+    let begun = false
+    const who = reader(async () => {
+      begun = true
+      await new Promise((resolve) => setTimeout(resolve, 500))
+      return undefined
+    })
+    const consumer = await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(begun).toBe(true))
+    await consumer.stop()
+    expect(who.valuesOf(topic, 0)).toEqual([0])
+  })
+
+  it('shares partitions between instances, and over joins and leaves nothing is lost or applied twice', async () => {
+    const topic = await topicWith(6)
+    const send = await producer()
+    const groupId = uniqueName('group')
+    const counts = [0, 0, 0, 0, 0, 0]
+    // One memory for both, as one database would be; a batch that does not begin at the position is refused.
+    const shared = reader((batch) => {
+      const at = shared.positions.get(`${topic}/${batch.partition}`) ?? 0n
+      return batch.records[0]!.offset === at ? undefined : { kind: 'reposition' }
+    })
+    const sendSome = async () => {
+      for (const partition of counts.keys()) {
+        await send.send({ topic, messages: messages(partition, counts[partition]!, 50) })
+        counts[partition]! += 50
+      }
+    }
+    await sendSome()
+    const first = await consume(topic, groupId, shared)
+    await sendSome()
+    const second = await consume(topic, groupId, shared)
+    await eventually(
+      () => {
+        expect(first.assigned().length).toBe(3)
+        expect(second.assigned().length).toBe(3)
+      },
+      { withinMs: 15_000 },
+    )
+    await sendSome()
+    await first.stop()
+    await sendSome()
+    await eventually(() => expect(second.assigned().length).toBe(6), { withinMs: 15_000 })
+    await sendSome()
+    await eventually(
+      () => {
+        for (const partition of counts.keys())
+          expect(shared.valuesOf(topic, partition)).toEqual(upTo(counts[partition]!))
+      },
+      { withinMs: 15_000 },
+    )
+  })
+})
