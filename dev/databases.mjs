@@ -80,7 +80,13 @@ function required(env, variable) {
 
 const name = (identifier) => `"${identifier.replaceAll('"', '""')}"`
 
+// No top-level await: Jest loads this module as CommonJS.
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  await setUpDatabases(process.env)
-  console.log('Databases and roles are in place.')
+  setUpDatabases(process.env).then(
+    () => console.log('Databases and roles are in place.'),
+    (error) => {
+      console.error(error.message)
+      process.exitCode = 1
+    },
+  )
 }
