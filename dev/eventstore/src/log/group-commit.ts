@@ -7,6 +7,8 @@ import type { WriteRequest, WriteResult } from './stream-writes'
 const GROUP_WRITES_MAX = 512
 /** Bytes of events that share a commit: keeps a group to some 20 ms, so that reads get their turn. */
 const GROUP_BYTES_MAX = 4 * 1024 * 1024
+/** How long a group is gathered while writes keep coming; about the time of the fsync that is saved. */
+const GATHER_MS_MAX = 2
 /** Writes that may wait. Clients have a deadline of 10 s by default; more than this would not be served in time. */
 const WAITING_MAX = 50_000
 
@@ -56,8 +58,14 @@ export class GroupCommit extends EventEmitter<GroupCommitEvents> {
   private schedule(): void {
     if (this.scheduled) return
     this.scheduled = true
-    // After the IO of this turn: every request that has arrived joins the group.
+    this.gather(0, performance.now() + GATHER_MS_MAX)
+  }
+
+  /** Waits for the IO of this turn, and for the next as long as each brings more: those writes share the fsync. */
+  private gather(before: number, until: number): void {
     setImmediate(() => {
+      const { length } = this.waiting
+      if (length > before && length < GROUP_WRITES_MAX && performance.now() < until) return this.gather(length, until)
       this.scheduled = false
       this.commit(this.nextGroup())
       if (this.waiting.length > 0) this.schedule()

@@ -10,12 +10,10 @@ import { filteredColumn, filterPage, PAGE_EVENTS, readableStream } from './pages
 export async function serveRead(log: EventLog, read: CountedRead, outlet: Outlet): Promise<void> {
   let left = read.count
   for (const page of read.stream === undefined ? allPages(log, read) : streamPages(log, read.stream, read, outlet)) {
-    for (const event of page) {
-      if (left === 0 || outlet.closed) return outlet.end()
-      left--
-      const blocked = outlet.send(event.message)
-      if (blocked) await blocked
-    }
+    if (outlet.closed || left === 0) break
+    const events = page.length > left ? page.slice(0, left) : page
+    left -= events.length
+    await outlet.send(events.map((event) => event.message))
     await nextTurn()
   }
   outlet.end()
@@ -48,7 +46,7 @@ function* streamPages(log: EventLog, name: string, read: CountedRead, outlet: Ou
   const readable = readableStream(log, name, Date.now())
   if (readable.kind === 'deleted') return outlet.fail(streamDeleted(name))
   if (readable.kind === 'not-found') {
-    void outlet.send(streamNotFound(name))
+    void outlet.send([streamNotFound(name)])
     return
   }
   const { stream, window } = readable

@@ -2,16 +2,20 @@ import type { ServerWritableStream } from '@grpc/grpc-js'
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb'
 import { withStructuredId } from '../protocol/recorded-event'
 
-/** A call of `Read`; its answers are messages already serialised. */
-export type ReadCall = ServerWritableStream<ReadReq, Uint8Array>
+/** A call of `Read`; it is answered in pages of messages already serialised (see page-interceptor.ts). */
+export type ReadCall = ServerWritableStream<ReadReq, readonly Uint8Array[]>
+
+/** Pages on their way to one client: the next is read from disk while the last is being sent. */
+const UNDER_WAY_MAX = 2
 
 /**
- * Where a read's messages go. Sending waits for a slow client, so that no more than the page in hand is ever held for it.
+ * Where a read's messages go. Sending waits for a slow client, so that never more than two pages are held for it.
  */
 export class Outlet {
-  private blocked: (() => void) | undefined
   /** True when the client has gone or cancelled: nothing more can be sent. */
   closed = false
+  private underWay = 0
+  private resume: (() => void) | undefined
   private readonly closeListeners: (() => void)[] = []
 
   constructor(
@@ -21,10 +25,9 @@ export class Outlet {
     const close = () => {
       if (this.closed) return
       this.closed = true
-      this.unblock()
+      this.resume?.()
       for (const listener of this.closeListeners) listener()
     }
-    call.on('drain', () => this.unblock())
     call.on('cancelled', close)
     call.on('error', close)
     call.on('close', close)
@@ -34,19 +37,18 @@ export class Outlet {
     this.closeListeners.push(listener)
   }
 
-  private unblock(): void {
-    const blocked = this.blocked
-    this.blocked = undefined
-    blocked?.()
-  }
-
-  /** @returns a promise to wait for when the client is not keeping up, undefined when more can be sent at once */
-  send(message: Uint8Array): Promise<void> | undefined {
-    if (this.closed) return undefined
-    if (this.call.write(this.structuredIds ? withStructuredId(message) : message)) return undefined
-    return new Promise((resolve) => {
-      this.blocked = resolve
+  /** @returns when the next page may be sent, or the client has gone */
+  async send(page: readonly Uint8Array[]): Promise<void> {
+    if (this.closed || page.length === 0) return
+    this.underWay++
+    this.call.write(this.structuredIds ? page.map(withStructuredId) : page, () => {
+      this.underWay--
+      this.resume?.()
     })
+    while (this.underWay >= UNDER_WAY_MAX && !this.closed)
+      await new Promise<void>((resolve) => {
+        this.resume = resolve
+      })
   }
 
   end(): void {

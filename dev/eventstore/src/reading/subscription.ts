@@ -25,7 +25,7 @@ export async function serveSubscription(
   const source = request.stream === undefined ? allSource(log, request) : streamSource(log, request.stream, request)
   const wakeUp = new WakeUp(commits, source, outlet)
   try {
-    await outlet.send(confirmation(randomUUID()))
+    await outlet.send([confirmation(randomUUID())])
     let live = false
     let sinceWait = 0
     while (!outlet.closed) {
@@ -34,21 +34,18 @@ export async function serveSubscription(
       sinceWait += page.considered
       if (live && sinceWait > BEHIND_EVENTS) {
         live = false
-        await outlet.send(fellBehind)
+        await outlet.send([fellBehind])
       }
-      for (const event of page.events) {
-        if (outlet.closed) return
-        const blocked = outlet.send(event.message)
-        if (blocked) await blocked
-      }
-      if (page.checkpoint !== undefined) await outlet.send(checkpoint(page.checkpoint))
+      const messages = page.events.map((event) => event.message)
+      if (page.checkpoint !== undefined) messages.push(checkpoint(page.checkpoint))
+      await outlet.send(messages)
       if (page.more) {
         await nextTurn()
         continue
       }
       if (!live) {
         live = true
-        await outlet.send(caughtUp)
+        await outlet.send([caughtUp])
       }
       await wakeUp.wait()
       sinceWait = 0
