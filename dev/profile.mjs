@@ -84,8 +84,8 @@ export const shown = (path) =>
   relative(process.cwd(), path).startsWith('..') ? path : relative(process.cwd(), path) || '.'
 
 async function choosePorts(file, wanted) {
+  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
   if (wanted === 'free') {
-    if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
     const names = Object.keys(defaultPorts)
     const free = await freePorts(names.length)
     const ports = Object.fromEntries(names.map((name, index) => [name, free[index]]))

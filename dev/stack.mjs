@@ -94,7 +94,7 @@ async function known(name) {
   if (!profileExists(name)) {
     throw new Trouble(`There is no profile "${name}".`, { remedy: '`npm run stack -- up` makes it.' })
   }
-  return openProfile(name, existsSync(join(root, '.annals', name, 'ports.json')) ? { ports: 'free' } : {})
+  return openProfile(name)
 }
 
 const progress = new Progress()

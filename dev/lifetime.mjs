@@ -1,0 +1,55 @@
+import { explain } from './trouble.mjs'
+import { bold } from './progress.mjs'
+
+/**
+ * Runs a command that starts processes, and whatever happens stops them again: when `work` ends, fails, or is interrupted
+ * (Ctrl-C, SIGTERM, a closed terminal). A second Ctrl-C gives up waiting.
+ *
+ * @param {(lifetime: { signal: AbortSignal, onEnd: (stop: () => Promise<void>) => void }) =>
+ *   Promise<{ code: number, farewell?: string }>} work resolves to the exit code and the very last line to print; `onEnd` registers what has to be stopped, the last registered first; `signal` aborts at an interrupt
+ * @param {{ progress?: import('./progress.mjs').Progress }} [options]
+ */
+export async function withLifetime(work, { progress } = {}) {
+  const interrupted = new AbortController()
+  const stops = []
+  let presses = 0
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+    process.on(name, () => {
+      presses += 1
+      if (presses > 1) process.exit(130)
+      interrupted.abort(new Error('interrupted'))
+    })
+  }
+  // A closed pipe (`npm test | head`) is no reason to leave servers behind.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  let code
+  let farewell
+  try {
+    ;({ code, farewell } = await work({ signal: interrupted.signal, onEnd: (stop) => stops.push(stop) }))
+  } catch (error) {
+    code = interrupted.signal.aborted ? 130 : 1
+    progress?.close()
+    if (code === 1) console.error(`\n${bold('Stopped.')} ${explain(error)}`)
+  }
+  for (const stop of stops.toReversed()) {
+    try {
+      await stop()
+    } catch (error) {
+      code ||= 1
+      console.error(explain(error))
+    }
+  }
+  progress?.close()
+  if (farewell) console.log(farewell)
+  process.exit(code)
+}
+
+/** @param {AbortSignal} signal @returns {Promise<void>} resolves at the interrupt */
+export const interruption = (signal) =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+    // A listener keeps no process alive, and this one is to stay until Ctrl-C.
+    const alive = setInterval(() => {}, 2 ** 30)
+    signal.addEventListener('abort', () => clearInterval(alive), { once: true })
+  })

@@ -1,0 +1,104 @@
+/**
+ * `npm test`: every check, from nothing, on a stack of its own that is removed afterwards.
+ *
+ *   npm test -- --only unit,integration     some parts: lint, types, unit, integration, e2e
+ *   npm test -- --only unit contracts/      whatever else is given goes to Jest
+ */
+import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { checks, runCheck, runJest } from './checks.mjs'
+import { installDependencies } from './install.mjs'
+import { withLifetime } from './lifetime.mjs'
+import { startStack, stopServers } from './native.mjs'
+import { openProfile, root, shown } from './profile.mjs'
+import { bold, Progress } from './progress.mjs'
+import { explain, Trouble } from './trouble.mjs'
+
+const partNames = ['lint', 'types', 'unit', 'integration', 'e2e']
+const keptLogs = join(root, '.annals/failed-test-logs')
+
+const progress = new Progress()
+await withLifetime(
+  async ({ signal, onEnd }) => {
+    const { parts, args } = readArguments(process.argv.slice(2))
+    const begun = performance.now()
+    const total = { passed: 0, failed: 0 }
+    const count = ({ passed, failed }) => {
+      total.passed += passed
+      total.failed += failed
+    }
+    await removeLeftovers()
+    await installDependencies(progress)
+    const chosen = checks.filter(({ part }) => parts.includes(part))
+    if (chosen.length > 0) console.log(bold('Checks'))
+    for (const check of chosen) count(await runCheck(check, { progress, signal }))
+    if (parts.includes('unit')) count(await runJest('unit', { signal, args, env: process.env }))
+    const onServers = ['integration', 'e2e'].filter((part) => parts.includes(part))
+    if (onServers.length > 0) {
+      const env = await serversForTests({ signal, onEnd, total }).catch((error) => {
+        signal.throwIfAborted()
+        console.error(`\n${explain(error)}`)
+        count({ passed: 0, failed: 1 })
+      })
+      for (const part of env ? onServers : []) count(await runJest(part, { signal, args, env }))
+    }
+    const seconds = Math.round((performance.now() - begun) / 1000)
+    return {
+      code: total.failed === 0 && total.passed > 0 ? 0 : 1,
+      farewell: `\nTook ${Math.floor(seconds / 60)} min ${seconds % 60} s.\n${total.passed} passed, ${total.failed} failed`,
+    }
+  },
+  { progress },
+)
+
+/** @returns {{ parts: string[], args: string[] }} the parts to run, and what goes to Jest */
+function readArguments(given) {
+  const args = [...given]
+  const at = args.findIndex((arg) => arg === '--only' || arg.startsWith('--only='))
+  if (at === -1) return { parts: partNames, args }
+  const [flag] = args.splice(at, 1)
+  const parts = (flag === '--only' ? (args.splice(at, 1)[0] ?? '') : flag.slice('--only='.length)).split(',')
+  const unknown = parts.find((part) => !partNames.includes(part))
+  if (unknown !== undefined) throw new Trouble(`--only takes ${partNames.join(', ')}; not "${unknown}".`)
+  return { parts, args }
+}
+
+/** @returns {Promise<Record<string, string | undefined>>} the environment of the tests */
+async function serversForTests({ signal, onEnd, total }) {
+  console.log(`\n${bold('Servers for the tests')}`)
+  const name = `test-${process.pid}`
+  const profile = await openProfile(name, { ports: 'free' })
+  onEnd(async () => {
+    await stopServers(profile)
+    rmSync(keptLogs, { recursive: true, force: true })
+    if (total.failed > 0) {
+      cpSync(profile.logs, keptLogs, { recursive: true })
+      console.log(`\nThe servers' logs of this run: ${shown(keptLogs)}`)
+    }
+    rmSync(profile.dir, { recursive: true, force: true })
+  })
+  const { env } = await startStack({ profile: name, progress, signal })
+  // The profile's name lets end-to-end tests start services on these servers. A cheaper hash, because tests log in a lot.
+  return { ...process.env, ...env, ANNALS_PROFILE: name, BCRYPT_COST: '10', LOG_LEVEL: 'error' }
+}
+
+/** Runs that were killed could not tidy up. */
+async function removeLeftovers() {
+  const folder = join(root, '.annals')
+  for (const name of existsSync(folder) ? readdirSync(folder) : []) {
+    const pid = Number(/^test-(\d+)$/.exec(name)?.[1])
+    if (!pid || isProcess(pid)) continue
+    const profile = await openProfile(name)
+    await stopServers(profile)
+    rmSync(profile.dir, { recursive: true, force: true })
+  }
+}
+
+function isProcess(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
