@@ -9,7 +9,7 @@ const swc = [
 ]
 
 /** Packages published as ES modules only: Jest can not `require` them, Node 20.19 can. */
-const esmOnly = ['jose', 'lru-cache', 'uuid', 'cookie']
+const esmOnly = ['jose', 'lru-cache', 'uuid', 'cookie', 'node-pg-migrate']
 
 const base = {
   testEnvironment: 'node',

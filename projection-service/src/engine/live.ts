@@ -1,0 +1,233 @@
+import { fromCloudEvent, type OpenAll, type RecordedEvent } from '@annals/contracts'
+import { loadCheckpoints } from '@annals/platform/checkpoint'
+import type { BatchOutcome, IncomingBatch, IncomingRecord, TopicPartition } from '@annals/platform/kafka'
+import type { Logger } from '@annals/platform/log'
+import type { Pool, PoolClient } from '@annals/platform/postgres'
+import type { Row } from './columns'
+import { applyEvent, readFor, touchedRows, type Memory, type ParkedEvent, type ReadEvent, type Verdict } from './fold'
+import type { StreamState } from './fold'
+import { tablesOf } from './generation'
+import { rowName, type Projection, type StoredRow } from './projection'
+import { shareGenerationSql } from './registry'
+import { rowTable } from './row-table'
+import { insertParked, loadStreams, upsertStreams } from './stream-table'
+
+/** Events in one transaction at most: keeps it near 100 ms, which bounds how long a swap waits and how much is redone. */
+const eventsPerTransactionMax = 2_000
+/** A partition that met a hole or a newer version is tried again this often; it needs people or a deployment. */
+const stoppedWaitMs = 5_000
+
+/** What the engine tells about its work; the projector turns it into metrics. */
+export interface LiveObserver {
+  applied(verdict: Exclude<Verdict['kind'], 'stop'>, count: number): void
+  /** A record on the topic that is no event of ours. */
+  foreign(): void
+  /** `reason` undefined: the partition flows. */
+  waiting(place: TopicPartition, reason: 'hole' | 'newer-version' | 'other-version-live' | undefined): void
+  transaction(seconds: number, events: number): void
+}
+
+export interface LiveDependencies {
+  pool: Pool
+  openAll: OpenAll
+  log: Logger
+  observer: LiveObserver
+}
+
+interface Arrived {
+  offset: bigint
+  recorded: RecordedEvent
+}
+
+type Applied =
+  | { kind: 'committed'; stop?: { offset: bigint; because: 'hole' | 'newer-version'; reason: string } }
+  | { kind: 'moved' }
+  | { kind: 'other-version'; version: number }
+
+/** Handler of a projection's consumer: applies what Kafka brings, each batch in one transaction with its checkpoint. */
+export function createLiveProjection(
+  projection: Projection,
+  { pool, openAll, log, observer }: LiveDependencies,
+): {
+  positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]>
+  handle(batch: IncomingBatch): Promise<BatchOutcome>
+} {
+  const tables = tablesOf(projection, 'live')
+  const table = rowTable(projection, tables.rows)
+  /** Where this instance left each partition's checkpoint: what its next transaction must find. */
+  const expected = new Map<string, bigint>()
+  const placeName = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
+
+  const lockSql = `select p.version, c.next_offset, c.position from annals.projection p, ${tables.checkpoint} c
+    where p.name = $1 and c.topic = $2 and c.partition = $3 for update of c`
+  const advanceSql = `update ${tables.checkpoint} set next_offset = $3, position = $4, updated_at = now()
+    where topic = $1 and partition = $2 and next_offset = $5`
+
+  function arrivedOf(records: readonly IncomingRecord[], place: TopicPartition): Arrived[] {
+    const arrived: Arrived[] = []
+    for (const record of records) {
+      const result = fromCloudEvent(record)
+      if (result.ok) {
+        arrived.push({ offset: record.offset, recorded: result.event })
+        continue
+      }
+      // Only the relay writes here. Had this record taken an event's place, the stream's next revision would tell.
+      observer.foreign()
+      log.error({ ...place, offset: String(record.offset), reason: result.reason }, 'foreign record passed over')
+    }
+    return arrived
+  }
+
+  async function fold(client: PoolClient, events: readonly ReadEvent[]) {
+    const streams = await loadStreams(client, tables.stream, [...new Set(events.map((e) => e.recorded.stream))])
+    const loaded = await table.load(client, touchedRows(projection, events))
+    const rows = new Map<string, Row>(loaded.map(({ key, shard, row }) => [rowName(key, shard), row]))
+    const changedRows = new Map<string, StoredRow>()
+    const changedStreams = new Map<string, StreamState>()
+    const parked: ParkedEvent[] = []
+    const memory: Memory = {
+      row: (name) => rows.get(name),
+      setRow: (name, stored) => {
+        rows.set(name, stored.row)
+        changedRows.set(name, stored)
+      },
+      stream: (name) => streams.get(name),
+      setStream: (name, state) => {
+        streams.set(name, state)
+        changedStreams.set(name, state)
+      },
+      park: (event) => parked.push(event),
+    }
+    const counts = new Map<Exclude<Verdict['kind'], 'stop'>, number>()
+    for (const [index, event] of events.entries()) {
+      const verdict = applyEvent(projection, memory, event)
+      if (verdict.kind === 'stop') return { changedRows, changedStreams, parked, counts, stop: { index, ...verdict } }
+      counts.set(verdict.kind, (counts.get(verdict.kind) ?? 0) + 1)
+    }
+    return { changedRows, changedStreams, parked, counts, stop: undefined }
+  }
+
+  /** One transaction: from where the checkpoint stands to `nextOffset`, or to the event that has to wait. */
+  async function apply(
+    client: PoolClient,
+    place: TopicPartition,
+    arrived: readonly Arrived[],
+    events: readonly ReadEvent[],
+    nextOffset: bigint,
+  ): Promise<Applied> {
+    const { topic, partition } = place
+    // A transaction that PostgreSQL loses in a crash is lost whole, checkpoint and rows, and is done again: not waiting for
+    // the disk costs nothing of exactly-once.
+    await client.query(`begin; set local synchronous_commit = off; ${shareGenerationSql(projection.name)}`)
+    const { rows } = await client.query<{ version: number; next_offset: bigint; position: bigint }>(lockSql, [
+      projection.name,
+      topic,
+      partition,
+    ])
+    const found = rows[0]
+    if (!found) throw new Error(`projection ${projection.name} has no checkpoint for ${placeName(place)}`)
+    if (found.version !== projection.version) return { kind: 'other-version', version: found.version }
+    if (found.next_offset !== (expected.get(placeName(place)) ?? 0n)) return { kind: 'moved' }
+
+    // After a swap the read model may be ahead of Kafka's offsets: what it has seen is passed over by log position.
+    const fresh = events.findIndex(({ recorded }) => recorded.position > found.position)
+    const skipped = fresh === -1 ? events.length : fresh
+    const result = await fold(client, events.slice(skipped))
+    const end = result.stop ? skipped + result.stop.index : events.length
+    const reached = result.stop ? arrived[end]!.offset : nextOffset
+    const position = end > skipped ? events[end - 1]!.recorded.position : found.position
+
+    await table.upsert(client, [...result.changedRows.values()])
+    await upsertStreams(client, tables.stream, result.changedStreams)
+    await insertParked(client, tables.parked, result.parked)
+    const advanced = await client.query(advanceSql, [topic, partition, reached, position, found.next_offset])
+    if (advanced.rowCount !== 1) return { kind: 'moved' }
+    await client.query('commit')
+
+    expected.set(placeName(place), reached)
+    for (const [verdict, count] of result.counts) observer.applied(verdict, count)
+    if (skipped) observer.applied('duplicate', skipped)
+    for (const { recorded, error } of result.parked) {
+      if (!error) continue
+      const { stream, revision, type } = recorded
+      log.error(
+        { projection: projection.name, stream, revision, type, err: error },
+        'event parked, its stream is blocked',
+      )
+    }
+    if (!result.stop) return { kind: 'committed' }
+    const { because, reason } = result.stop
+    return { kind: 'committed', stop: { offset: reached, because, reason } }
+  }
+
+  async function transact(place: TopicPartition, arrived: readonly Arrived[], nextOffset: bigint): Promise<Applied> {
+    const began = performance.now()
+    const readings = await readFor(
+      projection,
+      arrived.map(({ recorded }) => recorded),
+      openAll,
+    )
+    const events = arrived.map(({ recorded }, i) => ({
+      recorded,
+      partition: place.partition,
+      reading: readings[i]!,
+    }))
+    const client = await pool.connect()
+    let failed: Error | undefined
+    try {
+      const applied = await apply(client, place, arrived, events, nextOffset)
+      if (applied.kind !== 'committed') await client.query('rollback')
+      return applied
+    } catch (error) {
+      failed = error as Error
+      await client.query('rollback').catch(() => undefined)
+      throw error
+    } finally {
+      client.release(failed)
+      observer.transaction((performance.now() - began) / 1000, arrived.length)
+    }
+  }
+
+  function outcomeOf(
+    applied: Exclude<Applied, { kind: 'committed'; stop?: undefined }>,
+    place: TopicPartition,
+  ): BatchOutcome {
+    if (applied.kind === 'moved') return { kind: 'reposition' }
+    if (applied.kind === 'other-version') {
+      const reason =
+        `version ${applied.version} of ${projection.name} is live, this release folds version ${projection.version}: ` +
+        (applied.version < projection.version ? `run \`replay ${projection.name}\`` : 'deploy the release that is live')
+      observer.waiting(place, 'other-version-live')
+      log.error({ projection: projection.name, ...place }, reason)
+      return { kind: 'wait', waitMs: stoppedWaitMs, reason }
+    }
+    const { offset, because, reason } = applied.stop!
+    observer.waiting(place, because)
+    log.error({ projection: projection.name, ...place, offset: String(offset), because }, reason)
+    return { kind: 'wait', waitMs: stoppedWaitMs, reason, resumeAt: offset }
+  }
+
+  return {
+    async positions(assigned) {
+      const checkpoints = await loadCheckpoints(pool, tables.checkpoint, assigned)
+      return assigned.map((place, i) => {
+        const nextOffset = checkpoints[i]?.nextOffset ?? 0n
+        expected.set(placeName(place), nextOffset)
+        // 0 stands for "from the beginning", wherever retention has moved that to.
+        return nextOffset === 0n ? undefined : nextOffset
+      })
+    },
+
+    async handle({ topic, partition, records, nextOffset }) {
+      const place = { topic, partition }
+      for (let from = 0; from < records.length; from += eventsPerTransactionMax) {
+        const slice = records.slice(from, from + eventsPerTransactionMax)
+        const next = records[from + eventsPerTransactionMax]?.offset ?? nextOffset
+        const applied = await transact(place, arrivedOf(slice, place), next)
+        if (applied.kind !== 'committed' || applied.stop) return outcomeOf(applied as never, place)
+      }
+      observer.waiting(place, undefined)
+      return { kind: 'done' }
+    },
+  }
+}

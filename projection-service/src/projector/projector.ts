@@ -1,0 +1,90 @@
+import type { OpenAll } from '@annals/contracts'
+import { createConsumer, type PartitionedConsumer } from '@annals/platform/kafka'
+import type { Logger } from '@annals/platform/log'
+import type { Registry } from '@annals/platform/metrics'
+import type { Pool } from '@annals/platform/postgres'
+import { inSpan, SpanKind } from '@annals/platform/tracing'
+import { createLiveProjection, type LiveObserver } from '../engine/live'
+import type { Projection } from '../engine/projection'
+import { installProjection } from '../engine/registry'
+
+export interface ProjectorOptions {
+  projections: readonly Projection[]
+  brokers: readonly string[]
+  pool: Pool
+  openAll: OpenAll
+  log: Logger
+  metrics: Registry
+  observerOf: (projection: string) => LiveObserver
+  onFatal: (error: unknown) => void
+  /** Group of a projection; tests take their own. */
+  groupOf?: (projection: string) => string
+}
+
+export interface Projector {
+  /** Resolves when every projection's group has been joined. */
+  start(): Promise<void>
+  assigned(): ReturnType<PartitionedConsumer['assigned']>
+  stop(): Promise<void>
+}
+
+/**
+ * Runs projections, each with a consumer group of its own: one that has to wait holds up no other, and a rebuilt one
+ * starts from its own checkpoints.
+ */
+export function createProjector(options: ProjectorOptions): Projector {
+  const { projections, brokers, pool, openAll, metrics, observerOf, onFatal } = options
+  const groupOf = options.groupOf ?? ((name: string) => `annals.projection.${name}`)
+
+  const running = projections.map((projection) => {
+    const log = options.log.child({ projection: projection.name })
+    const live = createLiveProjection(projection, { pool, openAll, log, observer: observerOf(projection.name) })
+    const consumer = createConsumer({
+      brokers,
+      clientId: `annals-projector-${projection.name}`,
+      groupId: groupOf(projection.name),
+      topics: projection.topics,
+      log,
+      metrics,
+      onFatal,
+    })
+    const handle: typeof live.handle = (batch) => {
+      const traceparent = batch.records[0]?.headers['ce_traceparent']?.toString()
+      // One span for a batch: it goes on with the trace of its first event.
+      return inSpan(
+        {
+          name: `project ${projection.name}`,
+          kind: SpanKind.CONSUMER,
+          traceparent,
+          attributes: {
+            'messaging.system': 'kafka',
+            'messaging.destination.name': batch.topic,
+            'messaging.destination.partition.id': String(batch.partition),
+            'messaging.batch.message_count': batch.records.length,
+          },
+        },
+        () => live.handle(batch),
+      )
+    }
+    return { projection, consumer, handler: { positions: live.positions, handle } }
+  })
+
+  return {
+    async start() {
+      for (const { projection } of running) {
+        const { version } = await installProjection(pool, projection)
+        if (version !== projection.version) {
+          options.log.error(
+            { projection: projection.name, live: version, release: projection.version },
+            'another version is live: its partitions wait until a replay has brought this release’s version',
+          )
+        }
+      }
+      await Promise.all(running.map(({ consumer, handler }) => consumer.run(handler)))
+    },
+    assigned: () => running.flatMap(({ consumer }) => consumer.assigned()),
+    async stop() {
+      await Promise.all(running.map(({ consumer }) => consumer.stop()))
+    },
+  }
+}

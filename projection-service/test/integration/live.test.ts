@@ -1,0 +1,151 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import type { RecordedEvent } from '@annals/contracts'
+import { createLiveProjection, type LiveObserver } from '../../src/engine/live'
+import { installProjection } from '../../src/engine/registry'
+import type { Projection } from '../../src/engine/projection'
+import { payments, paymentTotals } from '../../src/projections'
+import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { batchOf, opensNothing, paymentFacts, paymentOn, recorded } from '../support/facts'
+
+let database: TestDatabase
+beforeAll(async () => {
+  database = await createTestDatabase()
+  await installProjection(database.pool, payments)
+  await installProjection(database.pool, paymentTotals)
+})
+afterAll(() => database.drop())
+
+const observer = (): LiveObserver & { counts: Record<string, number>; stopped: (string | undefined)[] } => {
+  const counts: Record<string, number> = {}
+  const stopped: (string | undefined)[] = []
+  return {
+    counts,
+    stopped,
+    applied: (verdict, count) => (counts[verdict] = (counts[verdict] ?? 0) + count),
+    foreign: () => (counts['foreign'] = (counts['foreign'] ?? 0) + 1),
+    waiting: (_, reason) => stopped.push(reason),
+    transaction: () => undefined,
+  }
+}
+
+const instance = (projection: Projection, seen = observer()) => ({
+  seen,
+  ...createLiveProjection(projection, { pool: database.pool, openAll: opensNothing, log: silent, observer: seen }),
+})
+
+const place = (partition: number) => [{ topic: 'annals.payments', partition }]
+const rowOf = async (paymentId: string) =>
+  (await database.pool.query('select * from payments.payment where payment_id = $1', [paymentId])).rows[0]
+
+describe('a live projection', () => {
+  it('folds a batch and moves rows, revisions and checkpoint together', async () => {
+    const payment = paymentOn(0)
+    const live = instance(payments)
+    expect(await live.positions(place(0))).toEqual([undefined])
+    expect(await live.handle(batchOf(paymentFacts(payment, 100n), 0n))).toEqual({ kind: 'done' })
+    expect(await rowOf(payment.paymentId)).toMatchObject({ status: 'completed', amount_minor: 1250n, revision: 2n })
+    expect(await live.positions(place(0))).toEqual([3n])
+    const { rows } = await database.pool.query('select position from payments.checkpoint where partition = 0')
+    expect(rows[0].position).toBe(102n)
+  })
+
+  it('passes over what it has seen already', async () => {
+    const payment = paymentOn(1)
+    const facts = paymentFacts(payment, 200n)
+    const live = instance(payments)
+    await live.positions(place(1))
+    await live.handle(batchOf(facts, 0n))
+    // The same facts again at later offsets, as a relay that published twice would have them.
+    await live.handle(batchOf([...facts, ...paymentFacts(paymentOn(1), 300n)], 3n))
+    expect(live.seen.counts).toMatchObject({ applied: 6, duplicate: 3 })
+    expect((await rowOf(payment.paymentId)).attempts).toBe(1)
+  })
+
+  it('lets the instance that came second find the checkpoint moved, and change nothing', async () => {
+    const facts = paymentFacts(paymentOn(2), 400n)
+    const first = instance(paymentTotals)
+    const zombie = instance(paymentTotals)
+    await first.positions(place(2))
+    await zombie.positions(place(2))
+    const outcomes = await Promise.all([first.handle(batchOf(facts, 0n)), zombie.handle(batchOf(facts, 0n))])
+    expect(outcomes.map(({ kind }) => kind).sort()).toEqual(['done', 'reposition'])
+    const { rows } = await database.pool.query('select sum(completed_count) as n from payment_totals.payment_total')
+    expect(Number(rows[0].n)).toBe(1)
+  })
+
+  it('stops loudly at a hole, after what came before it, and goes on when it is filled', async () => {
+    const [created, started, processed] = paymentFacts(paymentOn(3), 500n) as [
+      RecordedEvent,
+      RecordedEvent,
+      RecordedEvent,
+    ]
+    const live = instance(payments)
+    await live.positions(place(3))
+    const outcome = await live.handle(batchOf([created, processed], 0n))
+    expect(outcome).toMatchObject({
+      kind: 'wait',
+      resumeAt: 1n,
+      reason: expect.stringMatching(/revision 2 came after 0/),
+    })
+    expect(live.seen.stopped).toEqual(['hole'])
+    expect(await live.handle(batchOf([started, processed], 1n))).toEqual({ kind: 'done' })
+    expect(live.seen.stopped).toEqual(['hole', undefined])
+  })
+
+  it('waits at an event that a newer release wrote', async () => {
+    const [created, started] = paymentFacts(paymentOn(4), 600n) as [RecordedEvent, RecordedEvent]
+    ;(started.metadata as { schemaVersion: number }).schemaVersion = 99
+    const live = instance(payments)
+    await live.positions(place(4))
+    expect(await live.handle(batchOf([created, started], 0n))).toMatchObject({ kind: 'wait', resumeAt: 1n })
+    expect(live.seen.counts['applied']).toBe(1)
+  })
+
+  it('parks what it can not apply, queues what follows in that stream, and goes on with the rest', async () => {
+    const bad = paymentOn(5)
+    const good = paymentOn(5)
+    const [created, started, processed] = paymentFacts(bad, 700n) as [RecordedEvent, RecordedEvent, RecordedEvent]
+    ;(created.data as { amount: unknown }).amount = { minor: -1, currency: 'EUR' }
+    const live = instance(payments)
+    await live.positions(place(5))
+    const events = [created, started, processed, ...paymentFacts(good, 710n)]
+    expect(await live.handle(batchOf(events, 0n))).toEqual({ kind: 'done' })
+    expect(live.seen.counts).toEqual({ parked: 1, queued: 2, applied: 3 })
+    expect(await rowOf(bad.paymentId)).toBeUndefined()
+    expect(await rowOf(good.paymentId)).toMatchObject({ status: 'completed' })
+    const { rows } = await database.pool.query(
+      'select revision, error from payments.parked where stream = $1 order by revision',
+      [bad.stream],
+    )
+    expect(rows).toEqual([
+      { revision: 0n, error: expect.stringMatching(/amount/) },
+      { revision: 1n, error: null },
+      { revision: 2n, error: null },
+    ])
+  })
+
+  it('passes over records that are no events of ours, and types it does not know, and counts them', async () => {
+    const payment = paymentOn(0)
+    const facts = paymentFacts(payment, 800n)
+    const foreign = { ...batchOf(facts, 0n).records[0]!, headers: {} }
+    const unknown = { ...recorded('payment.created', payment.stream, 3, 803n, {} as never), type: 'payment.invented' }
+    const live = instance(payments)
+    const [from] = await live.positions(place(0))
+    const batch = batchOf([...facts, unknown], from ?? 0n)
+    await live.handle({ ...batch, records: [{ ...foreign, offset: batch.records[0]!.offset }, ...batch.records] })
+    expect(live.seen.counts).toEqual({ foreign: 1, applied: 3, 'unknown-type': 1 })
+  })
+
+  it('adds totals up per partition, so that partitions never wait for each other', async () => {
+    const from = [0, 1, 3, 4, 5].map((partition) => ({ partition, payment: paymentOn(partition) }))
+    const live = instance(paymentTotals)
+    await live.positions(from.flatMap(({ partition }) => place(partition)))
+    await Promise.all(
+      from.map(({ payment }, i) => live.handle(batchOf(paymentFacts(payment, BigInt(900 + 10 * i)), 0n))),
+    )
+    const { rows } = await database.pool.query(
+      'select count(*) as shards, sum(completed_minor) as minor from payment_totals.payment_total',
+    )
+    expect(rows[0]).toEqual({ shards: 6n, minor: '7500' })
+  })
+})
