@@ -1,0 +1,60 @@
+import { decodeEvent, sealedPartOf, type RecordedEvent } from '@annals/contracts'
+import type { KeyReader } from '@annals/platform/subject-keys'
+import type { OutgoingMessage } from '../channels/channel'
+import type { Claim } from '../ledger/claims'
+import type { Templates } from '../templates/templates'
+
+/** A claim made ready, or why nothing can be sent for it. */
+export type Composed =
+  | { kind: 'message'; message: Omit<OutgoingMessage, 'traceparent'> }
+  | { kind: 'suppressed'; reason: 'recipient-erased' }
+  | { kind: 'rejected'; reason: 'no-address' | 'registration-unreadable' | 'not-renderable'; cause?: unknown }
+
+/**
+ * Opens the recipients of claims, with one call, and writes their messages. Addresses exist in clear from here to the
+ * channel and nowhere else.
+ * @returns in the order of the claims.
+ * @throws when the key store does not answer: nothing is decided then.
+ */
+export async function compose(claims: readonly Claim[], keys: KeyReader, templates: Templates): Promise<Composed[]> {
+  const recorded = claims.map(({ registration }) => registration && asRecorded(registration))
+  const parts = recorded.map((event) => (event ? sealedPartOf(event) : undefined))
+  const sealed = parts.filter((part) => part !== undefined)
+  const opened = sealed.length ? await keys.openAll(sealed) : []
+  let next = 0
+  return claims.map((claim, i) => {
+    const event = recorded[i]
+    if (!event) return { kind: 'rejected', reason: 'registration-unreadable' }
+    const personal = parts[i] ? opened[next++] : undefined
+    if (personal === null) return { kind: 'suppressed', reason: 'recipient-erased' }
+    return composeOne(claim, event, personal, templates)
+  })
+}
+
+/** Where the event stood does not matter for reading it. */
+const asRecorded = (registration: NonNullable<Claim['registration']>): RecordedEvent => ({
+  ...registration,
+  stream: '',
+  revision: 0,
+  position: 0n,
+})
+
+function composeOne(
+  { identity, channel, template, data }: Claim,
+  recorded: RecordedEvent,
+  personal: Record<string, unknown> | undefined,
+  templates: Templates,
+): Composed {
+  const result = decodeEvent(recorded, personal)
+  if (result.kind !== 'event' || result.event.type !== 'user.registered')
+    return { kind: 'rejected', reason: 'registration-unreadable', cause: result }
+  const { email, name, locale } = result.event.data
+  // Nobody has told us a phone number yet: the channel is ready, the address is not.
+  const to = channel === 'email' ? email : null
+  if (to === null) return { kind: 'rejected', reason: 'no-address' }
+  try {
+    return { kind: 'message', message: { identity, to, ...templates.render(template, locale, { name, data }) } }
+  } catch (cause) {
+    return { kind: 'rejected', reason: 'not-renderable', cause }
+  }
+}

@@ -1,0 +1,26 @@
+/**
+ * Waits between attempts to deliver a message, in seconds; one more attempt than waits. The first is short, for a
+ * connection that broke; the rest follow an outage of the other side through a working day (8.7 h in all), after which a
+ * payment's owner has long looked it up.
+ */
+export const emailRetrySchedule = [5, 60, 300, 1_800, 7_200, 21_600] as const
+
+/** A text message is about now: ten minutes, then it is given up. */
+export const smsRetrySchedule = [5, 60, 600] as const
+
+/**
+ * A wait is lengthened by up to a quarter, so that what failed together does not come back together.
+ * @param attempt number of the attempt that failed, from 1.
+ * @param failedAt epoch ms.
+ * @param jitter 0..1.
+ * @returns epoch ms of the next attempt, or `undefined` when attempts are exhausted.
+ */
+export function nextAttemptAt(
+  schedule: readonly number[],
+  attempt: number,
+  failedAt: number,
+  jitter: number,
+): number | undefined {
+  const waitSeconds = schedule[attempt - 1]
+  return waitSeconds === undefined ? undefined : Math.round(failedAt + waitSeconds * 1000 * (1 + jitter / 4))
+}

@@ -1,0 +1,188 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { backoffMs, pause } from '@annals/platform/backoff'
+import type { Logger } from '@annals/platform/log'
+import type { KeyReader } from '@annals/platform/subject-keys'
+import { currentTraceparent, inSpan, SpanKind } from '@annals/platform/tracing'
+import type { Channel, OutgoingMessage, Outcome } from '../channels/channel'
+import type { Claim, Ledger } from '../ledger/claims'
+import type { NotifierMetrics } from '../metrics'
+import type { Templates } from '../templates/templates'
+import type { Breaker } from './breaker'
+import { compose } from './compose'
+import { settlementOf, type DeliveryPolicy } from './settlement'
+
+export interface WorkerDeps {
+  channel: Channel
+  breaker: Breaker
+  policy: DeliveryPolicy
+  ledger: Ledger
+  keys: KeyReader
+  templates: Templates
+  metrics: NotifierMetrics
+  log: Logger
+  /** Attempts at the same time, at most. */
+  concurrency: number
+  /** An attempt without an outcome by then is ended as it stands. */
+  attemptMsMax: number
+}
+
+export interface Worker {
+  /** Something has become due: look now rather than at the next turn. */
+  wake(): void
+  /** Takes no more, and waits for the attempts in hand; they are bounded by `attemptMsMax`. */
+  stop(): Promise<void>
+}
+
+/**
+ * A worker that has not renewed its claims for this long counts as gone. Long enough for a pause of garbage collection or of
+ * the database, short enough that a crash delays a mail by seconds.
+ */
+export const leaseMs = 10_000
+const renewEveryMs = 3_000
+/** Looks for what others have made due; what this process made due wakes the worker itself. */
+const lookEveryMs = 1_000
+const faultBackoff = { firstMs: 200, maxMs: 10_000 }
+
+/** Sends one channel's due deliveries, several at a time, until it is stopped. */
+export function startWorker(deps: WorkerDeps): Worker {
+  const { channel, breaker, policy, ledger, keys, templates, metrics, log, concurrency, attemptMsMax } = deps
+  const name = `${process.pid}-${randomUUID().slice(0, 8)}`
+  const inHand = new Map<Claim, Promise<void>>()
+  const ending = new AbortController()
+  let nudge = new AbortController()
+  const wake = () => nudge.abort()
+
+  /** Ends after the time, or at a wake; a wake that came while nobody waited counts. */
+  async function idle(ms: number): Promise<void> {
+    await pause(ms, nudge.signal)
+    nudge = new AbortController()
+  }
+
+  async function attempt(claim: Claim, message: Omit<OutgoingMessage, 'traceparent'>): Promise<void> {
+    const began = performance.now()
+    const outcome = await inSpan(
+      {
+        name: `send ${channel.name}`,
+        kind: SpanKind.PRODUCER,
+        traceparent: claim.traceparent ?? undefined,
+        attributes: { 'annals.delivery.id': claim.id, 'annals.rule': claim.rule, 'annals.attempt': claim.attempt },
+      },
+      async (span) => {
+        const traceparent = currentTraceparent() ?? claim.traceparent ?? undefined
+        const send = () => channel.send({ ...message, traceparent }, AbortSignal.timeout(attemptMsMax))
+        const result = await breaker.execute(send)
+        span.setAttribute('annals.outcome', result?.kind ?? 'not-attempted')
+        return result
+      },
+    )
+    if (!outcome) return ledger.withdraw(claim)
+    metrics.attemptSeconds.observe({ channel: channel.name, outcome: outcome.kind }, (performance.now() - began) / 1000)
+    await settle(claim, outcome)
+  }
+
+  async function settle(claim: Claim, outcome: Outcome): Promise<void> {
+    const settlement = settlementOf(policy, claim, outcome, Date.now(), Math.random())
+    await insisting(() => ledger.settle(claim, outcome, settlement))
+    metrics.settled.inc({ channel: channel.name, state: settlement.state })
+    const { id: deliveryId, attempt, rule, correlationId } = claim
+    const level = outcome.kind === 'accepted' ? 'info' : 'warn'
+    log[level](
+      {
+        deliveryId,
+        rule,
+        channel: channel.name,
+        attempt,
+        correlationId,
+        outcome: outcome.kind,
+        code: outcome.code,
+        state: settlement.state,
+      },
+      'attempt ended',
+    )
+  }
+
+  /**
+   * What was sent has to be recorded: the database is asked again while the lease may still hold. If it stays away, the
+   * lease runs out and the attempt counts as unknown, which is then the truth.
+   */
+  async function insisting(write: () => Promise<void>): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await write()
+      } catch (error) {
+        if (attempt === 5) throw error
+        await delay(backoffMs(faultBackoff, attempt, Math.random()))
+      }
+    }
+  }
+
+  async function take(): Promise<number> {
+    const limit = Math.min(concurrency - inHand.size, breaker.permits())
+    if (limit <= 0) return 0
+    const claims = await ledger.claim(channel.name, limit, leaseMs, name)
+    if (claims.length === 0) return 0
+    let composed
+    try {
+      composed = await compose(claims, keys, templates)
+    } catch (error) {
+      await Promise.all(claims.map((claim) => ledger.withdraw(claim)))
+      throw error
+    }
+    for (const [i, claim] of claims.entries()) {
+      const ready = composed[i]!
+      if (ready.kind !== 'message') {
+        const { kind: state, reason } = ready
+        log.warn(
+          { deliveryId: claim.id, rule: claim.rule, state, reason, err: 'cause' in ready ? ready.cause : undefined },
+          'not sent',
+        )
+        await ledger.withdraw(claim, { state, reason })
+        metrics.settled.inc({ channel: channel.name, state })
+        continue
+      }
+      const work = attempt(claim, ready.message)
+        .catch((error: unknown) =>
+          log.error({ err: error, deliveryId: claim.id }, 'attempt not recorded; its lease runs out'),
+        )
+        .finally(() => {
+          inHand.delete(claim)
+          wake()
+        })
+      inHand.set(claim, work)
+    }
+    return claims.length
+  }
+
+  async function run(): Promise<void> {
+    for (let faults = 0; !ending.signal.aborted;) {
+      try {
+        const taken = await take()
+        faults = 0
+        if (taken === 0) await idle(lookEveryMs)
+      } catch (error) {
+        const waitMs = backoffMs(faultBackoff, ++faults, Math.random())
+        log.warn({ err: error, channel: channel.name, waitMs }, 'nothing can be taken from the ledger, trying again')
+        await pause(waitMs, ending.signal)
+      }
+    }
+  }
+
+  const renewal = setInterval(() => {
+    ledger
+      .renew([...inHand.keys()], leaseMs)
+      .catch((error: unknown) => log.warn({ err: error }, 'leases could not be renewed'))
+  }, renewEveryMs)
+  const running = run()
+
+  return {
+    wake,
+    async stop() {
+      ending.abort()
+      wake()
+      await running
+      await Promise.allSettled(inHand.values())
+      clearInterval(renewal)
+    },
+  }
+}

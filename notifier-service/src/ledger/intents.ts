@@ -1,0 +1,127 @@
+import type { AnnalsEvent, RecordedEvent } from '@annals/contracts'
+import { derivedId } from '@annals/platform/ids'
+import type { PoolClient } from '@annals/platform/postgres'
+import type { SkipReason } from '../intake/admission'
+import type { ChannelName, Intent } from '../rules/rule'
+
+/** An intent together with the event that caused it. */
+export interface IntentRecord {
+  intent: Intent
+  event: AnnalsEvent
+  skip: SkipReason | undefined
+}
+
+export interface ParkedRecord {
+  topic: string
+  partition: number
+  offset: bigint
+  recorded: RecordedEvent | undefined
+  reason: string
+}
+
+/** What was recorded now; what had been recorded before is not among it. */
+export interface RecordedIntent {
+  rule: string
+  channel: ChannelName
+  state: 'pending' | 'awaiting-recipient' | 'skipped'
+}
+
+/** The one identity of a delivery: the same for the same event, rule and recipient, in every process and at every time. */
+export const deliveryIdOf = ({ intent, event }: Pick<IntentRecord, 'intent' | 'event'>): string =>
+  derivedId('delivery', event.envelope.tenant, event.id, intent.rule, intent.recipient)
+
+/**
+ * What the receiving side sees of that identity. Kept in the ledger, so that another configured domain does not change it.
+ * @see RFC 5322 § 3.6.4 for the form of a Message-ID.
+ */
+const identityOf = (channel: ChannelName, deliveryId: string, mailDomain: string): string =>
+  channel === 'email' ? `<${deliveryId}@${mailDomain}>` : deliveryId
+
+/**
+ * Records intents that are not yet recorded. One whose recipient nobody knows yet waits: users and payments travel on
+ * different topics, and nothing orders the one before the other.
+ */
+export async function recordIntents(
+  client: PoolClient,
+  records: readonly IntentRecord[],
+  mailDomain: string,
+): Promise<RecordedIntent[]> {
+  if (records.length === 0) return []
+  const rows = records.map((record) => {
+    const { intent, event, skip } = record
+    const id = deliveryIdOf(record)
+    return {
+      id,
+      tenant: event.envelope.tenant,
+      event_id: event.id,
+      event_type: event.type,
+      rule: intent.rule,
+      recipient: intent.recipient,
+      channel: intent.channel,
+      identity: identityOf(intent.channel, id, mailDomain),
+      template: intent.template,
+      data: intent.data,
+      skip: skip ?? null,
+      correlation_id: event.envelope.correlationId,
+      traceparent: event.envelope.traceparent ?? null,
+      occurred_at: event.at,
+    }
+  })
+  const { rows: recorded } = await client.query<RecordedIntent>(
+    `insert into delivery (id, tenant, event_id, event_type, rule, recipient, channel, identity, template, data, state,
+       reason, next_attempt_at, settled_at, correlation_id, traceparent, occurred_at)
+     select id, tenant, event_id, event_type, rule, recipient, channel, identity, template, data, state, skip,
+       case when state = 'pending' then now() end, case when state = 'skipped' then now() end,
+       correlation_id, traceparent, occurred_at
+     from jsonb_to_recordset($1::jsonb) as x (id uuid, tenant text, event_id uuid, event_type text, rule text,
+       recipient text, channel text, identity text, template text, data jsonb, skip text, correlation_id text,
+       traceparent text, occurred_at timestamptz)
+     cross join lateral (select case
+       when skip is not null then 'skipped'
+       when exists (select from recipient r where r.tenant = x.tenant and r.user_id = x.recipient) then 'pending'
+       else 'awaiting-recipient' end as state) as decided
+     on conflict do nothing
+     returning rule, channel, state`,
+    [JSON.stringify(rows)],
+  )
+  return recorded
+}
+
+/**
+ * Keeps who can be written to, as the log tells it: sealed. Deliveries that waited for these people become due.
+ * @param registrations `user.registered` events as recorded; a known one is left as it is.
+ */
+export async function recordRecipients(
+  client: PoolClient,
+  registrations: readonly { recorded: RecordedEvent; userId: string; tenant: string }[],
+): Promise<void> {
+  if (registrations.length === 0) return
+  const rows = registrations.map(({ recorded: { id, type, data, metadata }, userId, tenant }) => {
+    // The request's fingerprint is of no use here, and a trace of what the person typed.
+    const { fingerprint: _, ...envelope } = metadata as Record<string, unknown>
+    return { tenant, user_id: userId, event: { id, type, data, metadata: envelope } }
+  })
+  await client.query(
+    `insert into recipient (tenant, user_id, event)
+     select tenant, user_id, event from jsonb_to_recordset($1::jsonb) as x (tenant text, user_id text, event jsonb)
+     on conflict do nothing`,
+    [JSON.stringify(rows)],
+  )
+  await client.query(
+    `update delivery set state = 'pending', next_attempt_at = now()
+     where state = 'awaiting-recipient'
+       and (tenant, recipient) in (select * from unnest($1::text[], $2::text[]))`,
+    [rows.map(({ tenant }) => tenant), rows.map(({ user_id }) => user_id)],
+  )
+}
+
+/** Keeps the place and the reason of records that can not be read; their content stays where it is. */
+export async function park(client: PoolClient, records: readonly ParkedRecord[]): Promise<void> {
+  for (const { topic, partition, offset, recorded, reason } of records) {
+    await client.query(
+      `insert into parked (topic, partition, record_offset, event_id, event_type, stream, reason)
+       values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
+      [topic, partition, offset, recorded?.id, recorded?.type, recorded?.stream, reason.slice(0, 500)],
+    )
+  }
+}

@@ -1,0 +1,106 @@
+import path from 'node:path'
+import { readConfig } from '@annals/platform/config'
+import { createConsumer } from '@annals/platform/kafka'
+import { exitWithMessage, runProcess, type Scope } from '@annals/platform/lifecycle'
+import { createLogger, type Logger } from '@annals/platform/log'
+import { createMetrics } from '@annals/platform/metrics'
+import { createPool } from '@annals/platform/postgres'
+import { createKeyReader } from '@annals/platform/subject-keys'
+import { startTracing } from '@annals/platform/tracing'
+import type { Channel } from './channels/channel'
+import { createSmtpChannel, mailDomainOf } from './channels/smtp'
+import { createTwilioChannel } from './channels/twilio'
+import { Config, twilioOf } from './config'
+import { createRequireAdmin } from './http/access'
+import { buildApp } from './http/app'
+import { startNotifier } from './notifier'
+import { rules } from './rules/rules'
+import { loadTemplates } from './templates/templates'
+
+const service = 'notifier'
+/** The client's own limit comes just before the attempt's, and says more. */
+const smsTimeoutShare = 0.9
+/** Beside one for each mail in hand: six partitions, leases, the caretaker and requests. */
+const ledgerConnections = 10
+
+function openChannels(config: Config): Channel[] {
+  const { SMTP_URL: url, MAIL_FROM: from, MAIL_CONCURRENCY: connections } = config
+  const twilio = twilioOf(config)
+  const smtp = createSmtpChannel({ url, from, connections })
+  if (!twilio) return [smtp]
+  return [smtp, createTwilioChannel({ ...twilio, timeoutMs: config.ATTEMPT_TIMEOUT_MS * smsTimeoutShare })]
+}
+
+async function start(config: Config, log: Logger, scope: Scope, fatal: (error: unknown) => void): Promise<void> {
+  scope.add('tracing', await startTracing(service, config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())
+  const registry = createMetrics(service)
+  const pool = scope.add(
+    'ledger',
+    createPool(config.NOTIFIER_DATABASE_URL, log, ledgerConnections + config.MAIL_CONCURRENCY),
+    (opened) => opened.end(),
+  )
+  const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, log, 2), (opened) =>
+    opened.end(),
+  )
+  const channels = openChannels(config)
+  for (const channel of channels) scope.add(`channel ${channel.name}`, channel, (opened) => opened.close())
+  const templates = loadTemplates(path.join(__dirname, '../templates'))
+
+  const consumer = createConsumer({
+    brokers: config.KAFKA_BROKERS,
+    clientId: `annals-${service}`,
+    groupId: config.NOTIFIER_GROUP,
+    topics: config.NOTIFIER_TOPICS,
+    metrics: registry,
+    onFatal: fatal,
+    log,
+  })
+  const app = buildApp({
+    pool,
+    requireAdmin: createRequireAdmin({
+      jwksUrl: config.JWKS_URL,
+      issuer: config.JWT_ISSUER,
+      audience: config.JWT_AUDIENCE,
+    }),
+    readiness: {
+      ledger: () => pool.query('select from delivery limit 1'),
+      subjectKeys: () => keyPool.query('select from subject_key limit 1'),
+      kafka: async () => {
+        if (consumer.assigned().length === 0) throw new Error('no partition is assigned')
+      },
+    },
+    registry,
+    log,
+  })
+  scope.add('http', app, (opened) => opened.close())
+  await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
+
+  const notifier = startNotifier({
+    consumer,
+    pool,
+    keys: createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY }),
+    channels,
+    rules,
+    templates,
+    admission: {
+      from: config.NOTIFY_FROM === undefined ? undefined : Date.parse(config.NOTIFY_FROM),
+      ageMsMax: config.NOTIFY_AGE_HOURS_MAX * 3_600_000,
+    },
+    mailDomain: mailDomainOf(config.MAIL_FROM)!,
+    mailSchedule: config.MAIL_RETRY_SECONDS,
+    concurrency: config.MAIL_CONCURRENCY,
+    attemptMsMax: config.ATTEMPT_TIMEOUT_MS,
+    registry,
+    log,
+  })
+  scope.add('notifier', notifier, (opened) => opened.stop())
+  await notifier.joined
+}
+
+try {
+  const config = readConfig(Config, process.env)
+  const log = createLogger(service, config.LOG_LEVEL)
+  void runProcess(log, (scope, fatal) => start(config, log, scope, fatal))
+} catch (error) {
+  exitWithMessage(error)
+}

@@ -1,0 +1,57 @@
+import { formatMoney, type AnnalsEvent, type EventType } from '@annals/contracts'
+import { defineRule, type Intent, type Rule } from './rule'
+
+/** Every message that Annals sends by itself. */
+export const rules: readonly Rule[] = [
+  defineRule({
+    name: 'welcome',
+    on: 'user.registered',
+    channel: 'email',
+    template: 'welcome.v1',
+    recipient: ({ data }) => data.userId,
+    data: () => ({}),
+  }),
+  defineRule({
+    name: 'payment-confirmation',
+    on: 'payment.processed',
+    channel: 'email',
+    template: 'payment-confirmation.v1',
+    recipient: ({ data }) => data.userId,
+    data: ({ data, at }) => ({
+      paymentId: data.paymentId,
+      amount: formatMoney(data.amount),
+      currency: data.amount.currency,
+      at,
+    }),
+  }),
+  defineRule({
+    name: 'payment-failed',
+    on: 'payment.failed',
+    channel: 'email',
+    template: 'payment-failed.v1',
+    recipient: ({ data }) => data.userId,
+    data: ({ data, at }) => ({
+      paymentId: data.paymentId,
+      amount: formatMoney(data.amount),
+      currency: data.amount.currency,
+      code: data.code,
+      at,
+    }),
+  }),
+]
+
+/** Event types that this service reads; all others pass by unread. */
+export const eventTypesOf = (rules: readonly Rule[]): ReadonlySet<EventType> =>
+  new Set<EventType>(['user.registered', ...rules.map(({ on }) => on)])
+
+/** @returns what the event asks to be sent; the same for the same event, always. */
+export const intentsOf = (rules: readonly Rule[], event: AnnalsEvent): Intent[] =>
+  rules
+    .filter(({ on }) => on === event.type)
+    .map((rule) => ({
+      rule: rule.name,
+      recipient: rule.recipient(event),
+      channel: rule.channel,
+      template: rule.template,
+      data: rule.data(event),
+    }))

@@ -1,0 +1,96 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { Currency, type CurrencyCode } from '@annals/contracts'
+import Handlebars from 'handlebars'
+import { greetingName } from './names'
+
+/** What a template is given: the recipient's name, opened for this one use, and the delivery's data. */
+export interface TemplateInput {
+  /** `null`: greet without one. */
+  name: string | null
+  data: Record<string, string>
+}
+
+export interface Rendered {
+  subject: string
+  text: string
+  html: string
+}
+
+export interface Templates {
+  /** Names with versions, such as `welcome.v1`. */
+  names: readonly string[]
+  /**
+   * @param locale BCP 47; its language is used where there is a translation, else English.
+   * @throws Error when the template is not there, or the data lacks something that it names.
+   */
+  render(name: string, locale: string, input: TemplateInput): Rendered
+}
+
+const parts = ['subject', 'text', 'html'] as const
+const fallbackLanguage = 'en'
+const currencyOf = (code: string): CurrencyCode => Currency.parse(code)
+
+/** Amounts and days in the reader's own way; an amount stays a decimal string throughout, which Intl formats exactly. */
+const formats = {
+  money: (amount: string, currency: string, locale: string) =>
+    new Intl.NumberFormat(locale, { style: 'currency', currency: currencyOf(currency) }).format(amount as `${number}`),
+  day: (iso: string, locale: string) =>
+    new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(iso)),
+}
+
+type Template = Record<(typeof parts)[number], HandlebarsTemplateDelegate>
+
+function createEngine(directory: string): typeof Handlebars {
+  const engine = Handlebars.create()
+  const localeOf = (options: Handlebars.HelperOptions) => (options.data as { root: { locale: string } }).root.locale
+  engine.registerHelper('money', (amount: string, currency: string, options: Handlebars.HelperOptions) =>
+    formats.money(amount, currency, localeOf(options)),
+  )
+  engine.registerHelper('day', (iso: string, options: Handlebars.HelperOptions) => formats.day(iso, localeOf(options)))
+  engine.registerHelper('eq', (a: unknown, b: unknown) => a === b)
+  for (const file of readdirSync(path.join(directory, 'layouts'))) {
+    const layout = readFileSync(path.join(directory, 'layouts', file), 'utf8')
+    engine.registerPartial(path.basename(file, '.hbs'), layout)
+  }
+  return engine
+}
+
+/**
+ * Reads all templates once: `<name>.v<version>/<language>/{subject,text,html}.hbs`, and `layouts/`. A version that has been
+ * sent is not changed any more: the ledger names it.
+ */
+export function loadTemplates(directory: string): Templates {
+  const engine = createEngine(directory)
+  const languages = new Map<string, Map<string, Template>>()
+
+  const compile = (folder: string): Template => {
+    const part = (name: (typeof parts)[number]) => {
+      const source = readFileSync(path.join(folder, `${name}.hbs`), 'utf8')
+      // Only HTML is escaped: the others are plain text. Strict: what is named and missing is a fault, not a gap.
+      return engine.compile(source, { strict: true, noEscape: name !== 'html' })
+    }
+    return { subject: part('subject'), text: part('text'), html: part('html') }
+  }
+  for (const name of readdirSync(directory).filter((entry) => /\.v\d+$/.test(entry))) {
+    const translations = readdirSync(path.join(directory, name))
+    if (!translations.includes(fallbackLanguage)) throw new Error(`template ${name} has no "${fallbackLanguage}"`)
+    const compiled = translations.map((language) => [language, compile(path.join(directory, name, language))] as const)
+    languages.set(name, new Map(compiled))
+  }
+
+  return {
+    names: [...languages.keys()],
+    render(name, locale, { name: person, data }) {
+      const translations = languages.get(name)
+      if (!translations) throw new Error(`there is no template ${name}`)
+      const language = locale.split('-')[0]!
+      const template = translations.get(language) ?? translations.get(fallbackLanguage)!
+      // A language that we do not write gets English whole, its numbers and days included.
+      const shown = translations.has(language) ? locale : fallbackLanguage
+      const view = { ...data, name: greetingName(person), locale: shown, lang: shown.split('-')[0] }
+      const [subject, text, html] = parts.map((part) => template[part](view))
+      return { subject: subject!.replaceAll(/\s+/g, ' ').trim(), text: text!, html: html! }
+    },
+  }
+}
