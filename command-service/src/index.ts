@@ -1,1 +1,3 @@
-export {}
+export { CommandConfig } from './config'
+export { commandRoutes, type CommandRoutes } from './http/routes'
+export { openCommandService } from './service'

@@ -1,0 +1,51 @@
+import type { JWK } from 'jose'
+import { z } from 'zod'
+import { field, processFields } from '@annals/platform/config'
+
+/** What the log and the sealed data in it need. */
+export const logFields = {
+  TENANT: processFields.TENANT,
+  EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
+  COMMAND_DATABASE_URL: field.url('postgres', 'postgresql'),
+  MASTER_KEY: field.key256(),
+  RESERVATION_KEY: field.key256(),
+}
+
+const privateJwk = z
+  .string()
+  .transform((text, context): JWK => {
+    try {
+      return JSON.parse(text) as JWK
+    } catch {
+      context.addIssue({ code: 'custom', message: 'must be a JWK as JSON' })
+      return z.NEVER
+    }
+  })
+  .refine((jwk) => jwk.kty === 'OKP' && jwk.crv === 'Ed25519' && typeof jwk.d === 'string', {
+    message: 'must be a private key, OKP on Ed25519',
+  })
+
+/** The command API's configuration; `.env.example` explains each. */
+export const CommandConfig = z.object({
+  ...processFields,
+  ...logFields,
+  HTTP_PORT: field.port(3000),
+  REDIS_URL: field.url('redis', 'rediss'),
+  REFRESH_TOKEN_KEY: field.key256(),
+  JWT_PRIVATE_JWK: privateJwk,
+  JWT_ISSUER: z.string().min(1),
+  JWT_AUDIENCE: z.string().min(1),
+  ACCESS_TOKEN_SECONDS: field.integer(15 * 60, 60, 60 * 60),
+  SESSION_SECONDS: field.integer(30 * 86_400, 60, 365 * 86_400),
+  /** Below 10 a hash is guessed too fast, above 15 a login takes seconds. */
+  BCRYPT_COST: field.integer(12, 10, 15),
+  LOGIN_ATTEMPTS_PER_ADDRESS: field.integer(10, 1, 1_000),
+  LOGIN_ATTEMPTS_PER_IP: field.integer(100, 1, 100_000),
+  LOGIN_WINDOW_SECONDS: field.integer(15 * 60, 1, 86_400),
+  /** Base URL of the payment gateway; the sandbox of `npm start` listens on http://127.0.0.1:3010. */
+  GATEWAY_URL: field.url('http', 'https'),
+  GATEWAY_TIMEOUT_MS: field.integer(10_000, 100, 60_000),
+  /** Proxies in front whose `X-Forwarded-For` is believed; 0: none. */
+  TRUSTED_PROXIES: field.integer(0, 0, 10),
+})
+export type CommandConfig = z.infer<typeof CommandConfig>

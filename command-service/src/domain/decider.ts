@@ -1,0 +1,15 @@
+import type { AnnalsEvent, EventType, NewEvent } from '@annals/contracts'
+
+/** A fact as a fold sees it: opened data (what an erased person hid is `null`) and the time at which it was recorded. */
+export type Past<T extends EventType> = { [K in T]: Pick<AnnalsEvent<K>, 'type' | 'data' | 'at'> }[T]
+
+/** How an aggregate's state grows out of its events. Decisions stand beside it, as functions from input and state to events. */
+export interface Decider<State, T extends EventType> {
+  /** Category of the streams that it folds: an event of another category is never mixed in. */
+  readonly category: string
+  readonly initial: State
+  /** Never fails: what the log holds has happened. */
+  readonly evolve: (state: State, event: Past<T>) => State
+}
+
+export type Decision<State, T extends EventType> = (state: State) => NewEvent<T>[]

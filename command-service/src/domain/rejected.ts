@@ -1,0 +1,17 @@
+/** Every reason for which a decision refuses. Each has its row in the table of problems, or nothing compiles. */
+export type RejectionCode =
+  | 'email-taken'
+  | 'invalid-refresh-token'
+  | 'payment-not-found'
+  | 'payment-not-processable'
+  | 'session-ended'
+  | 'user-not-found'
+
+/** A rule says no. Nothing was changed, and asking again is refused again as long as the facts are the same. */
+export class Rejected extends Error {
+  override readonly name = 'Rejected'
+
+  constructor(readonly code: RejectionCode) {
+    super(code)
+  }
+}

@@ -1,0 +1,112 @@
+import type { NewEvent, SessionEndReason, SessionId, UserId } from '@annals/contracts'
+import type { z } from 'zod'
+import type { Decider, Past } from './decider'
+import { Rejected } from './rejected'
+
+type SessionEventType = 'user.login' | 'session.refreshed' | 'session.ended'
+type EndReason = z.infer<typeof SessionEndReason>
+
+export type Session =
+  | { status: 'none' }
+  | {
+      status: 'active'
+      sessionId: SessionId
+      userId: UserId
+      /** Number of the refresh token that is valid. */
+      generation: number
+      /** ISO 8601: when that token was handed out. */
+      issuedAt: string
+      /** ISO 8601: no refresh is accepted from then on. */
+      expiresAt: string
+    }
+  | { status: 'ended'; userId: UserId; reason: EndReason }
+
+const initial: Session = { status: 'none' }
+
+function evolve(session: Session, event: Past<SessionEventType>): Session {
+  switch (event.type) {
+    case 'user.login': {
+      const { sessionId, userId, expiresAt } = event.data
+      return { status: 'active', sessionId, userId, generation: 1, issuedAt: event.at, expiresAt }
+    }
+    case 'session.refreshed':
+      return session.status === 'active'
+        ? { ...session, generation: event.data.generation, issuedAt: event.at }
+        : session
+    case 'session.ended':
+      return { status: 'ended', userId: event.data.userId, reason: event.data.reason }
+  }
+}
+
+export const sessionDecider: Decider<Session, SessionEventType> = { category: 'session', initial, evolve }
+
+export interface Begin {
+  sessionId: SessionId
+  userId: UserId
+  ip: string | null
+  userAgent: string | null
+  expiresAt: string
+}
+
+export const begin =
+  (input: Begin) =>
+  (session: Session): NewEvent<'user.login'>[] => {
+    switch (session.status) {
+      case 'none':
+        return [{ type: 'user.login', data: { ...input, method: 'password' } }]
+      case 'active':
+      case 'ended':
+        return []
+    }
+  }
+
+/**
+ * The token of the generation before is answered once more within so many ms: the answer to its first use may have been
+ * lost on the way. Long enough for a client's retry, short for a thief.
+ */
+export const refreshGraceMs = 10_000
+
+export interface Refresh {
+  /** Number of the refresh token that was shown. */
+  generation: number
+  /** ISO 8601: now. */
+  at: string
+}
+
+/** The token in force brings the next one; one used before means that two hold it, and ends the session for both. */
+export const refresh =
+  ({ generation, at }: Refresh) =>
+  (session: Session): NewEvent<'session.refreshed' | 'session.ended'>[] => {
+    switch (session.status) {
+      case 'none':
+        throw new Rejected('invalid-refresh-token')
+      case 'ended':
+        throw new Rejected('session-ended')
+      case 'active': {
+        const { sessionId, userId } = session
+        if (generation > session.generation) throw new Rejected('invalid-refresh-token')
+        if (at >= session.expiresAt) throw new Rejected('session-ended')
+        if (generation === session.generation)
+          return [{ type: 'session.refreshed', data: { sessionId, userId, generation: generation + 1 } }]
+        const sinceMs = Date.parse(at) - Date.parse(session.issuedAt)
+        if (generation === session.generation - 1 && sinceMs <= refreshGraceMs) return []
+        return [{ type: 'session.ended', data: { sessionId, userId, reason: 'refresh-token-reused' } }]
+      }
+    }
+  }
+
+/** A session ends once, for the reason that came first. */
+export const end =
+  ({ reason }: { reason: EndReason }) =>
+  (session: Session): NewEvent<'session.ended'>[] => {
+    switch (session.status) {
+      case 'none':
+        throw new Rejected('session-ended')
+      case 'active': {
+        const { sessionId, userId } = session
+        return [{ type: 'session.ended', data: { sessionId, userId, reason } }]
+      }
+      case 'ended':
+        return []
+    }
+  }

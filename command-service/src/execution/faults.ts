@@ -1,0 +1,57 @@
+/** A part of the system that a command needs did not answer, and nothing was written by it. Worth asking again later. */
+export class DependencyUnavailable extends Error {
+  override readonly name = 'DependencyUnavailable'
+
+  constructor(
+    readonly dependency: 'event-log' | 'subject-keys',
+    cause: unknown,
+  ) {
+    super(`${dependency} does not answer`, { cause })
+  }
+}
+
+/** More work is waiting than may wait. Refused at once, before anything was written. */
+export class Overloaded extends Error {
+  override readonly name = 'Overloaded'
+
+  constructor(
+    readonly what: string,
+    /** Seconds after which a place is likely to be free. */
+    readonly retryAfterSeconds: number,
+  ) {
+    super(`too much waits for ${what}`)
+  }
+}
+
+/** `If-Match` named another revision than the stream's. */
+export class RevisionMismatch extends Error {
+  override readonly name = 'RevisionMismatch'
+
+  constructor(
+    readonly stream: string,
+    readonly expected: number,
+    readonly actual: number | undefined,
+  ) {
+    super(`${stream} is not at revision ${expected}`)
+  }
+}
+
+/** Others kept appending to the stream for as many attempts as are made. */
+export class ConcurrentChange extends Error {
+  override readonly name = 'ConcurrentChange'
+}
+
+/** The idempotency key came before, with another request. */
+export class IdempotencyKeyReused extends Error {
+  override readonly name = 'IdempotencyKeyReused'
+}
+
+/** The same command is being worked on by this process. */
+export class CommandInProgress extends Error {
+  override readonly name = 'CommandInProgress'
+}
+
+/** A stream holds what this release can not fold: deciding on half of its facts would be wrong. */
+export class UnreadableStream extends Error {
+  override readonly name = 'UnreadableStream'
+}

@@ -1,0 +1,47 @@
+import { appendFileSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import path from 'node:path'
+import { z } from 'zod'
+
+const Entry = z.object({
+  key: z.string(),
+  /** What was asked, as text: a key belongs to one request. */
+  request: z.string(),
+  /** `null`: the request came and nothing became of it. */
+  result: z
+    .discriminatedUnion('status', [
+      z.object({ status: z.literal('succeeded'), id: z.string() }),
+      z.object({ status: z.literal('declined'), reason: z.string() }),
+    ])
+    .nullable(),
+})
+export type Entry = z.infer<typeof Entry>
+
+/** What the sandbox has been asked and what became of it, one JSON line each, so that it remembers over restarts. */
+export interface Ledger {
+  find(key: string): Entry | undefined
+  /** Durable when it returns. */
+  record(entry: Entry): void
+  close(): void
+}
+
+/** @param file made when it is missing, with its folder. A last line that was cut off by a crash is left out. */
+export function openLedger(file: string): Ledger {
+  mkdirSync(path.dirname(file), { recursive: true })
+  const entries = new Map<string, Entry>()
+  if (existsSync(file)) {
+    for (const line of readFileSync(file, 'utf8').split('\n').slice(0, -1)) {
+      const entry = Entry.parse(JSON.parse(line))
+      entries.set(entry.key, entry)
+    }
+  }
+  const descriptor = openSync(file, 'a')
+  return {
+    find: (key) => entries.get(key),
+    record(entry) {
+      appendFileSync(descriptor, `${JSON.stringify(entry)}\n`)
+      fsyncSync(descriptor)
+      entries.set(entry.key, entry)
+    },
+    close: () => closeSync(descriptor),
+  }
+}

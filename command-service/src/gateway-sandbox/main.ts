@@ -1,0 +1,32 @@
+import path from 'node:path'
+import { z } from 'zod'
+import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
+import { field, processFields, readConfig } from '@annals/platform/config'
+import { createLogger } from '@annals/platform/log'
+import { openLedger } from './ledger'
+import { buildGatewaySandbox } from './sandbox'
+
+const Config = z.object({
+  HTTP_HOST: processFields.HTTP_HOST,
+  HTTP_PORT: field.port(3010),
+  LOG_LEVEL: field.logLevel(),
+  /** Where the sandbox remembers its charges. */
+  GATEWAY_SANDBOX_FILE: z.string().default(path.resolve('.annals', 'gateway-sandbox.jsonl')),
+})
+
+function main() {
+  const config = readConfig(Config, process.env)
+  const log = createLogger('gateway-sandbox', config.LOG_LEVEL)
+  return runProcess(log, async (scope) => {
+    const ledger = scope.add('ledger', openLedger(config.GATEWAY_SANDBOX_FILE), (ledger) => ledger.close())
+    const app = scope.add('http', buildGatewaySandbox(ledger), (app) => app.close())
+    await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
+    log.info({ host: config.HTTP_HOST, port: config.HTTP_PORT }, 'payment gateway sandbox: for development and tests')
+  })
+}
+
+try {
+  void main()
+} catch (error) {
+  exitWithMessage(error)
+}

@@ -1,0 +1,15 @@
+import type { Money, PaymentFailureCode, PaymentMethod } from '@annals/contracts'
+
+/** What a gateway's answer proves. `unknown`: nothing; money may or may not have moved. */
+export type GatewayAnswer =
+  | { outcome: 'charged'; reference: string }
+  | { outcome: 'refused'; code: PaymentFailureCode }
+  | { outcome: 'unknown'; cause: unknown }
+
+/** A payment gateway. Its methods never throw: every failure is an answer that proves nothing. */
+export interface Gateway {
+  /** Charges once per key, however often it is asked; a repeat is answered as the first was. */
+  charge(charge: { key: string; amount: Money; method: PaymentMethod }): Promise<GatewayAnswer>
+  /** What became of a key; `absent`: the gateway has never carried out a charge under it. */
+  find(key: string): Promise<GatewayAnswer | { outcome: 'absent' }>
+}

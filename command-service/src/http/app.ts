@@ -1,0 +1,91 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { problems, problemType, type ProblemCode, type RouteDescription } from '@annals/contracts'
+import { createApi, HttpProblem, type ApiOptions } from '@annals/platform/http'
+import { counter } from '@annals/platform/metrics'
+import type { Principal } from '../tokens/access-tokens'
+import type { Authenticate } from './authentication'
+import type { Handlers } from './handlers'
+import { toProblem } from './problems'
+import { commandRoutes, type CommandRouteName } from './routes'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    principal: Principal | undefined
+  }
+}
+
+export interface AppDeps extends Pick<ApiOptions, 'log' | 'metrics' | 'readiness' | 'trustProxy'> {
+  handlers: Handlers
+  authenticate: Authenticate
+}
+
+/** Longer ones are cut: they are kept with the login, for its owner to recognise. */
+const userAgentLengthMax = 400
+
+/** The command API. It does not listen. */
+export function buildApp({ handlers, authenticate, ...options }: AppDeps): FastifyInstance {
+  const app = createApi({
+    ...options,
+    problems,
+    problemType: (code) => problemType(code as ProblemCode),
+    toProblem,
+  })
+  const commands = counter(options.metrics, 'commands_total', 'Commands by route and outcome', ['route', 'outcome'])
+  app.decorateRequest('principal', undefined)
+
+  for (const name of Object.keys(commandRoutes) as CommandRouteName[]) {
+    const route: RouteDescription = commandRoutes[name]
+    const handle = handlers[name] as (incoming: unknown) => Promise<{ body: unknown; headers?: Record<string, string> }>
+
+    app.route({
+      method: route.method,
+      url: route.path,
+      schema: {
+        ...(route.params ? { params: route.params } : {}),
+        ...(route.body ? { body: route.body } : {}),
+        // Other headers than those it names are none of its business, and stay.
+        ...(route.headers ? { headers: route.headers.loose() } : {}),
+      },
+      async onRequest(request) {
+        if (route.auth !== 'none') request.principal = await authenticate(request)
+      },
+      async preValidation(request) {
+        const key = route.headers?.shape['idempotency-key']
+        if (key && request.headers['idempotency-key'] === undefined && !key.safeParse(undefined).success)
+          throw new HttpProblem('idempotency-key-required', {
+            detail: 'Send a header "Idempotency-Key" that names this payment, such as a UUID of yours.',
+          })
+      },
+      onError: async (_request, _reply, error) => {
+        const outcome = error instanceof HttpProblem ? error.code : toProblem(error)?.code
+        commands.inc({ route: name, outcome: outcome ?? 'failed' })
+      },
+      async handler(request, reply) {
+        const answer = await handle(incomingOf(request))
+        commands.inc({ route: name, outcome: 'done' })
+        return send(reply, route.response.status, answer)
+      },
+    })
+  }
+  return app
+}
+
+const incomingOf = (request: FastifyRequest) => ({
+  correlationId: request.correlationId,
+  idempotencyKey: request.headers['idempotency-key'],
+  principal: request.principal,
+  ip: request.ip,
+  userAgent: request.headers['user-agent']?.slice(0, userAgentLengthMax) ?? null,
+  params: request.params,
+  headers: request.headers,
+  body: request.body,
+})
+
+const send = (
+  reply: FastifyReply,
+  status: number,
+  { body, headers = {} }: { body: unknown; headers?: Record<string, string> },
+) =>
+  body === undefined
+    ? reply.code(status).headers(headers).send()
+    : reply.code(status).headers(headers).type('application/json').send(JSON.stringify(body))

@@ -1,0 +1,111 @@
+import type { z } from 'zod'
+import { encodeConsistencyToken, parseMoney, streamOf } from '@annals/contracts'
+import { HttpProblem } from '@annals/platform/http'
+import type { createLogin, Tokens } from '../commands/login'
+import type { createPaymentCommands } from '../commands/payments'
+import type { createRegistration } from '../commands/registration'
+import type { createSessionCommands } from '../commands/sessions'
+import type { Request } from '../execution/command-context'
+import type { AccessTokens, Principal } from '../tokens/access-tokens'
+import type { CommandRoutes } from './routes'
+
+/** What the API can be asked to do. */
+export interface Commands {
+  register: ReturnType<typeof createRegistration>
+  login: ReturnType<typeof createLogin>
+  sessions: ReturnType<typeof createSessionCommands>
+  payments: ReturnType<typeof createPaymentCommands>
+}
+
+type Content<Route, Part extends string> = Route extends { [K in Part]: infer Schema extends z.ZodType }
+  ? z.output<Schema>
+  : undefined
+
+/** A validated request. */
+export interface Incoming<Route> extends Request {
+  body: Content<Route, 'body'>
+  params: Content<Route, 'params'>
+  headers: Content<Route, 'headers'>
+  principal: Route extends { auth: 'none' } ? undefined : Principal
+  ip: string
+  userAgent: string | null
+}
+
+export interface Answer<Route> {
+  body: Route extends { response: { schema: infer Schema extends z.ZodType } } ? z.input<Schema> : undefined
+  headers?: Record<string, string>
+}
+
+export type Handlers = {
+  [Name in keyof CommandRoutes]: (incoming: Incoming<CommandRoutes[Name]>) => Promise<Answer<CommandRoutes[Name]>>
+}
+
+/** Tokens are for one client: no cache keeps them. */
+const noStore = { 'cache-control': 'no-store' }
+const etag = (revision: number) => `"${revision}"`
+
+const tokenBody = ({ position, ...tokens }: Tokens) => ({
+  ...tokens,
+  tokenType: 'Bearer' as const,
+  consistencyToken: encodeConsistencyToken({ stream: streamOf.session(tokens.sessionId), position }),
+})
+
+/** Each translates: a request into a command, its outcome into an answer. */
+export function createHandlers(commands: Commands, accessTokens: AccessTokens): Handlers {
+  const { register, login, sessions, payments } = commands
+
+  return {
+    async register({ body, ...request }) {
+      const registered = await register(request, body)
+      return {
+        body: { userId: registered.userId, consistencyToken: encodeConsistencyToken(registered) },
+        headers: { location: `/api/v1/users/${registered.userId}`, etag: etag(registered.revision) },
+      }
+    },
+
+    async login({ body, ip, userAgent, ...request }) {
+      return { body: tokenBody(await login(request, { ...body, ip, userAgent })), headers: noStore }
+    },
+
+    async refresh({ body, ...request }) {
+      return { body: tokenBody(await sessions.refresh(request, body.refreshToken)), headers: noStore }
+    },
+
+    async logout({ principal, ...request }) {
+      await sessions.logout(request, principal)
+      return { body: undefined }
+    },
+
+    async validate({ principal: { userId, sessionId, roles, expiresAt } }) {
+      const expiry = new Date(expiresAt * 1000).toISOString()
+      return { body: { active: true, userId, sessionId, roles: [...roles], expiresAt: expiry }, headers: noStore }
+    },
+
+    async jwks() {
+      return { body: accessTokens.jwks, headers: { 'cache-control': 'public, max-age=300' } }
+    },
+
+    async createPayment({ body, principal, ...request }) {
+      const amount = parseMoney(body.amount, body.currency)
+      if (!amount)
+        throw new HttpProblem('amount-not-representable', { detail: `${body.currency} has fewer decimal places.` })
+      const { method, description = null } = body
+      const payment = await payments.create(request, principal, { amount, method, description })
+      return {
+        body: { paymentId: payment.paymentId, status: 'pending', consistencyToken: encodeConsistencyToken(payment) },
+        headers: { location: `/api/v1/payments/${payment.paymentId}`, etag: etag(payment.revision) },
+      }
+    },
+
+    async processPayment({ params, headers, principal, ...request }) {
+      const ifMatch = headers['if-match'] === undefined ? undefined : Number(headers['if-match'].slice(1, -1))
+      const payment = await payments.process(request, principal, params.paymentId, ifMatch)
+      const { paymentId, status, failureCode } = payment
+      const failure = failureCode ? { failureCode } : {}
+      return {
+        body: { paymentId, status, ...failure, consistencyToken: encodeConsistencyToken(payment) },
+        headers: { etag: etag(payment.revision) },
+      }
+    },
+  }
+}
