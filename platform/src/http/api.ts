@@ -24,6 +24,8 @@ export interface ApiOptions {
   problemType: (code: string) => string
   /** Turns an error of the service into a problem; `undefined`: it is a fault of ours, a 500. */
   toProblem: (error: unknown) => HttpProblem | undefined
+  /** Proxies in front whose `X-Forwarded-For` is believed; 0, the default: none, a request comes from where it comes. */
+  trustProxy?: number
 }
 
 declare module 'fastify' {
@@ -46,6 +48,16 @@ const frameworkProblems: Record<string, string> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
 }
 
+/** Which methods a path knows; asked only when a request found no route. */
+function allowedMethods(app: FastifyInstance): (path: string) => string[] {
+  const routes: { methods: string[]; form: RegExp }[] = []
+  app.addHook('onRoute', ({ method, url }) => {
+    const form = new RegExp(`^${url.replaceAll(/[.+*?^$()[\]{}|\\]/g, '\\$&').replaceAll(/:\w+/g, '[^/]+')}$`)
+    routes.push({ methods: [method].flat(), form })
+  })
+  return (path) => [...new Set(routes.filter(({ form }) => form.test(path)).flatMap(({ methods }) => methods))]
+}
+
 /**
  * A fastify instance as every API of the system has it: zod validates, problems are RFC 9457, requests carry correlation
  * ids and trace context, `/healthz`, `/readyz` and `/metrics` answer. It does not listen.
@@ -55,9 +67,11 @@ export function createApi(options: ApiOptions): FastifyInstance {
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
     disableRequestLogging: true,
+    requestIdLogLabel: 'correlationId',
     bodyLimit: bodyBytesMax,
     requestTimeout: requestMsMax,
     return503OnClosing: true,
+    trustProxy: (_address: string, hop: number) => hop < (options.trustProxy ?? 0),
     genReqId: (request) => {
       const given = request.headers['x-correlation-id']
       return typeof given === 'string' && correlationIdForm.test(given) ? given : newId()
@@ -119,19 +133,21 @@ export function createApi(options: ApiOptions): FastifyInstance {
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const problem = problemOf(error)
     if (!problem) {
-      request.log.error({ err: error, correlationId: request.correlationId }, 'request failed')
+      request.log.error({ err: error }, 'request failed')
       return answer(new HttpProblem('internal-error'), request, reply)
     }
-    if (problem.cause) request.log.warn({ err: problem.cause, correlationId: request.correlationId }, problem.code)
+    if (problem.cause) request.log.warn({ err: problem.cause }, problem.code)
     return answer(problem, request, reply)
   })
-  app.setNotFoundHandler((request, reply) =>
-    answer(
-      new HttpProblem('not-found', { detail: `There is no ${request.method} ${request.url.split('?')[0]}.` }),
-      request,
-      reply,
-    ),
-  )
+  const methodsAt = allowedMethods(app)
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0]!
+    const methods = methodsAt(path)
+    const problem = methods.length
+      ? new HttpProblem('method-not-allowed', { headers: { allow: methods.join(', ') } })
+      : new HttpProblem('not-found', { detail: `There is no ${request.method} ${path}.` })
+    return answer(problem, request, reply)
+  })
 
   app.decorateRequest('correlationId', '')
   app.addHook('onRequest', (request, reply, done) => {
@@ -155,7 +171,6 @@ export function createApi(options: ApiOptions): FastifyInstance {
     requestSeconds.observe({ method: request.method, route, status: reply.statusCode }, seconds)
     request.log.info(
       {
-        correlationId: request.correlationId,
         method: request.method,
         route,
         status: reply.statusCode,

@@ -1,4 +1,4 @@
-import { trace } from '@opentelemetry/api'
+import { isSpanContextValid, trace } from '@opentelemetry/api'
 import { pino, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger } from 'pino'
@@ -30,7 +30,7 @@ export function createLogger(service: string, level: string, destination?: Desti
       redact: { paths: redacted.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]), censor: '[redacted]' },
       mixin: () => {
         const span = trace.getActiveSpan()?.spanContext()
-        return span ? { traceId: span.traceId, spanId: span.spanId } : {}
+        return span && isSpanContextValid(span) ? { traceId: span.traceId, spanId: span.spanId } : {}
       },
     },
     destination ?? pino.destination({ sync: false, minLength: 0 }),
