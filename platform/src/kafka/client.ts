@@ -25,8 +25,8 @@ const levelFor = (log: Logger) =>
   log.isLevelEnabled('trace') ? logLevel.DEBUG : log.isLevelEnabled('debug') ? logLevel.INFO : logLevel.WARN
 
 /** A server that has not answered by then counts as gone; kafkajs lets slow requests (join, fetch) take longer. */
-const requestTimeoutMs = 10_000
-const connectionTimeoutMs = 3_000
+export const requestTimeoutMs = 10_000
+export const connectionTimeoutMs = 3_000
 
 /** @param retries of the library; what it retries it also hides, so whoever must know the outcome asks for 0. */
 export function createKafka({ brokers, clientId, log }: KafkaOptions, retries: number): Kafka {

@@ -1,4 +1,6 @@
 export * from './ports'
 export { createConsumer, type ConsumerOptions } from './consumer'
+export { createPublisher } from './publisher'
+export type { SessionOptions as PublisherOptions } from './transaction-session'
 export { createTopics, TopicMismatch, type PartitionOffsets, type Topics, type TopicSpec } from './topics'
 export type { KafkaOptions } from './client'

@@ -13,3 +13,110 @@ declare module 'kafkajs/src/network/requestQueue' {
     scheduleCheckPendingRequests(): void
   }
 }
+
+declare module 'kafkajs/src/network/socketFactory' {
+  import type { ISocketFactory } from 'kafkajs'
+  export default function socketFactory(): ISocketFactory
+}
+
+declare module 'kafkajs/src/protocol/recordBatch/crc32C' {
+  /** CRC-32C (Castagnoli) of the bytes, unsigned. */
+  export default function crc32C(bytes: Buffer): number
+}
+
+declare module 'kafkajs/src/protocol/requests/produce/v7/response' {
+  export interface ProduceResponse {
+    topics: {
+      topicName: string
+      partitions: { partition: number; errorCode: number; baseOffset: string }[]
+    }[]
+  }
+  export function decode(payload: Buffer): Promise<ProduceResponse & { clientSideThrottleTime?: number }>
+  /** @throws KafkaJSProtocolError of the first partition that was refused. */
+  export function parse(response: ProduceResponse): Promise<ProduceResponse>
+}
+
+declare module 'kafkajs/src/cluster' {
+  import type { ISocketFactory, Logger } from 'kafkajs'
+
+  interface ProducerIdentity {
+    transactionalId: string
+    producerId: string
+    producerEpoch: number
+  }
+
+  /** One request to one broker each; none of them retries. */
+  export interface Broker {
+    connectionPool: {
+      send<Response>(protocol: {
+        request: {
+          apiKey: number
+          apiVersion: number
+          apiName: string
+          encode(): Promise<{ buf: Buffer; buffer: Buffer }>
+        }
+        response: { decode(payload: Buffer): Promise<Response>; parse(response: Response): Promise<Response> }
+      }): Promise<Response>
+    }
+    initProducerId(request: {
+      transactionalId: string
+      transactionTimeout: number
+    }): Promise<{ producerId: string; producerEpoch: number }>
+    addOffsetsToTxn(request: ProducerIdentity & { groupId: string }): Promise<unknown>
+    txnOffsetCommit(
+      request: ProducerIdentity & {
+        groupId: string
+        topics: { topic: string; partitions: { partition: number; offset: string; metadata?: string | null }[] }[]
+      },
+    ): Promise<unknown>
+    addPartitionsToTxn(
+      request: ProducerIdentity & { topics: { topic: string; partitions: number[] }[] },
+    ): Promise<unknown>
+    endTxn(request: ProducerIdentity & { transactionResult: boolean }): Promise<unknown>
+    offsetFetch(request: {
+      groupId: string
+      topics: { topic: string; partitions: { partition: number }[] }[]
+    }): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>
+  }
+
+  export default class Cluster {
+    constructor(options: {
+      logger: Logger
+      socketFactory: ISocketFactory
+      brokers: string[]
+      clientId: string
+      connectionTimeout: number
+      requestTimeout: number
+      enforceRequestTimeout: boolean
+      metadataMaxAge: number
+      allowAutoTopicCreation: boolean
+      maxInFlightRequests: number | null
+      retry: { retries: number }
+    })
+    connect(): Promise<void>
+    disconnect(): Promise<void>
+    addMultipleTargetTopics(topics: readonly string[]): Promise<void>
+    /** 0: of a consumer group, 1: of a transactional id. */
+    findGroupCoordinator(query: { groupId: string; coordinatorType: 0 | 1 }): Promise<Broker>
+    findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
+    findBroker(query: { nodeId: number }): Promise<Broker>
+  }
+}
+
+declare module 'kafkajs/src/protocol/decoder' {
+  export default class Decoder {
+    constructor(bytes: Buffer)
+  }
+}
+
+declare module 'kafkajs/src/protocol/recordBatch/v0/decoder' {
+  import type Decoder from 'kafkajs/src/protocol/decoder'
+  export default function decodeRecordBatch(bytes: Decoder): Promise<{
+    producerId: string
+    producerEpoch: number
+    firstSequence: number
+    lastOffsetDelta: number
+    inTransaction: boolean
+    records: { key: Buffer; value: Buffer; timestamp: string; headers: Record<string, Buffer> }[]
+  }>
+}

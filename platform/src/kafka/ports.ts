@@ -15,13 +15,17 @@ export interface OutgoingRecord {
 export interface CheckpointedPublisher {
   /**
    * Fences any former publisher of the same name, then reads the position that was committed last.
-   * @returns `undefined` when there never was one.
-   * @throws Fenced when another publisher took over meanwhile.
+   * @returns -1 when publishing began and nothing was published yet; `undefined` when there never was a position.
+   * @throws Error when the cluster does not get as far within 15 s.
    */
   takeOver(): Promise<bigint | undefined>
+  /** Reads the committed position as `takeOver` does, and disturbs nobody. */
+  position(): Promise<bigint | undefined>
   /**
    * Publishes records in order and moves the position, both or neither.
-   * @param position greater than any committed before.
+   * Without records only the position is committed: a proof that transactions work, and it keeps the broker from
+   * forgetting a position that has not moved for `offsets.retention.minutes`.
+   * @param position not less than any committed before; -1: nothing published yet.
    * @throws Fenced when another publisher has taken over: stand by.
    * @throws any other error: the outcome is unknown; call `takeOver` and go on from what it returns.
    */

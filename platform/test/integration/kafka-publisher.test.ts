@@ -1,0 +1,242 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { pino } from 'pino'
+import {
+  createConsumer,
+  createPublisher,
+  createTopics,
+  Fenced,
+  type CheckpointedPublisher,
+  type IncomingRecord,
+  type OutgoingRecord,
+} from '@annals/platform/kafka'
+import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
+
+const brokers = requireEnv('KAFKA_BROKERS').split(',')
+const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
+const common = { brokers, clientId: 'test', log }
+
+const opened: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const close of opened.splice(0).reverse()) await close()
+})
+
+interface Place {
+  topic: string
+  transactionalId: string
+  checkpoint: { groupId: string; topic: string }
+}
+
+async function place(partitions: number): Promise<Place> {
+  const topic = uniqueName('test.publisher')
+  const checkpoint = { groupId: uniqueName('test.publisher.group'), topic: `${topic}.checkpoint` }
+  const specs = [
+    { topic, partitions },
+    { topic: checkpoint.topic, partitions: 1 },
+  ]
+  await createTopics(common).ensure(specs, 1)
+  return { topic, transactionalId: uniqueName('test.publisher.tx'), checkpoint }
+}
+
+function publisherAt({ transactionalId, checkpoint }: Place): CheckpointedPublisher {
+  const publisher = createPublisher({ ...common, transactionalId, checkpoint })
+  opened.push(() => publisher.close())
+  return publisher
+}
+
+/** Everything committed on a topic, by partition, as a reader of committed transactions gets it. */
+async function reading({ topic }: Place) {
+  const read = new Map<number, IncomingRecord[]>()
+  const consumer = createConsumer({
+    ...common,
+    groupId: uniqueName('group'),
+    topics: [topic],
+    onFatal: () => undefined,
+  })
+  opened.push(() => consumer.stop())
+  await consumer.run({
+    positions: async (assigned) => assigned.map(() => undefined),
+    handle: async ({ partition, records }) => {
+      read.set(partition, [...(read.get(partition) ?? []), ...records])
+      return { kind: 'done' }
+    },
+  })
+  return (partition: number) => (read.get(partition) ?? []).map(({ value }) => String(value))
+}
+
+const record = (topic: string, partition: number, value: string): OutgoingRecord => ({
+  topic,
+  partition,
+  key: `stream-${partition}`,
+  value,
+  headers: { ce_id: value, 'content-type': 'application/json' },
+  timestamp: '1700000000000',
+})
+
+describe('a checkpointed publisher', () => {
+  it('commits records and position together, and finds the position again', async () => {
+    const at = await place(3)
+    const first = publisherAt(at)
+    expect(await first.takeOver()).toBeUndefined()
+    await first.publish([], -1n)
+    expect(await first.position()).toBe(-1n)
+    await first.publish([record(at.topic, 0, 'a'), record(at.topic, 2, 'b'), record(at.topic, 0, 'c')], 41n)
+    await first.close()
+
+    const second = publisherAt(at)
+    expect(await second.position()).toBe(41n)
+    expect(await second.takeOver()).toBe(41n)
+    await second.publish([record(at.topic, 0, 'd')], 42n)
+    const valuesOf = await reading(at)
+    await eventually(() => expect([0, 1, 2].map(valuesOf)).toEqual([['a', 'c', 'd'], [], ['b']]))
+  })
+
+  it('holds the log position of any size, and 0', async () => {
+    const at = await place(1)
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    await publisher.publish([], 0n)
+    expect(await publisher.takeOver()).toBe(0n)
+    await publisher.publish([], 9_000_000_000_000_000_000n)
+    expect(await publisher.takeOver()).toBe(9_000_000_000_000_000_000n)
+  })
+
+  it('keeps key, headers, text beyond ASCII and the time of the fact', async () => {
+    const at = await place(1)
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    const sent = [
+      {
+        ...record(at.topic, 0, '{"name":"Zoë 🜁"}'),
+        headers: { ce_name: 'grüße', empty: '' },
+        timestamp: '1700000005000',
+      },
+      { ...record(at.topic, 0, ''), timestamp: '1600000000000' },
+      { ...record(at.topic, 0, 'x'.repeat(200_000)), timestamp: '0' },
+    ]
+    await publisher.publish(sent, 1n)
+    const records: IncomingRecord[] = []
+    const consumer = createConsumer({
+      ...common,
+      groupId: uniqueName('group'),
+      topics: [at.topic],
+      onFatal: () => undefined,
+    })
+    opened.push(() => consumer.stop())
+    await consumer.run({
+      positions: async () => [undefined],
+      handle: async (batch) => {
+        records.push(...batch.records)
+        return { kind: 'done' }
+      },
+    })
+    await eventually(() => expect(records.length).toBe(3))
+    for (const [i, { key, value, headers, timestamp }] of sent.entries()) {
+      const names = Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, Buffer.from(text!)]))
+      expect(records[i]).toEqual({
+        offset: BigInt(i),
+        key,
+        value: Buffer.from(value),
+        headers: names,
+        timestamp: Number(timestamp),
+      })
+    }
+  })
+
+  it('splits what is too large for one batch, and keeps the order', async () => {
+    const at = await place(2)
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    const large = 'x'.repeat(100_000)
+    const records = Array.from({ length: 60 }, (_, i) => record(at.topic, i % 2, `${i}:${large}`))
+    await publisher.publish(records, 60n)
+    const valuesOf = await reading(at)
+    await eventually(() => expect(valuesOf(0).length + valuesOf(1).length).toBe(60))
+    for (const partition of [0, 1])
+      expect(valuesOf(partition).map((value) => Number(value.split(':')[0]))).toEqual(
+        Array.from({ length: 30 }, (_, i) => i * 2 + partition),
+      )
+  })
+
+  it('commits one transaction right after the other, over hundreds', async () => {
+    const at = await place(6)
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    for (let i = 0; i < 300; i++) await publisher.publish([record(at.topic, i % 6, String(i))], BigInt(i))
+    const valuesOf = await reading(at)
+    await eventually(() =>
+      expect([0, 1, 2, 3, 4, 5].map((partition) => valuesOf(partition).length)).toEqual([50, 50, 50, 50, 50, 50]),
+    )
+    expect(valuesOf(5)).toEqual(Array.from({ length: 50 }, (_, i) => String(i * 6 + 5)))
+  })
+
+  it('is fenced by the one that takes over, and what it had open is never read', async () => {
+    const at = await place(1)
+    const former = publisherAt(at)
+    await former.takeOver()
+    await former.publish([record(at.topic, 0, 'a')], 1n)
+    const successor = publisherAt(at)
+    expect(await successor.takeOver()).toBe(1n)
+    await expect(former.publish([record(at.topic, 0, 'stale')], 2n)).rejects.toBeInstanceOf(Fenced)
+    // A fenced session is gone; it does not come back by trying.
+    await expect(former.publish([record(at.topic, 0, 'stale')], 2n)).rejects.toThrow(/takeOver/)
+    await successor.publish([record(at.topic, 0, 'b')], 2n)
+    const valuesOf = await reading(at)
+    await eventually(() => expect(valuesOf(0)).toEqual(['a', 'b']))
+  })
+
+  it('loses and doubles nothing over takeovers in the middle of commits', async () => {
+    const at = await place(3)
+    let publisher = publisherAt(at)
+    await publisher.takeOver()
+    await publisher.publish([], -1n)
+    let takeovers = 0
+    for (let next = 0n; next < 400n;) {
+      const records = [0, 1, 2].map((partition) => record(at.topic, partition, String(next)))
+      const publishing = publisher.publish(records, next)
+      if (next % 10n !== 9n) {
+        await publishing
+        next++
+        continue
+      }
+      // A second relay comes at some moment of this transaction; whether it was committed, the position tells.
+      const settled = publishing.then(
+        () => 'done',
+        (error: unknown) => error,
+      )
+      await new Promise((resolve) => setTimeout(resolve, Number(next % 7n)))
+      const successor = publisherAt(at)
+      const position = await successor.takeOver()
+      const result = await settled
+      if (result !== 'done') expect(result).toBeInstanceOf(Error)
+      else expect(position).toBe(next)
+      expect([next - 1n, next]).toContain(position)
+      await publisher.close()
+      publisher = successor
+      takeovers++
+      next = position! + 1n
+    }
+    expect(takeovers).toBeGreaterThanOrEqual(40)
+    const valuesOf = await reading(at)
+    const expected = Array.from({ length: 400 }, (_, i) => String(i))
+    await eventually(() => expect(valuesOf(0).length).toBeGreaterThanOrEqual(400))
+    for (const partition of [0, 1, 2]) expect(valuesOf(partition)).toEqual(expected)
+  })
+
+  it('refuses a position behind the committed one', async () => {
+    const at = await place(1)
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    await publisher.publish([], 10n)
+    await expect(publisher.publish([record(at.topic, 0, 'x')], 9n)).rejects.toBeInstanceOf(RangeError)
+  })
+
+  it('says what is wrong when a topic is not there, and works again after taking over anew', async () => {
+    const at = await place(1)
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    await expect(publisher.publish([record('test.no.such.topic', 0, 'x')], 1n)).rejects.toThrow(/topic/i)
+    expect(await publisher.takeOver()).toBeUndefined()
+    await publisher.publish([record(at.topic, 0, 'x')], 1n)
+    expect(await publisher.position()).toBe(1n)
+  })
+})
