@@ -28,13 +28,30 @@ const levelFor = (log: Logger) =>
 export const requestTimeoutMs = 10_000
 export const connectionTimeoutMs = 3_000
 
-/** @param retries of the library; what it retries it also hides, so whoever must know the outcome asks for 0. */
+/** kafkajs asks the first one first: another one each time, so that one dead broker is not in everybody's way. */
+export const inRandomOrder = (brokers: readonly string[]): string[] => [...brokers].sort(() => Math.random() - 0.5)
+
+/**
+ * kafkajs' logger for those who hear of every error themselves and report it: it speaks at level `trace` only. Otherwise
+ * it would print a line for each CONCURRENT_TRANSACTIONS, hundreds a minute.
+ */
+export function silentLogger({ brokers, clientId, log }: KafkaOptions) {
+  guardRequestQueue()
+  const traced = log.isLevelEnabled('trace')
+  return new Kafka({
+    clientId,
+    brokers: [...brokers],
+    logLevel: traced ? logLevel.DEBUG : logLevel.NOTHING,
+    logCreator: () => (entry) => log.trace({ part: entry.namespace, ...entry.log }, 'kafkajs'),
+  }).logger()
+}
+
+/** @param retries of the library. */
 export function createKafka({ brokers, clientId, log }: KafkaOptions, retries: number): Kafka {
   guardRequestQueue()
   return new Kafka({
     clientId,
-    // kafkajs asks the first one first: another one each time, so that one dead broker is not in everybody's way.
-    brokers: [...brokers].sort(() => Math.random() - 0.5),
+    brokers: inRandomOrder(brokers),
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: requestTimeoutMs,
     retry: { retries, initialRetryTime: 100, maxRetryTime: 1_000 },

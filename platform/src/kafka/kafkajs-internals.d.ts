@@ -106,6 +106,7 @@ declare module 'kafkajs/src/cluster' {
 declare module 'kafkajs/src/protocol/decoder' {
   export default class Decoder {
     constructor(bytes: Buffer)
+    offset: number
   }
 }
 

@@ -1,7 +1,7 @@
 import Cluster, { type Broker } from 'kafkajs/src/cluster'
 import socketFactory from 'kafkajs/src/network/socketFactory'
 import { pause } from '../backoff'
-import { connectionTimeoutMs, createKafka, requestTimeoutMs, type KafkaOptions } from './client'
+import { connectionTimeoutMs, inRandomOrder, requestTimeoutMs, silentLogger, type KafkaOptions } from './client'
 import { Fenced, type OutgoingRecord } from './ports'
 import { produce, type EncodedPartition } from './produce-request'
 import { RecordBatch } from './record-batch'
@@ -60,9 +60,9 @@ async function whileConcurrent<T>(request: () => Promise<T>): Promise<T> {
 /** Connects, and learns the brokers: kafkajs knows none until it has asked for some topic's metadata. */
 async function connect(options: SessionOptions): Promise<Cluster> {
   const cluster = new Cluster({
-    logger: createKafka(options, 0).logger(),
+    logger: silentLogger(options),
     socketFactory: socketFactory(),
-    brokers: [...options.brokers].sort(() => Math.random() - 0.5),
+    brokers: inRandomOrder(options.brokers),
     clientId: options.clientId,
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: requestTimeoutMs,
