@@ -1,0 +1,168 @@
+import { randomUUID } from 'node:crypto'
+import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
+import { placeOf } from '@annals/contracts'
+import { Client } from 'pg'
+import { kafkaOf, readTopics } from './check-topics.mjs'
+
+/**
+ * One promise broken on purpose, to prove that the check would notice. `expects` is what it has to find more of than before.
+ *
+ * @typedef {object} Break
+ * @property {string} says
+ * @property {{ kind: string, place: string }} expects
+ * @property {(system: BrokenSystem) => Promise<void> | void} apply
+ *
+ * @typedef {object} BrokenSystem
+ * @property {Record<string, string>} env
+ * @property {ReturnType<import('./load.mjs').createLoad>} load
+ * @property {import('./check-log.mjs').LogEvent[]} events the log as it was before
+ * @property {import('../../dev/services.mjs').Services} services
+ */
+
+/** @type {Record<string, Break>} in an order in which none hides another */
+export const breaks = {
+  ack: {
+    says: 'a command is claimed to have been acknowledged that never was',
+    expects: { kind: 'lost', place: 'acknowledged' },
+    apply({ load }) {
+      const [known] = load.acknowledged.filter(({ kind }) => kind === 'create')
+      load.acknowledged.push({ ...known, stream: `payment-${randomUUID()}` })
+    },
+  },
+  'topic-double': {
+    says: 'a record is published a second time',
+    expects: { kind: 'doubled', place: 'topics' },
+    apply: ({ env }) =>
+      withTopics(env, async ({ records, publish }) => {
+        await publish([records.at(-1)])
+      }),
+  },
+  'topic-order': {
+    says: 'records are taken from the beginning of a partition and published again at its end',
+    expects: { kind: 'reordered', place: 'topics' },
+    apply: ({ env }) =>
+      withTopics(env, async ({ records, publish, deleteUpTo }) => {
+        const first = records.find(
+          ({ key, headers }) =>
+            headers.ce_revision === '0' &&
+            records.some((other) => other.key === key && other.headers.ce_revision === '1'),
+        )
+        const taken = records.filter(
+          ({ topic, partition, offset }) =>
+            topic === first.topic && partition === first.partition && offset <= first.offset,
+        )
+        await deleteUpTo(first)
+        await publish(taken)
+      }),
+  },
+  'topic-loss': {
+    says: 'a record is deleted from a topic',
+    expects: { kind: 'lost', place: 'topics' },
+    apply: ({ env }) => withTopics(env, ({ records, deleteUpTo }) => deleteUpTo(records[0])),
+  },
+  'read-model-row': {
+    says: 'a row of a read model is deleted',
+    expects: { kind: 'lost', place: 'read-models' },
+    apply: ({ env }) =>
+      changeOne(
+        env.PROJECTION_DATABASE_URL,
+        'delete from payments.payment where payment_id in (select payment_id from payments.payment limit 1)',
+      ),
+  },
+  'read-model-count': {
+    says: 'a fact is counted twice in a read model',
+    expects: { kind: 'doubled', place: 'read-models' },
+    apply: ({ env }) =>
+      changeOne(
+        env.PROJECTION_DATABASE_URL,
+        `update payment_totals.payment_total set created_count = created_count + 1
+         where (bucket, shard) in (select bucket, shard from payment_totals.payment_total limit 1)`,
+      ),
+  },
+  'projection-checkpoint': {
+    says: 'the position of a read model is moved back',
+    expects: { kind: 'lost', place: 'positions' },
+    apply: ({ env }) =>
+      changeOne(
+        env.PROJECTION_DATABASE_URL,
+        `update payments.checkpoint set position = position - 1
+         where (topic, partition) in (select topic, partition from payments.checkpoint where position > 0 limit 1)`,
+      ),
+  },
+  ledger: {
+    says: 'a recorded mail is deleted from the ledger',
+    expects: { kind: 'lost', place: 'mails' },
+    apply: ({ env }) =>
+      changeOne(env.NOTIFIER_DATABASE_URL, 'delete from delivery where id in (select id from delivery limit 1)'),
+  },
+  'ledger-double': {
+    says: 'a mail is recorded a second time',
+    expects: { kind: 'doubled', place: 'mails' },
+    apply: ({ env }) =>
+      changeOne(
+        env.NOTIFIER_DATABASE_URL,
+        `insert into delivery select (jsonb_populate_record(delivery, jsonb_build_object(
+           'id', gen_random_uuid(), 'identity', '<again@annals.example>', 'recipient', recipient || ' again'))).*
+         from delivery where state = 'accepted' limit 1`,
+      ),
+  },
+  inbox: {
+    says: 'the mail server forgets what it took',
+    expects: { kind: 'lost', place: 'inbox' },
+    async apply({ env }) {
+      const { ok, status } = await fetch(`${env.MAIL_INBOX_URL}/api/messages`, { method: 'DELETE' })
+      if (!ok) throw new Error(`the inbox answered ${status}`)
+    },
+  },
+  log: {
+    says: 'a fact is appended to the log a second time',
+    expects: { kind: 'doubled', place: 'log' },
+    async apply({ env, events }) {
+      const { stream, type, data, metadata } = events.findLast((event) => event.type === 'payment.created')
+      const client = EventStoreDBClient.connectionString(env.EVENTSTORE_URL)
+      try {
+        await client.appendToStream(stream, jsonEvent({ type, data, metadata }))
+      } finally {
+        await client.dispose()
+      }
+    },
+  },
+}
+
+/** Runs one statement that has to change exactly one row. */
+async function changeOne(url, sql) {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 10_000 })
+  await client.connect()
+  try {
+    const { rowCount } = await client.query(sql)
+    if (rowCount !== 1) throw new Error(`nothing was broken: ${rowCount} rows changed by ${sql}`)
+  } finally {
+    await client.end()
+  }
+}
+
+/** Gives `work` the topics' records and the means to spoil them. */
+async function withTopics({ KAFKA_BROKERS }, work) {
+  const records = await readTopics(KAFKA_BROKERS)
+  const kafka = kafkaOf(KAFKA_BROKERS)
+  const admin = kafka.admin()
+  const producer = kafka.producer({ idempotent: false })
+  await admin.connect()
+  await producer.connect()
+  try {
+    await work({
+      records,
+      async publish(spoiled) {
+        for (const { topic, key, value, headers } of spoiled) {
+          const { partition } = placeOf(key)
+          await producer.send({ topic, messages: [{ key, value, headers, partition }] })
+        }
+      },
+      deleteUpTo: ({ topic, partition, offset }) =>
+        admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset + 1n) }] }),
+    })
+  } finally {
+    await producer.disconnect()
+    await admin.disconnect()
+  }
+}

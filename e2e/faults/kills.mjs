@@ -1,0 +1,69 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { shuffled } from './random.mjs'
+
+/** Killed processes stay dead this long at most, as under a supervisor that starts them again. */
+const deadMsMax = 400
+/** Between two kills at most; one comes while others are still starting again, too. */
+const pauseMsMax = 1_500
+/** What a kill costs the run until the first were measured: the load is paced by it. */
+const expectedMs = 2_000
+
+/** Everything that can be killed: processes of the system, and servers. */
+export const targets = {
+  services: ['relay', 'projector', 'notifier', 'command'],
+  servers: ['eventstore', 'kafka'],
+}
+
+/** Rounds in which each target falls once, in an order of their own. */
+export const planKills = (each, random) =>
+  Array.from({ length: each }, () => shuffled([...targets.services, ...targets.servers], random)).flat()
+
+/**
+ * Kills with SIGKILL at random moments and starts again what it killed, while the load runs. The load is slowed so that it lasts
+ * until the last kill.
+ *
+ * @param {object} options
+ * @param {string[]} options.plan names, in order
+ * @param {Record<string, { kill: () => Promise<void>, restart: () => Promise<void> }>} options.processes
+ * @param {ReturnType<import('./load.mjs').createLoad>} options.load
+ * @param {() => number} options.random
+ * @param {(text: string) => void} options.say
+ * @param {AbortSignal} options.signal
+ * @returns {Promise<{ total: number, by: Record<string, number>, underLoad: number }>} resolves when all are up again
+ * @throws when one does not come up again
+ */
+export async function runKills({ plan, processes, load, random, say, signal }) {
+  const by = {}
+  const recovering = new Map()
+  const begun = Date.now()
+  let underLoad = 0
+
+  async function recover(name) {
+    await delay(random() * deadMsMax, undefined, { signal })
+    await processes[name].restart()
+  }
+  /** Spreads what is left of the load over what is left of the kills. */
+  const slow = (killed) => {
+    const eachMs = killed === 0 ? expectedMs : (Date.now() - begun) / killed
+    load.setInterval(((plan.length - killed) * eachMs) / Math.max(1, load.left))
+  }
+
+  slow(0)
+  for (const [number, name] of plan.entries()) {
+    await delay(random() * pauseMsMax, undefined, { signal })
+    // It must be up to be killed: the kill before may still be mended.
+    await recovering.get(name)
+    if (!load.done) underLoad += 1
+    await processes[name].kill()
+    by[name] = (by[name] ?? 0) + 1
+    const recovery = recover(name)
+    // Awaited at its next kill, or at the end; a failure before that is not an unhandled one.
+    recovery.catch(() => {})
+    recovering.set(name, recovery)
+    slow(number + 1)
+    if ((number + 1) % 6 === 0 || number + 1 === plan.length) say(`${number + 1} of ${plan.length} kills`)
+  }
+  await Promise.all(recovering.values())
+  load.setInterval(0)
+  return { total: plan.length, by, underLoad }
+}

@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { createClient, Refused } from './client.mjs'
+import { pick } from './random.mjs'
+
+/** Clients at the same time: enough to have something under way at every kill, few enough for two cores. */
+const clientsMax = 12
+/** Payments of one person. */
+const paymentsEach = 4
+/** One command in so many is sent a second time after its answer: the repeat must be answered the same. */
+const repeatOneIn = 20
+/** After one payment in so many its client reads it back with the consistency token. */
+const readBackOneIn = 5
+
+const password = 'correct horse battery staple'
+const settled = ['payment.processed', 'payment.failed']
+const tokens = ['tok_visa', 'tok_visa', 'tok_visa', 'tok_declined', 'tok_insufficient_funds']
+const currencies = ['EUR', 'USD', 'JPY', 'KWD']
+
+/**
+ * People who register, log in, create and process payments, and remember every answer: what the system acknowledged is what it
+ * is later held to.
+ *
+ * @param {{ urls: Record<string, string>, commands: number, random: () => number, signal: AbortSignal }} options
+ *   `commands`: how many are to be acknowledged; the last person finishes, so it may become a few more
+ */
+export function createLoad({ urls, commands, random, signal }) {
+  const client = createClient({ signal })
+  const api = `${urls.command}/api/v1`
+  /** @type {import('./check-log.mjs').Acknowledged[]} */
+  const acknowledged = []
+  const people = new Map()
+  const descriptions = new Map()
+  /** Answers that contradict what was acknowledged, in words. */
+  const contradictions = []
+  const reads = { done: 0 }
+  const pace = { intervalMs: 0, nextAt: 0 }
+  const run = randomUUID().slice(0, 8)
+  let started = 0
+  let done = false
+
+  /** Waits for this command's turn; turns missed in an outage are not made up for. */
+  async function turn() {
+    const now = Date.now()
+    pace.nextAt = Math.max(now, pace.nextAt + pace.intervalMs)
+    if (pace.nextAt > now) await delay(pace.nextAt - now, undefined, { signal })
+  }
+
+  /** Sends a command until it is answered, and remembers the answer. */
+  async function command(kind, path, options, factOf) {
+    await turn()
+    const { body } = await client.insist(kind, `${api}${path}`, { method: 'POST', ...options })
+    acknowledged.push({ kind, token: body?.consistencyToken, ...factOf(body) })
+    if (options.headers && random() < 1 / repeatOneIn) {
+      const repeat = await client.insist(`${kind} (repeat)`, `${api}${path}`, { method: 'POST', ...options })
+      if (!isDeepStrictEqual(comparable(repeat.body), comparable(body)))
+        contradictions.push(`${kind} was answered ${JSON.stringify(body)}, its repeat ${JSON.stringify(repeat.body)}`)
+    }
+    return body
+  }
+  const keyed = () => ({ 'idempotency-key': randomUUID() })
+
+  async function register(name) {
+    const email = `${name}.${run}@example.org`
+    const body = { email, password, name: `Person ${name}` }
+    const { userId } = await command('register', '/auth/register', { body, headers: keyed() }, ({ userId }) => {
+      people.set(userId, { email, name: body.name })
+      return { stream: `user-${userId}`, types: ['user.registered'], once: true }
+    })
+    return { userId, email }
+  }
+
+  const sessionFact = (type) => (body) => ({ stream: `session-${body.sessionId}`, types: [type], once: false })
+
+  const login = (email) => command('login', '/auth/login', { body: { email, password } }, sessionFact('user.login'))
+
+  /** A refresh whose answer was lost can not be repeated: the old token is spent, and showing it again ends the session. */
+  async function refresh({ refreshToken }) {
+    try {
+      await command('refresh', '/auth/refresh', { body: { refreshToken } }, sessionFact('session.refreshed'))
+    } catch (error) {
+      if (!(error instanceof Refused && error.doubt && error.code === 'session-ended')) throw error
+    }
+  }
+
+  async function pay({ accessToken: token }, number) {
+    const currency = pick(currencies, random)
+    const amount = String(1 + Math.floor(random() * 500))
+    const description = random() < 0.5 ? `Order ${run}-${number}` : null
+    const body = {
+      amount,
+      currency,
+      method: { type: 'card', token: pick(tokens, random) },
+      ...(description ? { description } : {}),
+    }
+    const { paymentId } = await command('create', '/payments', { body, headers: keyed(), token }, ({ paymentId }) => {
+      descriptions.set(paymentId, description)
+      return { stream: `payment-${paymentId}`, types: ['payment.created'], once: true }
+    })
+    const answer = await process(paymentId, token)
+    if (random() < 1 / readBackOneIn) await readBack(paymentId, answer, token)
+  }
+
+  /** Until the gateway's word is known. */
+  async function process(paymentId, token) {
+    const fact = { stream: `payment-${paymentId}`, types: settled, once: true }
+    for (;;) {
+      let undecided = false
+      const answer = await command(
+        'process',
+        `/payments/${paymentId}/process`,
+        { headers: keyed(), token },
+        ({ status }) => {
+          undecided = status === 'unknown' || status === 'processing'
+          return undecided ? { ...fact, types: ['payment.process_started'], once: false } : fact
+        },
+      )
+      if (!undecided) return answer
+    }
+  }
+
+  /** Read your own writes: what was acknowledged is what a query with its token sees. */
+  async function readBack(paymentId, { status, consistencyToken }, token) {
+    const url = `${urls.query}/api/v1/payments/${paymentId}`
+    const { body } = await client.insist('read back', url, {
+      token,
+      headers: { 'consistency-token': consistencyToken },
+    })
+    reads.done += 1
+    if (body.status !== status)
+      contradictions.push(`payment ${paymentId} was acknowledged ${status}, and read back as ${body.status}`)
+  }
+
+  async function person(number) {
+    const { email } = await register(`p${number}`)
+    const session = await login(email)
+    for (let payment = 0; payment < paymentsEach && acknowledged.length < commands; payment++)
+      await pay(session, `${number}-${payment}`)
+    if (random() < 0.3) await refresh(session)
+  }
+
+  return {
+    acknowledged,
+    people,
+    descriptions,
+    contradictions,
+    reads,
+    counts: client.counts,
+    /** The least time from one command's start to the next one's. @param {number} ms */
+    setInterval: (ms) => {
+      pace.intervalMs = ms
+    },
+    get left() {
+      return Math.max(0, commands - acknowledged.length)
+    },
+    get done() {
+      return done
+    },
+    /** Resolves when enough commands were acknowledged. @throws when one was refused, or never answered */
+    async run() {
+      const worker = async () => {
+        while (acknowledged.length < commands) await person(++started)
+      }
+      await Promise.all(Array.from({ length: clientsMax }, worker))
+      done = true
+    },
+  }
+}
+
+/** A repeat's token may name a later change of the same stream; everything else is the same. */
+const comparable = (body) => ({ ...body, consistencyToken: undefined })

@@ -1,0 +1,42 @@
+import { rmSync } from 'node:fs'
+import { buildAll, migrateAll } from '../dev/build.mjs'
+import { startStack, stopServers } from '../dev/native.mjs'
+import { openProfile } from '../dev/profile.mjs'
+import { startServices } from '../dev/services.mjs'
+
+/** Hashing a password takes 60 ms like this: the least that the command service accepts, so that tests are about something else. */
+const testEnvironment = { BCRYPT_COST: '10' }
+
+/**
+ * The whole system as it runs anywhere: servers and services as processes, on free ports, with data of their own.
+ *
+ * @param {string} name of its profile; whatever an earlier run left under it is removed
+ * @param {{ env?: Record<string, string>, progress?: import('../dev/progress.mjs').Progress, signal?: AbortSignal }} [options]
+ * @returns {Promise<{ stack: import('../dev/native.mjs').Stack, services: import('../dev/services.mjs').Services,
+ *   env: Record<string, string>, close: (options?: { keep?: boolean }) => Promise<void> }>} `close` stops all and removes the data
+ * @throws {import('../dev/trouble.mjs').Trouble} with everything stopped again
+ */
+export async function openSystem(name, { env = {}, progress, signal } = {}) {
+  const left = await openProfile(name, { ports: 'free' })
+  await stopServers(left)
+  rmSync(left.dir, { recursive: true, force: true })
+  const profile = await openProfile(name, { ports: 'free' })
+  /** Ends servers and services alike: both have their pid on record in the profile. */
+  const close = async ({ keep = false } = {}) => {
+    await services?.stop()
+    await stopServers(profile)
+    if (!keep) rmSync(profile.dir, { recursive: true, force: true })
+  }
+  let services
+  try {
+    await buildAll(profile)
+    const stack = await startStack({ profile: name, ports: 'free', progress, signal })
+    await migrateAll(stack)
+    const forServices = { ...testEnvironment, ...env }
+    services = await startServices(stack, { env: forServices, progress, signal })
+    return { stack, services, env: { ...stack.env, ...forServices }, close }
+  } catch (error) {
+    await close({ keep: true })
+    throw error
+  }
+}

@@ -1,0 +1,319 @@
+import { beforeEach, describe, expect, it } from '@jest/globals'
+import { encodeConsistencyToken, placeOf, toCloudEvent } from '@annals/contracts'
+import { checkLog } from '../faults/check-log.mjs'
+import { checkMails, intendedMails } from '../faults/check-mails.mjs'
+import { checkReadModels } from '../faults/check-read-models.mjs'
+import { checkTopics } from '../faults/check-topics.mjs'
+import { Findings } from '../faults/findings.mjs'
+
+/** A small world in which every promise was kept; each test breaks one thing in it and names what has to be found. */
+const at = (second: number) => `2026-11-23T10:00:0${second}.000Z`
+const ada = 'aaaaaaaa-0000-4000-8000-000000000001'
+const session = 'bbbbbbbb-0000-4000-8000-000000000001'
+const payment = 'cccccccc-0000-4000-8000-000000000001'
+const amount = { minor: 1250, currency: 'EUR' }
+
+const event = (n: number, type: string, stream: string, revision: number, data: object) => ({
+  id: `eeeeeeee-0000-5000-8000-00000000000${n}`,
+  type,
+  stream,
+  revision,
+  position: BigInt(n * 100),
+  data,
+  metadata: { occurredAt: at(n), schemaVersion: 1 },
+})
+
+function keptWorld() {
+  const log = [
+    event(1, 'credential.set', 'credential-1', 0, { userId: ada }),
+    event(2, 'user.registered', `user-${ada}`, 0, { userId: ada, locale: 'en', roles: ['user'] }),
+    event(3, 'user.login', `session-${session}`, 0, { userId: ada, sessionId: session }),
+    event(4, 'payment.created', `payment-${payment}`, 0, {
+      paymentId: payment,
+      userId: ada,
+      amount,
+      method: { type: 'card' },
+    }),
+    event(5, 'payment.process_started', `payment-${payment}`, 1, { paymentId: payment, userId: ada, attempt: 1 }),
+    event(6, 'payment.processed', `payment-${payment}`, 2, {
+      paymentId: payment,
+      userId: ada,
+      attempt: 1,
+      amount,
+      gatewayReference: 'ch_1',
+    }),
+  ]
+  const acknowledged = [
+    ['register', 2, 'user.registered'],
+    ['login', 3, 'user.login'],
+    ['create', 4, 'payment.created'],
+    ['process', 6, 'payment.processed'],
+  ].map(([kind, n, type]) => {
+    const { stream, position } = log[Number(n) - 1]!
+    const token = encodeConsistencyToken({ stream, position })
+    return { kind: String(kind), stream, types: [String(type)], once: kind !== 'login', token }
+  })
+  const offsets = new Map<string, bigint>()
+  const records = log.slice(1).map((recorded) => {
+    const { topic, partition } = placeOf(recorded.stream)!
+    const place = `${topic}/${partition}`
+    const offset = offsets.get(place) ?? 0n
+    offsets.set(place, offset + 1n)
+    return { topic, partition, offset, ...toCloudEvent(recorded) }
+  })
+  const sent = { people: new Map([[ada, { email: 'ada@example.org', name: 'Ada' }]]), descriptions: new Map() }
+  const shared = { payment_id: payment, user_id: ada }
+  const acted = (n: number, about: string) => ({
+    key: log[n - 1]!.id,
+    user_id: ada,
+    type: log[n - 1]!.type,
+    at: new Date(at(n)),
+    about,
+  })
+  const positions = { users: [2], user_logins: [3], payments: [6], payment_history: [6], activity: [2, 3, 6] }
+  const snapshot = {
+    rows: {
+      users: [
+        {
+          key: ada,
+          email: 'ada@example.org',
+          name: 'Ada',
+          locale: 'en',
+          roles: ['user'],
+          registered_at: new Date(at(2)),
+        },
+      ],
+      // As PostgreSQL answers: sums are text, so are bigints.
+      logins: [{ key: ada, login_count: '1', last_login_at: new Date(at(3)) }],
+      payments: [
+        {
+          key: payment,
+          ...shared,
+          status: 'completed',
+          amount_minor: '1250',
+          currency: 'EUR',
+          method_type: 'card',
+          description: null,
+          failure_code: null,
+          gateway_reference: 'ch_1',
+          attempts: 1,
+          created_at: new Date(at(4)),
+          updated_at: new Date(at(6)),
+          revision: '2',
+        },
+      ],
+      totals: [
+        {
+          key: '2026-11-23 EUR',
+          created_count: '1',
+          created_minor: '1250',
+          completed_count: '1',
+          completed_minor: '1250',
+          failed_count: '0',
+          failed_minor: '0',
+        },
+      ],
+      history: [4, 5, 6].map((n) => ({
+        key: log[n - 1]!.id,
+        payment_id: payment,
+        type: log[n - 1]!.type,
+        revision: String(n - 4),
+        at: new Date(at(n)),
+      })),
+      activity: [acted(2, ada), acted(3, session), acted(4, payment), acted(6, payment)],
+    } as Record<string, Record<string, unknown>[]>,
+    checkpoints: Object.entries(positions).flatMap(([model, reached]) =>
+      reached.map((n) => {
+        const { topic, partition } = placeOf(log[n - 1]!.stream)!
+        return { model, place: `${topic}/${partition}`, position: log[n - 1]!.position }
+      }),
+    ),
+    parked: [] as { model: string; stream: string; error: string | null }[],
+  }
+  const ledger = intendedMails(log).map(({ eventId, rule, userId }: Record<string, string>, i: number) => ({
+    eventId,
+    rule,
+    recipient: userId,
+    messageId: `<${i}@annals.example>`,
+    state: 'accepted',
+  }))
+  const inbox = ledger.map(({ messageId }: { messageId: string }) => ({ messageId, to: ['ada@example.org'] }))
+  return { log, acknowledged, records, sent, snapshot, ledger, inbox }
+}
+
+let world: ReturnType<typeof keptWorld>
+beforeEach(() => {
+  world = keptWorld()
+})
+
+function found(): string {
+  const { log, acknowledged, records, sent, snapshot, ledger, inbox } = world
+  const findings = new Findings()
+  checkLog(log, acknowledged, findings)
+  checkTopics(log, records, findings)
+  checkReadModels(log, sent, snapshot, findings)
+  checkMails(intendedMails(log), ledger, inbox, sent.people, findings)
+  return findings.summary()
+}
+
+it('finds nothing where every promise was kept', () => expect(found()).toBe(''))
+
+describe('an acknowledged command', () => {
+  it('is lost when its stream is not there', () => {
+    world.acknowledged[3]!.stream = 'payment-dddddddd-0000-4000-8000-000000000001'
+    expect(found()).toBe('1 lost.acknowledged')
+  })
+  it('is lost when its stream holds another fact', () => {
+    world.acknowledged[3]!.types = ['payment.failed']
+    expect(found()).toBe('1 lost.acknowledged')
+  })
+  it('is wrong when its token names no event of the stream', () => {
+    world.acknowledged[3]!.token = world.acknowledged[2]!.token.slice(0, -4)
+    expect(found()).toBe('1 wrong.acknowledged')
+  })
+  it('was carried out twice when its fact is there twice', () => {
+    const again = { ...world.log[5]!, id: 'eeeeeeee-0000-5000-8000-000000000099', revision: 3, position: 700n }
+    world.log.push(again)
+    expect(found()).toContain('1 doubled.log')
+  })
+  it('was carried out twice when a stream exists that no answer named', () => {
+    world.acknowledged = world.acknowledged.filter(({ kind }) => kind === 'login')
+    expect(found()).toBe('2 doubled.log')
+  })
+})
+
+describe('the log', () => {
+  it('has a hole when a revision is missing', () => {
+    world.log.splice(4, 1)
+    expect(found()).toContain('1 lost.log')
+  })
+  it('holds an event id once', () => {
+    world.log[5]!.id = world.log[4]!.id
+    expect(found()).toContain('1 doubled.log')
+  })
+  it('is read in the order of its positions', () => {
+    world.log[5]!.position = 450n
+    expect(found()).toContain('1 reordered.log')
+  })
+})
+
+describe('the topics', () => {
+  const ofPayment = () => world.records.filter(({ key }) => key === `payment-${payment}`)
+  it('lost a record', () => {
+    world.records = world.records.filter((record) => record !== ofPayment()[1])
+    expect(found()).toBe('1 lost.topics')
+  })
+  it('hold a record twice', () => {
+    world.records.push({ ...ofPayment()[0]!, offset: 9n })
+    expect(found()).toBe('1 doubled.topics')
+  })
+  it('hold two records in the wrong order', () => {
+    const [first, second] = [world.records.indexOf(ofPayment()[0]!), world.records.indexOf(ofPayment()[1]!)]
+    ;[world.records[first], world.records[second]] = [world.records[second]!, world.records[first]!]
+    expect(found()).toBe('1 reordered.topics')
+  })
+  it('hold a record that the log does not know', () => {
+    const [record] = ofPayment()
+    world.records.push({ ...record!, headers: { ...record!.headers, ce_id: 'another' } })
+    expect(found()).toBe('1 wrong.topics')
+  })
+  it.each([
+    ['data', { value: '{}' }],
+    ['partition', { partition: 99 }],
+    ['key', { key: 'payment-other' }],
+  ])('hold a record with another %s than the log', (_, change) => {
+    Object.assign(ofPayment()[0]!, change)
+    expect(found()).toBe('1 wrong.topics')
+  })
+  it('hold a record with other metadata than the log', () => {
+    ofPayment()[0]!.headers['ce_metadata'] = '{}'
+    expect(found()).toBe('1 wrong.topics')
+  })
+  it('never hold what is not published', () => {
+    const recorded = world.log[0]!
+    world.records.push({ topic: 'annals.users', partition: 0, offset: 9n, ...toCloudEvent(recorded) })
+    expect(found()).toBe('1 wrong.topics')
+  })
+})
+
+describe('a read model', () => {
+  it.each(['users', 'logins', 'payments', 'totals', 'history', 'activity'])('%s lost a row', (model) => {
+    world.snapshot.rows[model]!.pop()
+    expect(found()).toBe('1 lost.read-models')
+  })
+  it.each(['users', 'payments', 'activity'])('%s has a row twice', (model) => {
+    world.snapshot.rows[model]!.push({ ...world.snapshot.rows[model]![0]! })
+    expect(found()).toBe('1 doubled.read-models')
+  })
+  it.each([
+    ['logins', 'login_count', '2', 'doubled'],
+    ['logins', 'login_count', '0', 'lost'],
+    ['totals', 'completed_count', '2', 'doubled'],
+    ['totals', 'completed_minor', '0', 'lost'],
+    ['payments', 'status', 'processing', 'wrong'],
+    ['payments', 'revision', '1', 'wrong'],
+    ['users', 'email', 'eve@example.org', 'wrong'],
+    ['users', 'roles', ['user', 'admin'], 'wrong'],
+  ])('%s says %s = %s: %s', (model, column, value, kind) => {
+    world.snapshot.rows[model]![0]![column] = value
+    expect(found()).toBe(`1 ${kind}.read-models`)
+  })
+  it('has a row for which there is no fact', () => {
+    world.snapshot.rows['payments']!.push({ key: 'another' })
+    expect(found()).toBe('1 wrong.read-models')
+  })
+  it('stands before the end of a partition', () => {
+    world.snapshot.checkpoints[0]!.position -= 1n
+    expect(found()).toBe('1 lost.positions')
+  })
+  it('stands behind the end of a partition', () => {
+    world.snapshot.checkpoints[0]!.position += 1n
+    expect(found()).toBe('1 wrong.positions')
+  })
+  it('parked an event', () => {
+    world.snapshot.parked.push({ model: 'payments', stream: `payment-${payment}`, error: 'unfit' })
+    expect(found()).toBe('1 lost.read-models')
+  })
+})
+
+describe('an intended mail', () => {
+  it('was never recorded', () => {
+    world.ledger.pop()
+    world.inbox.pop()
+    expect(found()).toBe('1 lost.mails')
+  })
+  it('was recorded twice', () => {
+    world.ledger.push({ ...world.ledger[0]!, messageId: '<2@annals.example>' })
+    world.inbox.push({ ...world.inbox[0]!, messageId: '<2@annals.example>' })
+    expect(found()).toBe('1 doubled.mails')
+  })
+  it('shares its Message-ID with another', () => {
+    world.ledger[1]!.messageId = world.ledger[0]!.messageId
+    world.inbox.pop()
+    expect(found()).toBe('1 doubled.mails')
+  })
+  it('is not accepted by a mail server yet', () => {
+    world.ledger[0]!.state = 'pending'
+    expect(found()).toBe('1 lost.deliveries')
+  })
+  it('never arrived', () => {
+    world.inbox.pop()
+    expect(found()).toBe('1 lost.inbox')
+  })
+  it('may arrive more than once under its one Message-ID', () => {
+    world.inbox.push({ ...world.inbox[0]! })
+    expect(found()).toBe('')
+  })
+  it('arrived at somebody else', () => {
+    world.inbox[0]!.to = ['eve@example.org']
+    expect(found()).toBe('1 wrong.inbox')
+  })
+  it('arrived without ever being recorded', () => {
+    world.inbox.push({ messageId: '<unknown@annals.example>', to: ['ada@example.org'] })
+    expect(found()).toBe('1 doubled.inbox')
+  })
+  it('was recorded for a fact that is not in the log', () => {
+    world.ledger[0]!.eventId = 'eeeeeeee-0000-5000-8000-000000000099'
+    expect(found()).toContain('1 wrong.mails')
+  })
+})
