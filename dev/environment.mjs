@@ -34,6 +34,7 @@ export function environmentOf({ ports, secrets }, { kafkaNodes = 1 } = {}) {
     JWT_AUDIENCE: 'annals',
     JWKS_URL: `http://127.0.0.1:${ports.command}/.well-known/jwks.json`,
     BCRYPT_COST: process.env.BCRYPT_COST ?? '12',
+    GATEWAY_URL: `http://127.0.0.1:${ports.gateway}`,
     SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`,
     MAIL_FROM: 'Annals <no-reply@annals.example>',
     MAIL_INBOX_URL: `http://127.0.0.1:${ports.inbox}`,

@@ -1,5 +1,6 @@
 import { explain } from './trouble.mjs'
 import { bold } from './progress.mjs'
+import { underWay } from './tools.mjs'
 
 /**
  * Runs a command that starts processes, and whatever happens stops them again: when `work` ends, fails, or is interrupted
@@ -18,6 +19,7 @@ export async function withLifetime(work, { progress } = {}) {
       presses += 1
       if (presses > 1) process.exit(130)
       interrupted.abort(new Error('interrupted'))
+      for (const child of underWay) child.kill()
     })
   }
   // A closed pipe (`npm test | head`) is no reason to leave servers behind.

@@ -17,7 +17,7 @@ import { Trouble } from './trouble.mjs'
  * @property {string} title for people
  * @property {(keyof import('./profile.mjs').Ports)[]} ports
  * @property {number} readyWithinMs
- * @property {(context: Context & { say: (text: string) => void }) => Promise<void>} prepare fetches its programs
+ * @property {(context: Context & { say: (text: string) => void, built?: Promise<unknown> }) => Promise<void>} prepare fetches its programs
  * @property {(context: Context) => Promise<import('./processes.mjs').Launch>} launch makes its data directory, too
  * @property {(context: Context) => Promise<unknown>} ready throws while it is not
  *
@@ -53,6 +53,7 @@ export const serversOf = (kafkaNodes) => [
  * @param {'default' | 'free' | Partial<import('./profile.mjs').Ports>} [options.ports]
  * @param {1 | 3} [options.kafkaNodes] three: replication factor 3, two in sync; a profile keeps its number
  * @param {string[]} [options.only] names of servers; default: all
+ * @param {Promise<unknown>} [options.built] a build that is under way; default: what has to be built is built here
  * @param {import('./progress.mjs').Progress} [options.progress]
  * @param {AbortSignal} [options.signal] ends the waiting
  * @returns {Promise<Stack>}
@@ -63,6 +64,7 @@ export async function startStack({
   ports = 'default',
   kafkaNodes,
   only,
+  built,
   progress,
   signal,
 } = {}) {
@@ -71,19 +73,27 @@ export async function startStack({
   const servers = chosen(serversOf(context.kafkaNodes), only)
   const env = environmentOf(profile, context)
   const started = []
+  const failed = new AbortController()
+  const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])])
   const bringUp = async (server) => {
     progress?.begin(server.title)
     try {
       const known = findRunning(profile, server.name)
-      if (!known) await server.prepare({ ...context, say: (text) => progress?.update(server.title, text) })
-      signal?.throwIfAborted()
+      if (!known) await server.prepare({ ...context, built, say: (text) => progress?.update(server.title, text) })
+      either.throwIfAborted()
       const running = known ?? (await start(server, context))
       if (!known) started.push(server)
       progress?.update(server.title, 'starting')
-      await waitReady(profile, running, () => server.ready(context), { timeoutMs: server.readyWithinMs, signal })
+      await waitReady(profile, running, () => server.ready(context), {
+        timeoutMs: server.readyWithinMs,
+        signal: either,
+        remedy: 'read its log; if its data is damaged, `npm run stack -- reset` makes all local data new.',
+      })
       progress?.done(server.title, `127.0.0.1:${profile.ports[server.ports.at(0)]}${known ? ' (was running)' : ''}`)
     } catch (error) {
-      progress?.failed(server.title)
+      progress?.failed(server.title, either.aborted ? 'given up' : undefined)
+      // The others need not wait: everything that was started here is stopped again.
+      failed.abort(error)
       throw error
     }
   }
@@ -93,10 +103,10 @@ export async function startStack({
       started.map((server) => server.name),
     )
   const outcomes = await Promise.allSettled(servers.map(bringUp))
-  const failure = outcomes.find(({ status }) => status === 'rejected')
-  if (failure) {
+  if (outcomes.some(({ status }) => status === 'rejected')) {
     await stopStarted()
-    throw failure.reason
+    signal?.throwIfAborted()
+    throw failed.signal.reason
   }
   writeEnvironment(profile, env)
   const serverOf = (wanted) => {
@@ -140,18 +150,62 @@ export async function stopServers(profile, names) {
   await Promise.all(running.map((each) => stop(profile, each)))
 }
 
-async function start(server, context) {
-  const { profile } = context
+/**
+ * Fetches what npm does not bring (Kafka, Redis), which needs no npm package and can go on beside `npm ci`.
+ *
+ * @param {import('./profile.mjs').Profile} profile
+ * @param {import('./progress.mjs').Progress} progress
+ */
+export async function prefetch(profile, progress) {
+  await Promise.all(
+    [kafkaServer(1), redisServer].map(async (server) => {
+      const title = `${server.title} programs`
+      progress.begin(title)
+      let fetched = false
+      const say = (text) => {
+        fetched = true
+        progress.update(title, text)
+      }
+      try {
+        await server.prepare({ profile, kafkaNodes: 1, say })
+        progress.done(title, fetched ? undefined : 'present')
+      } catch (error) {
+        progress.failed(title)
+        throw error
+      }
+    }),
+  )
+}
+
+/**
+ * Tells of a taken port before anything long begins.
+ *
+ * @param {import('./profile.mjs').Profile} profile
+ * @param {Pick<Server, 'name' | 'title' | 'ports'>[]} [others] beside the servers of the stack
+ */
+export async function refuseTakenPorts(profile, others = []) {
+  for (const server of [...serversOf(1), ...others]) {
+    if (!findRunning(profile, server.name)) await refuseTakenPort(profile, server)
+  }
+}
+
+async function refuseTakenPort(profile, server) {
   for (const port of server.ports) {
-    // A killed JVM keeps its sockets for a moment after its process has ended.
-    const deadline = Date.now() + 2_000
-    while (!(await isFree(profile.ports[port])) && Date.now() < deadline) await delay(50)
     if (await isFree(profile.ports[port])) continue
     throw new Trouble(`Port ${profile.ports[port]}, which ${server.title} needs, is taken by another program.`, {
       remedy: `end that program, or choose another port: ANNALS_PORT_${port.toUpperCase()}=${profile.ports[port] + 10}`,
     })
   }
-  return launch(profile, await server.launch(context))
+}
+
+async function start(server, context) {
+  // A killed JVM keeps its sockets for a moment after its process has ended.
+  const deadline = Date.now() + 2_000
+  const taken = async () =>
+    !(await Promise.all(server.ports.map((port) => isFree(context.profile.ports[port])))).every(Boolean)
+  while ((await taken()) && Date.now() < deadline) await delay(50)
+  await refuseTakenPort(context.profile, server)
+  return launch(context.profile, await server.launch(context))
 }
 
 /** The number of Kafka nodes is written in their data; another number needs new data. */

@@ -56,6 +56,12 @@ export async function launch(
   return running
 }
 
+/** Records this very process, so that a second one can see it. @param {import('./profile.mjs').Profile} profile @param {string} name */
+export function recordSelf(profile, name) {
+  const self = { name, pid: process.pid, birth: birthOf(process.pid) ?? 'unknown', stopSignal: 'SIGTERM' }
+  writePrivately(pidFile(profile, name), JSON.stringify(self))
+}
+
 /** @param {import('./profile.mjs').Profile} profile @param {string} name @returns {Running | undefined} when it is alive */
 export function findRunning(profile, name) {
   const file = pidFile(profile, name)
@@ -114,9 +120,9 @@ export function sendSignal(running, signal) {
  * @param {import('./profile.mjs').Profile} profile
  * @param {Running} running a process that ends while we wait is a failure at once
  * @param {() => Promise<unknown>} check
- * @param {{ timeoutMs?: number, signal?: AbortSignal }} [options]
+ * @param {{ timeoutMs?: number, signal?: AbortSignal, remedy?: string }} [options] `remedy` for a process that ends at once
  */
-export async function waitReady(profile, running, check, { timeoutMs = 30_000, signal } = {}) {
+export async function waitReady(profile, running, check, { timeoutMs = 30_000, signal, remedy } = {}) {
   const log = logOf(profile, running.name)
   const deadline = Date.now() + timeoutMs
   for (;;) {
@@ -130,7 +136,7 @@ export async function waitReady(profile, running, check, { timeoutMs = 30_000, s
     }
     if (!isAlive(running)) {
       throw new Trouble(`${running.name} ended while it was starting${lastWords(log)}`, {
-        remedy: 'read the log; if its data is damaged, `npm run stack -- reset` makes it new (local data is lost).',
+        remedy: remedy ?? 'read its log.',
         log: shown(log),
         cause: reason,
       })

@@ -19,6 +19,7 @@ export const defaultPorts = {
   projector: 3002,
   query: 3003,
   notifier: 3004,
+  gateway: 3010,
   eventstore: 2113,
   kafka: 9092,
   kafkaController: 9093,

@@ -18,6 +18,12 @@ export const serviceProcesses = [
   { name: 'projector', title: 'Projector', main: 'projection-service/dist/projector/main.js' },
   { name: 'notifier', title: 'Notifier', main: 'notifier-service/dist/main.js' },
   { name: 'query', title: 'Query API', main: 'projection-service/dist/query/main.js' },
+  {
+    name: 'gateway',
+    title: 'Gateway sandbox',
+    main: 'command-service/dist/gateway-sandbox/main.js',
+    ready: '/healthz',
+  },
 ]
 
 /**
@@ -48,7 +54,7 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
     return found
   }
 
-  async function start({ name, title, main }) {
+  async function start({ name, title, main, ready = '/readyz' }) {
     const port = profile.ports[name]
     if (!(await isFree(port))) {
       throw new Trouble(`Port ${port}, which the ${title} needs, is taken by another program.`, {
@@ -62,9 +68,17 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
       command: process.execPath,
       args: ['--enable-source-maps', join(root, main)],
       cwd: root,
-      env: { ...forServices, HTTP_PORT: String(port), METRICS_PORT: String(port) },
+      env: {
+        ...forServices,
+        HTTP_PORT: String(port),
+        METRICS_PORT: String(port),
+        GATEWAY_SANDBOX_FILE: join(profile.data, 'gateway.jsonl'),
+      },
     })
-    await waitReady(profile, running, () => isReady(urls[name]), { timeoutMs: readyWithinMs, signal })
+    await waitReady(profile, running, () => answers(`${urls[name]}${ready}`), {
+      timeoutMs: readyWithinMs,
+      signal: either,
+    })
   }
 
   async function stopAll() {
@@ -74,6 +88,8 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
     }
   }
 
+  const failed = new AbortController()
+  const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])])
   // Left by a command that was killed before it could stop them.
   await stopAll()
   const outcomes = await Promise.allSettled(
@@ -83,15 +99,16 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
         await start(each)
         progress?.done(each.title, urls[each.name])
       } catch (error) {
-        progress?.failed(each.title)
+        progress?.failed(each.title, either.aborted ? 'given up' : undefined)
+        failed.abort(error)
         throw error
       }
     }),
   )
-  const failure = outcomes.find(({ status }) => status === 'rejected')
-  if (failure) {
+  if (outcomes.some(({ status }) => status === 'rejected')) {
     await stopAll()
-    throw failure.reason
+    signal?.throwIfAborted()
+    throw failed.signal.reason
   }
   return {
     urls,
@@ -108,8 +125,8 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
   }
 }
 
-async function isReady(url) {
-  const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) })
+async function answers(url) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(2_000) })
   const body = await response.text()
-  if (!response.ok) throw new Error(`/readyz answered ${response.status}: ${body.slice(0, 200)}`)
+  if (!response.ok) throw new Error(`${new URL(url).pathname} answered ${response.status}: ${body.slice(0, 200)}`)
 }

@@ -21,6 +21,9 @@ export function which(program, otherPlaces = []) {
   return undefined
 }
 
+/** Programs that `run` waits for; an interrupt ends them. @type {Set<import('node:child_process').ChildProcess>} */
+export const underWay = new Set()
+
 /**
  * Runs a program to its end, its output in a log.
  *
@@ -35,6 +38,8 @@ export async function run(command, args, { log, what, remedy, cwd, env, uid, gid
   mkdirSync(dirname(log), { recursive: true })
   const output = createWriteStream(log, { flags: 'a' })
   const child = spawn(command, args, { cwd, env, uid, gid, stdio: ['ignore', 'pipe', 'pipe'], timeout: timeoutMs })
+  underWay.add(child)
+  child.once('close', () => underWay.delete(child))
   // The first complaint is the cause; what follows is usually advice.
   let complaint = ''
   let last = ''

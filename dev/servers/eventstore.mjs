@@ -14,7 +14,8 @@ export const eventstoreServer = {
   title: 'Event store (dev)',
   ports: ['eventstore'],
   readyWithinMs: 30_000,
-  async prepare({ profile, say }) {
+  async prepare({ profile, say, built }) {
+    if (built) return void (await built)
     if (!existsSync(program)) say('building')
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
     await run(process.execPath, [tsc, '-b', folder], {
