@@ -54,7 +54,7 @@ const streamsDefinition: ServiceDefinition = {
 export async function startEventStore(options: EventStoreOptions): Promise<EventStore> {
   const { host = '127.0.0.1', appendSizeMax = APPEND_SIZE_DEFAULT, onFault = () => undefined } = options
   const log = new EventLog(options.dataDirectory)
-  const commits = new GroupCommit(log)
+  const commits = new GroupCommit(log, onFault)
   if (log.isEmpty) await writeFirstEvent(commits)
   const server = new Server({
     'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
@@ -62,10 +62,11 @@ export async function startEventStore(options: EventStoreOptions): Promise<Event
     interceptors: [pageInterceptor(StreamsService.read.path)],
   })
   let port = options.port
-  server.addService(streamsDefinition, streamsService({ log, commits, appendSizeMax, onFault }))
+  const streams = streamsService({ log, commits, appendSizeMax, onFault })
+  server.addService(streamsDefinition, streams.handlers)
   server.addService(
     GossipService as unknown as ServiceDefinition,
-    gossipService(() => ({ host, port })),
+    gossipService(() => port),
   )
   server.addService(
     ServerFeaturesService as unknown as ServiceDefinition,
@@ -83,6 +84,7 @@ export async function startEventStore(options: EventStoreOptions): Promise<Event
     async close() {
       commits.close()
       await shutDown(server)
+      await streams.drained()
       log.close()
     },
   }

@@ -43,6 +43,15 @@ export interface StoredEvent {
   filtered: string
 }
 
+/** Bytes read from disk at once: large events make small pages, so that no read holds more than this and one event. */
+const PAGE_BYTES_MAX = 1024 * 1024
+
+/** Some events in order, and whether there may be more after them. */
+export interface StoredPage {
+  events: StoredEvent[]
+  more: boolean
+}
+
 /** A log file begins with a header; so does ours, which keeps position 0 free for "start". */
 const FIRST_POSITION = 64
 
@@ -118,6 +127,7 @@ export class EventLog {
       ),
       idAt: prepare('SELECT id FROM event WHERE stream = ? AND revision = ?'),
       positionAt: prepare('SELECT position FROM event WHERE stream = ? AND revision = ?'),
+      messageAt: prepare('SELECT message FROM event WHERE stream = ? AND revision = ?'),
       streamForwards: read(stream, 'WHERE stream = ? AND revision >= ? AND created_ms >= ?', 'ORDER BY revision'),
       streamBackwards: read(
         stream,
@@ -258,13 +268,18 @@ export class EventLog {
     return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
   }
 
+  /** @returns the stored message of the event at that revision */
+  messageAt(stream: StreamState, revision: number): Uint8Array | undefined {
+    return (this.statements.messageAt.get(stream.id, revision) as [Uint8Array] | undefined)?.[0]
+  }
+
   positionAt(stream: StreamState, revision: number): number | undefined {
     return (this.statements.positionAt.get(stream.id, revision) as [number] | undefined)?.[0]
   }
 
   /** @returns at most `limit` events of the stream from `revision` on, not older than `createdFrom`, ascending */
-  readStreamForwards(streamId: number, revision: number, createdFrom: number, limit: number): StoredEvent[] {
-    return toEvents(this.statements.streamForwards.all(streamId, revision, createdFrom, limit))
+  readStreamForwards(streamId: number, revision: number, createdFrom: number, limit: number): StoredPage {
+    return page(this.statements.streamForwards.iterate(streamId, revision, createdFrom, limit), limit)
   }
 
   /** @returns at most `limit` events of the stream from `revision` down to `firstRevision`, descending */
@@ -274,18 +289,18 @@ export class EventLog {
     firstRevision: number,
     createdFrom: number,
     limit: number,
-  ): StoredEvent[] {
-    return toEvents(this.statements.streamBackwards.all(streamId, revision, firstRevision, createdFrom, limit))
+  ): StoredPage {
+    return page(this.statements.streamBackwards.iterate(streamId, revision, firstRevision, createdFrom, limit), limit)
   }
 
   /** @returns at most `limit` events of the log at or after `position`, ascending; `filtered` as `name` says */
-  readAllForwards(position: number, limit: number, name: 'none' | 'type' | 'stream'): StoredEvent[] {
-    return toEvents(this.statements.allForwards[name].all(position, limit))
+  readAllForwards(position: number, limit: number, name: 'none' | 'type' | 'stream'): StoredPage {
+    return page(this.statements.allForwards[name].iterate(position, limit), limit)
   }
 
   /** @returns at most `limit` events of the log before `position`, descending; `filtered` as `name` says */
-  readAllBackwards(position: number, limit: number, name: 'none' | 'type' | 'stream'): StoredEvent[] {
-    return toEvents(this.statements.allBackwards[name].all(position, limit))
+  readAllBackwards(position: number, limit: number, name: 'none' | 'type' | 'stream'): StoredPage {
+    return page(this.statements.allBackwards[name].iterate(position, limit), limit)
   }
 
   /** Empties the write-ahead log into the database file and closes it. */
@@ -295,11 +310,15 @@ export class EventLog {
   }
 }
 
-function toEvents(rows: unknown[]): StoredEvent[] {
-  return (rows as [number, Uint8Array, number | null, string][]).map(([position, message, revision, filtered]) => ({
-    position,
-    message,
-    revision: revision ?? Number.NaN,
-    filtered,
-  }))
+/** Rows up to `PAGE_BYTES_MAX`; `more` when the limit of the page ended it, or its bytes did. */
+function page(rows: IterableIterator<unknown>, limit: number): StoredPage {
+  const events: StoredEvent[] = []
+  let bytes = 0
+  for (const row of rows as IterableIterator<[number, Uint8Array, number | null, string]>) {
+    const [position, message, revision, filtered] = row
+    events.push({ position, message, revision: revision ?? Number.NaN, filtered })
+    bytes += message.length
+    if (bytes >= PAGE_BYTES_MAX) return { events, more: true }
+  }
+  return { events, more: events.length === limit }
 }

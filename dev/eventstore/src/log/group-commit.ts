@@ -9,11 +9,16 @@ const GROUP_WRITES_MAX = 512
 const GROUP_BYTES_MAX = 4 * 1024 * 1024
 /** How long a group is gathered while writes keep coming; about the time of the fsync that is saved. */
 const GATHER_MS_MAX = 2
+/** Bytes of events that may wait; a client is no longer read from long before (see batch-append-call.ts). */
+const WAITING_BYTES_MAX = 256 * 1024 * 1024
 /** Writes that may wait. Clients have a deadline of 10 s by default; more than this would not be served in time. */
 const WAITING_MAX = 50_000
 
-/** What a write ended with. `expired`: its deadline had passed, or its caller had gone, before it was begun. */
-export type WriteOutcome = WriteResult | { kind: 'expired' }
+/**
+ * What a write ended with. `expired`: its deadline had passed, or its caller had gone, before it was begun. `unavailable`:
+ * not written; it may be tried again.
+ */
+export type WriteOutcome = WriteResult | { kind: 'expired' } | { kind: 'unavailable'; reason: string }
 
 interface Waiting {
   request: WriteRequest
@@ -21,7 +26,6 @@ interface Waiting {
   /** Asked right before the write is begun; true leaves it out. */
   expired: () => boolean
   resolve: (outcome: WriteOutcome) => void
-  reject: (error: Error) => void
 }
 
 /** Emits `committed` with the ids of the streams that got events, after each commit that wrote any. */
@@ -35,22 +39,29 @@ interface GroupCommitEvents {
  */
 export class GroupCommit extends EventEmitter<GroupCommitEvents> {
   private waiting: Waiting[] = []
+  private waitingBytes = 0
   private scheduled = false
   private closed = false
 
-  constructor(private readonly log: EventLog) {
+  /** @param onFault is told why a group could not be written */
+  constructor(
+    private readonly log: EventLog,
+    private readonly onFault: (error: unknown) => void,
+  ) {
     super()
     // One listener per live subscription; their number is bounded by the server's streams per connection.
     this.setMaxListeners(0)
   }
 
-  /** @returns what came of it, after it is durable. @throws Error when the server is overloaded, closing or cannot write */
+  /** @returns what came of it, after it is durable */
   async submit(request: WriteRequest, expired: () => boolean): Promise<WriteOutcome> {
-    if (this.closed) throw new Error('server is shutting down')
-    if (this.waiting.length >= WAITING_MAX) throw new Error('server is too busy')
+    if (this.closed) return { kind: 'unavailable', reason: 'server is shutting down' }
     const bytes = request.kind === 'append' ? sizeOf(request) : 0
-    return new Promise((resolve, reject) => {
-      this.waiting.push({ request, bytes, expired, resolve, reject })
+    if (this.waiting.length >= WAITING_MAX || this.waitingBytes + bytes > WAITING_BYTES_MAX)
+      return { kind: 'unavailable', reason: 'server is too busy' }
+    return new Promise((resolve) => {
+      this.waiting.push({ request, bytes, expired, resolve })
+      this.waitingBytes += bytes
       this.schedule()
     })
   }
@@ -80,6 +91,7 @@ export class GroupCommit extends EventEmitter<GroupCommitEvents> {
       bytes += entry.bytes
       count++
     }
+    this.waitingBytes -= bytes
     return this.waiting.splice(0, count)
   }
 
@@ -93,7 +105,8 @@ export class GroupCommit extends EventEmitter<GroupCommitEvents> {
         group.map(({ request, expired }) => (expired() ? { kind: 'expired' } : write(this.log, request, now, changed))),
       )
     } catch (error) {
-      for (const { reject } of group) reject(error as Error)
+      this.onFault(error)
+      for (const { resolve } of group) resolve({ kind: 'unavailable', reason: 'the log cannot be written' })
       return
     }
     for (const [index, { resolve }] of group.entries()) resolve(outcomes[index] as WriteOutcome)

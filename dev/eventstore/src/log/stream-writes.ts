@@ -92,11 +92,15 @@ function append(
   if (request.events.length === 0) return { kind: 'written', revision: facts.lastRevision, position: undefined }
   const stream = log.findOrCreate(request.stream)
   const firstRevision = stream.lastRevision + 1
+  const original = isMetastream(request.stream) ? log.find(originalOf(request.stream)) : undefined
+  const revivedByMetadata = original !== undefined && isSoftDeleted(original.metadata)
   let position: number | undefined
   for (const event of request.events) position = log.append(stream, event, now)
   changed.add(stream.id)
   const result: WriteResult = { kind: 'written', revision: stream.lastRevision, position }
   if (facts.softDeleted) recreate(log, request.stream, firstRevision, now, changed)
+  // New metadata alone would show again what was deleted.
+  if (revivedByMetadata) recreate(log, original.name, original.lastRevision + 1, now, changed)
   return result
 }
 

@@ -28,7 +28,14 @@ export interface SubscriptionRequest extends ReadTarget {
   checkpointInterval: number | undefined
 }
 
-export type ReadRequest = (CountedRead | SubscriptionRequest) & { structuredIds: boolean }
+/** In which form events are wanted. */
+interface EventForm {
+  resolveLinks: boolean
+  /** Ids as two 64-bit halves instead of text. */
+  structuredIds: boolean
+}
+
+export type ReadRequest = (CountedRead | SubscriptionRequest) & EventForm
 
 /** EventStoreDB's search window when the client names none. */
 const SEARCH_WINDOW_DEFAULT = 32
@@ -39,16 +46,19 @@ export function parseReadRequest(request: ReadReq): ReadRequest {
   if (!options) throw invalidArgument('options are missing')
   const stream = options.getStream()
   const all = options.getAll()
-  const structuredIds = options.getUuidOption()?.hasStructured() ?? false
+  const form = {
+    resolveLinks: options.getResolveLinks(),
+    structuredIds: options.getUuidOption()?.hasStructured() ?? false,
+  }
   let target: ReadTarget
   if (stream) {
     const name = Buffer.from(stream.getStreamIdentifier()?.getStreamName_asU8() ?? []).toString('utf8')
     if (name === '') throw invalidArgument('stream name is missing')
-    const start = stream.hasStart() ? 'start' : stream.hasEnd() ? 'end' : Number(stream.getRevision())
+    const start = stream.hasStart() ? 'start' : stream.hasEnd() ? 'end' : exact(stream.getRevision())
     target = { stream: name, start, filter: undefined }
   } else if (all) {
     const position = all.getPosition()
-    const start = position ? Number(position.getCommitPosition()) : all.hasEnd() ? 'end' : 'start'
+    const start = position ? exact(position.getCommitPosition()) : all.hasEnd() ? 'end' : 'start'
     target = { stream: undefined, start, filter: parseFilter(options.getFilter()) }
   } else throw invalidArgument('neither a stream nor $all is named')
 
@@ -57,11 +67,14 @@ export function parseReadRequest(request: ReadReq): ReadRequest {
       kind: 'subscription',
       ...target,
       checkpointInterval: checkpointInterval(options.getFilter()),
-      structuredIds,
+      ...form,
     }
   const direction = options.getReadDirection() === 0 ? 'forwards' : 'backwards'
-  return { kind: 'read', ...target, direction, count: Number(options.getCount()), structuredIds }
+  return { kind: 'read', ...target, direction, count: Number(options.getCount()), ...form }
 }
+
+/** Beyond what a number holds exactly there is no event, so the largest stands for all of them. */
+const exact = (decimal: string): number => Math.min(Number(decimal), Number.MAX_SAFE_INTEGER)
 
 function parseFilter(options: ReadReq.Options.FilterOptions | undefined): EventFilter | undefined {
   if (!options) return undefined

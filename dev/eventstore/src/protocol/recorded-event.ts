@@ -1,4 +1,3 @@
-import { UUID } from '@eventstore/db-client/generated/shared_pb'
 import { ReadResp } from '@eventstore/db-client/generated/streams_pb'
 import { fieldSize, varintSize, WireWriter } from './wire'
 
@@ -91,21 +90,4 @@ export function decodeEventData(message: Uint8Array): Uint8Array {
   const recorded = ReadResp.deserializeBinary(message).getEvent()?.getEvent()
   if (!recorded) throw new Error('stored message holds no event')
   return recorded.getData_asU8()
-}
-
-/**
- * The same message with the id as two 64-bit halves, for clients that ask for it that way. Slow path: parses and
- * serialises with google-protobuf.
- */
-export function withStructuredId(message: Uint8Array): Uint8Array {
-  const response = ReadResp.deserializeBinary(message)
-  const id = response.getEvent()?.getEvent()?.getId()
-  if (id) {
-    const hex = id.getString().replaceAll('-', '')
-    const structured = new UUID.Structured()
-    structured.setMostSignificantBits(BigInt.asIntN(64, BigInt(`0x${hex.slice(0, 16)}`)).toString())
-    structured.setLeastSignificantBits(BigInt.asIntN(64, BigInt(`0x${hex.slice(16)}`)).toString())
-    id.setStructured(structured)
-  }
-  return response.serializeBinary()
 }

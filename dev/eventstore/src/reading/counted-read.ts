@@ -4,16 +4,17 @@ import { streamDeleted } from '../protocol/errors'
 import { streamNotFound } from '../protocol/read-messages'
 import type { CountedRead } from '../protocol/read-request'
 import type { Outlet } from './outlet'
-import { filteredColumn, filterPage, PAGE_EVENTS, readableStream } from './pages'
+import { filteredColumn, PAGE_EVENTS, readableStream } from './pages'
 
 /** Serves one read to its end: page by page, waiting for the client and giving other calls a turn after each. */
 export async function serveRead(log: EventLog, read: CountedRead, outlet: Outlet): Promise<void> {
   let left = read.count
   for (const page of read.stream === undefined ? allPages(log, read) : streamPages(log, read.stream, read, outlet)) {
-    if (outlet.closed || left === 0) break
+    if (outlet.closed) return
     const events = page.length > left ? page.slice(0, left) : page
     left -= events.length
     await outlet.send(events.map((event) => event.message))
+    if (left === 0) break
     await nextTurn()
   }
   outlet.end()
@@ -23,22 +24,15 @@ function* allPages(log: EventLog, { start, direction, filter, count }: CountedRe
   const column = filteredColumn(filter)
   // A filter may let few pass, so the number wanted says nothing about the number to look at.
   const limit = filter ? PAGE_EVENTS : Math.min(PAGE_EVENTS, count)
-  if (direction === 'forwards') {
-    let from = start === 'start' ? 0 : start === 'end' ? log.end : start
-    for (;;) {
-      const page = filterPage(log.readAllForwards(from, limit, column), filter)
-      yield page.events
-      if (page.considered < limit || page.lastPosition === undefined) return
-      from = page.lastPosition + 1
-    }
-  }
-  // A position is the place before an event: backwards from it begins with the event before.
-  let before = start === 'start' ? 0 : start === 'end' ? log.end : start
+  let place = start === 'start' ? 0 : start === 'end' ? log.end : start
   for (;;) {
-    const page = filterPage(log.readAllBackwards(before, limit, column), filter)
-    yield page.events
-    if (page.considered < limit || page.lastPosition === undefined) return
-    before = page.lastPosition
+    // A position is the place before an event: backwards from it begins with the event before.
+    const { events, more } =
+      direction === 'forwards' ? log.readAllForwards(place, limit, column) : log.readAllBackwards(place, limit, column)
+    yield filter ? events.filter((event) => filter.matches(event.filtered)) : events
+    const last = events.at(-1)
+    if (!more || !last) return
+    place = direction === 'forwards' ? last.position + 1 : last.position
   }
 }
 
@@ -50,22 +44,18 @@ function* streamPages(log: EventLog, name: string, read: CountedRead, outlet: Ou
     return
   }
   const { stream, window } = readable
+  const forwards = read.direction === 'forwards'
   const limit = Math.min(PAGE_EVENTS, read.count)
-  const start = read.start === 'start' ? 0 : read.start === 'end' ? stream.lastRevision : read.start
-  if (read.direction === 'forwards') {
-    let from = read.start === 'end' ? stream.lastRevision + 1 : Math.max(start, window.firstRevision)
-    for (;;) {
-      const page = log.readStreamForwards(stream.id, from, window.createdFrom, limit)
-      yield page
-      if (page.length < limit) return
-      from = (page.at(-1) as StoredEvent).revision + 1
-    }
-  }
-  let from = Math.min(start, stream.lastRevision)
+  const { lastRevision } = stream
+  const start = read.start === 'start' ? 0 : read.start === 'end' ? lastRevision + (forwards ? 1 : 0) : read.start
+  let revision = forwards ? Math.max(start, window.firstRevision) : Math.min(start, lastRevision)
   for (;;) {
-    const page = log.readStreamBackwards(stream.id, from, window.firstRevision, window.createdFrom, limit)
-    yield page
-    if (page.length < limit) return
-    from = (page.at(-1) as StoredEvent).revision - 1
+    const { events, more } = forwards
+      ? log.readStreamForwards(stream.id, revision, window.createdFrom, limit)
+      : log.readStreamBackwards(stream.id, revision, window.firstRevision, window.createdFrom, limit)
+    yield events
+    const last = events.at(-1)
+    if (!more || !last) return
+    revision = last.revision + (forwards ? 1 : -1)
   }
 }

@@ -1,6 +1,6 @@
 import type { ServerWritableStream } from '@grpc/grpc-js'
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb'
-import { withStructuredId } from '../protocol/recorded-event'
+import type { MessageForm } from './message-form'
 
 /** A call of `Read`; it is answered in pages of messages already serialised (see page-interceptor.ts). */
 export type ReadCall = ServerWritableStream<ReadReq, readonly Uint8Array[]>
@@ -20,7 +20,7 @@ export class Outlet {
 
   constructor(
     private readonly call: ReadCall,
-    private readonly structuredIds: boolean,
+    private readonly form: MessageForm | undefined,
   ) {
     const close = () => {
       if (this.closed) return
@@ -41,7 +41,7 @@ export class Outlet {
   async send(page: readonly Uint8Array[]): Promise<void> {
     if (this.closed || page.length === 0) return
     this.underWay++
-    this.call.write(this.structuredIds ? page.map(withStructuredId) : page, () => {
+    this.call.write(this.form ? page.map(this.form) : page, () => {
       this.underWay--
       this.resume?.()
     })

@@ -2,27 +2,13 @@ import { isMetastream, isSoftDeleted, metastreamMetadata, originalOf, readableWi
 import type { ReadableWindow } from '../rules/stream-metadata'
 import { NO_EVENTS } from '../rules/expected-revision'
 import type { EventFilter } from '../rules/event-filter'
-import type { EventLog, StoredEvent, StreamState } from '../log/event-log'
+import type { EventLog, StreamState } from '../log/event-log'
 
 /**
  * Events read from disk at once. A page takes about a millisecond and is given to the client before the next is read,
  * so that appends get their turn between two pages.
  */
 export const PAGE_EVENTS = 256
-
-/** The part of a page that a filter lets pass. */
-export interface FilteredPage {
-  events: StoredEvent[]
-  /** Events looked at, passed or not. */
-  considered: number
-  /** Position of the last event looked at; undefined when there was none. */
-  lastPosition: number | undefined
-}
-
-export function filterPage(page: StoredEvent[], filter: EventFilter | undefined): FilteredPage {
-  const events = filter ? page.filter((event) => filter.matches(event.filtered)) : page
-  return { events, considered: page.length, lastPosition: page.at(-1)?.position }
-}
 
 export const filteredColumn = (filter: EventFilter | undefined): 'none' | 'type' | 'stream' => filter?.on ?? 'none'
 

@@ -5,8 +5,9 @@ import type { GroupCommit } from '../log/group-commit'
 import { streamDeleted } from '../protocol/errors'
 import { caughtUp, checkpoint, confirmation, fellBehind } from '../protocol/read-messages'
 import type { SubscriptionRequest } from '../protocol/read-request'
+import { NO_EVENTS } from '../rules/expected-revision'
 import type { Outlet } from './outlet'
-import { filteredColumn, filterPage, PAGE_EVENTS, readableStream } from './pages'
+import { filteredColumn, PAGE_EVENTS, readableStream } from './pages'
 
 /** A live subscriber that finds more than this waiting has fallen behind, and is told. */
 const BEHIND_EVENTS = 2 * PAGE_EVENTS
@@ -57,11 +58,12 @@ export async function serveSubscription(
 
 interface SourcePage {
   events: StoredEvent[]
+  /** Events looked at, wanted or not. */
   considered: number
-  /** The page was full: there may be another. */
+  /** There may be another page. */
   more: boolean
   /** Set when a checkpoint is due after these events. */
-  checkpoint?: number | undefined
+  checkpoint?: number
 }
 
 /** Reads on from where it was. `live` when the subscriber had already caught up. */
@@ -79,21 +81,23 @@ function allSource(log: EventLog, { start, filter, checkpointInterval }: Subscri
     next() {
       // Ends where a checkpoint is due, so that it names the last event considered and comes right after it.
       const limit = checkpointInterval ? Math.min(PAGE_EVENTS, checkpointInterval - sinceCheckpoint) : PAGE_EVENTS
-      const page = filterPage(log.readAllForwards(from, limit, column), filter)
-      const more = page.considered === limit
-      if (page.lastPosition === undefined) return { ...page, more }
-      from = page.lastPosition + 1
-      sinceCheckpoint += page.considered
-      if (sinceCheckpoint !== checkpointInterval) return { ...page, more }
+      const { events: all, more } = log.readAllForwards(from, limit, column)
+      const events = filter ? all.filter((event) => filter.matches(event.filtered)) : all
+      const page = { events, considered: all.length, more }
+      const last = all.at(-1)
+      if (!last) return page
+      from = last.position + 1
+      sinceCheckpoint += all.length
+      if (sinceCheckpoint !== checkpointInterval) return page
       sinceCheckpoint = 0
-      return { ...page, more, checkpoint: page.lastPosition }
+      return { ...page, checkpoint: last.position }
     },
   }
 }
 
 function streamSource(log: EventLog, name: string, { start }: SubscriptionRequest): Source {
-  const atStart = log.find(name)
-  let from = start === 'start' ? 0 : start === 'end' ? (atStart?.lastRevision ?? -1) + 1 : start + 1
+  const lastRevision = log.find(name)?.lastRevision ?? NO_EVENTS
+  let from = start === 'start' ? 0 : start === 'end' ? lastRevision + 1 : start + 1
   return {
     concerns(streams) {
       const stream = log.find(name)
@@ -106,9 +110,9 @@ function streamSource(log: EventLog, name: string, { start }: SubscriptionReques
       // What was appended while the subscriber was waiting is its own, even if $maxCount has hidden it since.
       const first = live ? from : Math.max(from, readable.window.firstRevision)
       const createdFrom = live ? 0 : readable.window.createdFrom
-      const events = log.readStreamForwards(readable.stream.id, first, createdFrom, PAGE_EVENTS)
+      const { events, more } = log.readStreamForwards(readable.stream.id, first, createdFrom, PAGE_EVENTS)
       from = (events.at(-1)?.revision ?? from - 1) + 1
-      return { events, considered: events.length, more: events.length === PAGE_EVENTS }
+      return { events, considered: events.length, more }
     },
   }
 }

@@ -4,7 +4,7 @@ import type { ProposedEvent } from '../log/event-log'
 import type { AppendRequest } from '../log/stream-writes'
 import { appendAnswer } from '../protocol/append-response'
 import { parseExpected, parseProposed, parseStreamName, sizeOnDisk } from '../protocol/append-request'
-import { invalidArgument, maximumAppendSizeExceeded, streamDeleted, timedOut } from '../protocol/errors'
+import { invalidArgument, maximumAppendSizeExceeded, streamDeleted, timedOut, unavailable } from '../protocol/errors'
 import type { StreamsDependencies } from './streams-service'
 
 /**
@@ -25,6 +25,8 @@ export async function serveAppend(
       throw streamDeleted(request.stream)
     case 'expired':
       throw timedOut()
+    case 'unavailable':
+      throw unavailable(outcome.reason)
   }
 }
 

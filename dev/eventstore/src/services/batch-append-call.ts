@@ -23,6 +23,8 @@ interface Unfinished {
 const UNFINISHED_MAX = 1_000
 /** Appends under way on one call; beyond it the call is not read until some are answered. */
 const UNDER_WAY_MAX = 5_000
+/** Bytes of events under way on one call; likewise. */
+const UNDER_WAY_BYTES_MAX = 32 * 1024 * 1024
 /** setTimeout fires at once for longer waits. */
 const TIMER_MS_MAX = 2 ** 31 - 1
 
@@ -32,10 +34,11 @@ const TIMER_MS_MAX = 2 ** 31 - 1
  */
 export function serveBatchAppend(
   call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>,
-  { commits, appendSizeMax, onFault }: StreamsDependencies,
+  { commits, appendSizeMax }: Pick<StreamsDependencies, 'commits' | 'appendSizeMax'>,
 ): void {
   const unfinished = new Map<string, Unfinished>()
   let underWay = 0
+  let underWayBytes = 0
   let halfClosed = false
 
   call.on('data', (request: BatchAppendReq) => {
@@ -113,18 +116,26 @@ export function serveBatchAppend(
 
   async function submit(correlationId: string, append: Unfinished): Promise<void> {
     finish(correlationId, append)
-    const { stream, expected, events, deadline } = append
-    if (++underWay >= UNDER_WAY_MAX) call.pause()
-    try {
-      const request = { kind: 'append', stream, expected, events } as const
-      answer(correlationId, stream, await commits.submit(request, () => call.cancelled || deadline <= Date.now()))
-    } catch (error) {
-      onFault(error)
-      // The whole call ends: the client then knows that the outcome of what it sent is open.
-      call.emit('error', unavailable((error as Error).message))
-    } finally {
-      if (--underWay < UNDER_WAY_MAX && call.isPaused()) call.resume()
-      endWhenDone()
+    const { stream, expected, events, deadline, size } = append
+    underWay++
+    underWayBytes += size
+    regulate()
+    const request = { kind: 'append', stream, expected, events } as const
+    const outcome = await commits.submit(request, () => call.cancelled || deadline <= Date.now())
+    underWay--
+    underWayBytes -= size
+    if (outcome.kind !== 'unavailable') answer(correlationId, stream, outcome)
+    // The whole call ends, and the client knows that it may try again: no answer to one append says so.
+    else if (!call.cancelled && !call.destroyed) call.emit('error', unavailable(outcome.reason))
+    regulate()
+    endWhenDone()
+  }
+
+  function regulate(): void {
+    const full = underWay >= UNDER_WAY_MAX || underWayBytes >= UNDER_WAY_BYTES_MAX
+    if (full !== call.isPaused()) {
+      if (full) call.pause()
+      else call.resume()
     }
   }
 

@@ -6,17 +6,19 @@ import { UUID } from '@eventstore/db-client/generated/shared_pb'
 /** `VNodeState.LEADER` of gossip.proto. */
 const LEADER = 8
 
-/** `event_store.client.gossip.Gossip`: a cluster of one node, which leads. */
-export function gossipService(endpoint: () => { host: string; port: number }): UntypedServiceImplementation {
+/**
+ * `event_store.client.gossip.Gossip`: a cluster of one node, which leads, under the host by which the client reached it.
+ * @param port of the server, known once it is bound
+ */
+export function gossipService(port: () => number): UntypedServiceImplementation {
   const instanceId = randomUUID()
   return {
-    read(_call: ServerUnaryCall<unknown, ClusterInfo>, callback: sendUnaryData<ClusterInfo>) {
+    read(call: ServerUnaryCall<unknown, ClusterInfo>, callback: sendUnaryData<ClusterInfo>) {
       const id = new UUID()
       id.setString(instanceId)
-      const { host, port } = endpoint()
       const http = new EndPoint()
-      http.setAddress(host)
-      http.setPort(port)
+      http.setAddress(call.getHost().replace(/:\d+$/, ''))
+      http.setPort(port())
       const member = new MemberInfo()
       member.setInstanceId(id)
       member.setTimeStamp(String(Date.now()))

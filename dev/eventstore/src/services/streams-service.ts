@@ -22,6 +22,7 @@ import { parseExpected, parseStreamName } from '../protocol/append-request'
 import { streamDeleted, timedOut, toServiceError, unavailable, wrongExpectedRevision } from '../protocol/errors'
 import { parseReadRequest } from '../protocol/read-request'
 import { serveRead } from '../reading/counted-read'
+import { messageForm } from '../reading/message-form'
 import { Outlet } from '../reading/outlet'
 import type { ReadCall } from '../reading/outlet'
 import { serveSubscription } from '../reading/subscription'
@@ -33,15 +34,24 @@ export interface StreamsDependencies {
   commits: GroupCommit
   /** Bytes of one append. */
   appendSizeMax: number
+  /** Told of faults of the server's own. */
   onFault: (error: unknown) => void
 }
 
+export interface StreamsService {
+  handlers: UntypedServiceImplementation
+  /** @returns when no read uses the log any more; they end when their clients are gone */
+  drained(): Promise<void>
+}
+
 /** `event_store.client.streams.Streams`; `read` answers with messages already serialised. */
-export function streamsService(deps: StreamsDependencies): UntypedServiceImplementation {
-  const { commits, onFault } = deps
-  return {
+export function streamsService(deps: StreamsDependencies): StreamsService {
+  const { log, commits, onFault } = deps
+  const reads = new Set<Promise<void>>()
+  const handlers: UntypedServiceImplementation = {
     read(call: ReadCall) {
-      void answerRead(call, deps)
+      const read = answerRead(call).finally(() => reads.delete(read))
+      reads.add(read)
     },
     append: answering((call: ServerReadableStream<AppendReq, AppendResp>) => serveAppend(call, deps)),
     batchAppend(call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>) {
@@ -58,6 +68,12 @@ export function streamsService(deps: StreamsDependencies): UntypedServiceImpleme
       return new TombstoneResp().setPosition(position)
     }),
   }
+  return {
+    handlers,
+    async drained() {
+      await Promise.all(reads)
+    },
+  }
 
   /** A handler as grpc-js wants it, from one that returns its answer. */
   function answering<Call, Answer>(serve: (call: Call) => Promise<Answer>): UntypedHandleCall {
@@ -70,10 +86,10 @@ export function streamsService(deps: StreamsDependencies): UntypedServiceImpleme
     }) as unknown as UntypedHandleCall
   }
 
-  async function answerRead(call: ReadCall, { log, commits }: StreamsDependencies): Promise<void> {
+  async function answerRead(call: ReadCall): Promise<void> {
     try {
       const request = parseReadRequest(call.request)
-      const outlet = new Outlet(call, request.structuredIds)
+      const outlet = new Outlet(call, messageForm(log, request))
       if (request.kind === 'read') await serveRead(log, request, outlet)
       else await serveSubscription(log, commits, request, outlet)
     } catch (error) {
@@ -106,10 +122,12 @@ async function remove(
   const outcome = await commits.submit({ kind, stream, expected }, () => call.cancelled)
   switch (outcome.kind) {
     case 'written':
-      if (outcome.position === undefined) throw unavailable('deletion left no event')
-      return outcome.position
+      // A deletion is one event that was never there before, so it has a position.
+      return outcome.position ?? 0
     case 'expired':
       throw timedOut()
+    case 'unavailable':
+      throw unavailable(outcome.reason)
     case 'stream-deleted':
       throw streamDeleted(stream)
     case 'wrong-expected-revision':
