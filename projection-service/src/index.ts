@@ -1,1 +1,4 @@
-export {}
+export { commonProblems, type QueryRoute } from './query/route'
+export { queryRoutes } from './query/routes'
+export { projections } from './projections'
+export type { Projection } from './engine/projection'

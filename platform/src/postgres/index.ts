@@ -23,7 +23,8 @@ export function createPool(connectionString: string, log: Logger, size = 10, ext
     ...extra,
   })
   // An idle connection that the server closed: the pool makes a new one, the process must not end of it.
-  pool.on('error', (error) => log.warn({ err: error }, 'idle PostgreSQL connection lost'))
+  // Its text only: the error carries the whole client.
+  pool.on('error', ({ message }) => log.warn({ reason: message }, 'idle PostgreSQL connection lost'))
   return pool
 }
 

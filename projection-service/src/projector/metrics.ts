@@ -38,8 +38,8 @@ export function createProjectorMetrics(registry: Registry): (projection: string)
 
 /** Streams whose events are parked, counted when the metrics are asked for; -1 while the database does not answer. */
 export function addParkedGauge(registry: Registry, pool: Pool, projections: readonly Projection[]): void {
-  new Gauge({
-    registers: [registry],
+  const parked = new Gauge({
+    registers: [],
     name: 'annals_projection_parked_streams',
     help: 'Streams blocked by an event that is parked',
     labelNames: ['projection'],
@@ -55,4 +55,5 @@ export function addParkedGauge(registry: Registry, pool: Pool, projections: read
       }
     },
   })
+  registry.registerMetric(parked)
 }

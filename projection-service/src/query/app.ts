@@ -1,0 +1,78 @@
+import type { FastifyInstance } from 'fastify'
+import { problems, problemType, type ProblemCode } from '@annals/contracts'
+import { createApi, HttpProblem } from '@annals/platform/http'
+import type { Logger } from '@annals/platform/log'
+import type { Registry } from '@annals/platform/metrics'
+import { isTransientPostgresError, type Pool } from '@annals/platform/postgres'
+import type { ConsistencyWait } from './consistency'
+import { isAdmin, type Principal } from './principal'
+import type { Ask, QueryRoute } from './route'
+import { queryRoutes } from './routes'
+
+export interface QueryApiDependencies {
+  pool: Pool
+  log: Logger
+  metrics: Registry
+  /** Who asks, by the `Authorization` header. */
+  authenticate: (authorization: string | undefined, nowSeconds: number) => Promise<Principal>
+  consistency: ConsistencyWait
+  now: () => Date
+}
+
+/** SQLSTATE of a schema or table that is not there: the projector has never made it. */
+const missing = new Set(['42P01', '3F000'])
+
+function toProblem(error: unknown): HttpProblem | undefined {
+  const retry = { headers: { 'Retry-After': '2' }, cause: error }
+  if (missing.has(String((error as { code?: unknown } | null)?.code)))
+    return new HttpProblem('read-model-rebuilding', retry)
+  return isTransientPostgresError(error) ? new HttpProblem('dependency-unavailable', retry) : undefined
+}
+
+/** Builds the query API; it does not listen. */
+export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
+  const { pool, log, metrics, authenticate, consistency, now } = deps
+  const app = createApi({
+    log,
+    metrics,
+    problems,
+    problemType: (code) => problemType(code as ProblemCode),
+    toProblem,
+    readiness: { postgres: () => pool.query('select 1') },
+  })
+
+  const add = (route: QueryRoute) =>
+    app.route({
+      method: route.method,
+      url: route.path,
+      schema: {
+        ...(route.params ? { params: route.params } : {}),
+        ...(route.query ? { querystring: route.query } : {}),
+      },
+      // Before the request is looked at: a stranger learns nothing from what is wrong with it.
+      onRequest: async (request) => {
+        const principal = await authenticate(request.headers.authorization, now().getTime() / 1000)
+        if (route.access === 'admin' && !isAdmin(principal)) throw new HttpProblem('forbidden')
+        request.principal = principal
+      },
+      handler: async (request, reply) => {
+        const token = request.headers['consistency-token']
+        if (token !== undefined) await consistency.reach(String(token), route.reads)
+        // What one person may see is not for shared caches.
+        reply.header('cache-control', 'private, no-store')
+        const { principal, params, query } = request
+        return route.answer({ principal, params, query, pool, now: now() } as Ask<never, never>)
+      },
+    })
+
+  app.decorateRequest('principal')
+  for (const route of queryRoutes) add(route)
+  return app
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before any handler of this API runs. */
+    principal: Principal
+  }
+}

@@ -1,0 +1,59 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { HttpProblem } from '@annals/platform/http'
+
+/** Where a page ended in a list ordered by time and id, both descending. */
+export interface PagePoint {
+  /** ISO 8601. */
+  at: string
+  id: string
+}
+
+const Content = z.strictObject({ v: z.literal(1), f: z.string(), at: z.iso.datetime(), id: z.uuid() })
+
+/** What the cursor was made for: a cursor of one list or filter means nothing in another. */
+const fingerprintOf = (list: string, filters: Readonly<Record<string, unknown>>) =>
+  createHash('sha256')
+    .update(JSON.stringify([list, Object.entries(filters).sort(([a], [b]) => (a < b ? -1 : 1))]))
+    .digest('base64url')
+    .slice(0, 12)
+
+export function encodeCursor(list: string, filters: Readonly<Record<string, unknown>>, { at, id }: PagePoint): string {
+  const content = { v: 1, f: fingerprintOf(list, filters), at, id }
+  return Buffer.from(JSON.stringify(content)).toString('base64url')
+}
+
+/** @throws HttpProblem `invalid-cursor` for a text that this list, with these filters, did not hand out. */
+export function decodeCursor(
+  list: string,
+  filters: Readonly<Record<string, unknown>>,
+  cursor: string | undefined,
+): PagePoint | undefined {
+  if (cursor === undefined) return undefined
+  const content = Content.safeParse(jsonOf(cursor))
+  if (!content.success || content.data.f !== fingerprintOf(list, filters)) {
+    throw new HttpProblem('invalid-cursor', {
+      detail: 'Send "nextCursor" of the page before, with the same filters; or begin without a cursor.',
+    })
+  }
+  return { at: content.data.at, id: content.data.id }
+}
+
+function jsonOf(cursor: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(cursor, 'base64url').toString())
+  } catch {
+    return undefined
+  }
+}
+
+/** Cuts a list that was read one longer than the page: what is beyond tells that there is more. */
+export function pageOf<Found, View>(
+  found: readonly Found[],
+  limit: number,
+  view: (row: Found) => View,
+  cursorOf: (last: Found) => string,
+): { items: View[]; nextCursor: string | null } {
+  const items = found.slice(0, limit)
+  return { items: items.map(view), nextCursor: found.length > limit ? cursorOf(items.at(-1)!) : null }
+}

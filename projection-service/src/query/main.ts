@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import { field, processFields, readConfig } from '@annals/platform/config'
+import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
+import { createLogger } from '@annals/platform/log'
+import { counter, createMetrics } from '@annals/platform/metrics'
+import { createPool } from '@annals/platform/postgres'
+import { createRedis } from '@annals/platform/redis'
+import { startTracing } from '@annals/platform/tracing'
+import { buildQueryApi } from './app'
+import { createConsistencyWait } from './consistency'
+import { createAccess } from './principal'
+
+const service = 'query-api'
+
+const Config = z.object({
+  ...processFields,
+  HTTP_PORT: field.port(3003),
+  QUERY_DATABASE_URL: field.url('postgres', 'postgresql'),
+  QUERY_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
+  REDIS_URL: field.url('redis', 'rediss'),
+  JWKS_URL: field.url('http', 'https'),
+  JWT_ISSUER: z.string().min(1),
+  JWT_AUDIENCE: z.string().min(1),
+})
+
+function configuration() {
+  try {
+    return readConfig(Config, process.env)
+  } catch (error) {
+    return exitWithMessage(error)
+  }
+}
+
+const config = configuration()
+const log = createLogger(service, config.LOG_LEVEL)
+
+void runProcess(log, async (scope) => {
+  scope.add('tracing', await startTracing(service, config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())
+  const metrics = createMetrics(service)
+  const unknownRevocations = counter(
+    metrics,
+    'annals_query_revocation_unknown_total',
+    'Requests whose session could not be looked up: accepted by their token alone',
+  )
+  const pool = scope.add(
+    'read models',
+    createPool(config.QUERY_DATABASE_URL, log, config.QUERY_DATABASE_CONNECTIONS, {
+      application_name: 'annals-query',
+      // A query that takes longer holds up others; every one has an index.
+      statement_timeout: 5_000,
+    }),
+    (it) => it.end(),
+  )
+  const redis = scope.add('redis', createRedis(config.REDIS_URL, log), (it) => it.disconnect())
+  const app = buildQueryApi({
+    pool,
+    log,
+    metrics,
+    authenticate: createAccess({
+      jwksUrl: config.JWKS_URL,
+      issuer: config.JWT_ISSUER,
+      audience: config.JWT_AUDIENCE,
+      isRevoked: async (sessionId) => (await redis.exists(`revoked:${sessionId}`)) === 1,
+      onRevocationUnknown: () => unknownRevocations.inc(),
+    }),
+    consistency: createConsistencyWait(pool),
+    now: () => new Date(),
+  })
+  scope.add('api', app, (it) => it.close())
+  await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
+})

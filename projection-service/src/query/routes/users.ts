@@ -1,0 +1,148 @@
+import { z } from 'zod'
+import {
+  ActivityPage,
+  ListActivityQuery,
+  ListUsersQuery,
+  streamOf,
+  UserId,
+  UserPage,
+  UserResponse,
+  type Role,
+  type UserView,
+} from '@annals/contracts'
+import { HttpProblem } from '@annals/platform/http'
+import type { Pool } from '@annals/platform/postgres'
+import { tablesOf } from '../../engine/generation'
+import { activity, userLogins, users } from '../../projections'
+import { decodeCursor, encodeCursor, pageOf } from '../cursor'
+import { freshRead } from '../fresh-read'
+import { isAdmin } from '../principal'
+import { defineRoute } from '../route'
+
+interface UserRow {
+  user_id: string
+  email: string | null
+  name: string | null
+  locale: string
+  roles: Role[]
+  registered_at: string
+  last_login_at: string | null
+  login_count: bigint | null
+}
+
+/** Accounts, each with its logins added up over the shards. */
+const userSql = `
+  select u.user_id, u.email, u.name, u.locale, u.roles, u.registered_at, l.last_login_at, l.login_count
+  from ${tablesOf(users, 'live').rows} u
+  left join lateral (
+    select max(last_login_at) as last_login_at, sum(login_count) as login_count
+    from ${tablesOf(userLogins, 'live').rows} where user_id = u.user_id
+  ) l on true`
+
+const userView = (row: UserRow): z.infer<typeof UserView> => ({
+  userId: row.user_id,
+  email: row.email,
+  name: row.name,
+  locale: row.locale,
+  roles: row.roles,
+  registeredAt: row.registered_at,
+  lastLoginAt: row.last_login_at,
+  loginCount: Number(row.login_count ?? 0n),
+})
+
+async function oneUser(pool: Pool, userId: string) {
+  const { rows, freshness } = await freshRead<UserRow>(pool, {
+    projection: users,
+    stream: streamOf.user(userId),
+    sql: `${userSql} where u.user_id = $1`,
+    parameters: [userId],
+  })
+  if (!rows[0]) throw new HttpProblem('user-not-found')
+  return { ...userView(rows[0]), freshness }
+}
+
+const getMe = defineRoute({
+  operationId: 'getMe',
+  path: '/api/v1/users/me',
+  summary: 'The account of who asks',
+  access: 'own',
+  response: UserResponse,
+  problems: ['user-not-found'],
+  reads: [users, userLogins],
+  answer: ({ pool, principal }) => oneUser(pool, principal.userId),
+})
+
+const getUser = defineRoute({
+  operationId: 'getUser',
+  path: '/api/v1/users/:userId',
+  summary: 'An account: one’s own, or any for an administrator',
+  access: 'own',
+  params: z.object({ userId: UserId }),
+  response: UserResponse,
+  problems: ['user-not-found'],
+  reads: [users, userLogins],
+  async answer({ pool, principal, params: { userId } }) {
+    // Not 403: it would tell that the account exists.
+    if (userId !== principal.userId && !isAdmin(principal)) throw new HttpProblem('user-not-found')
+    return oneUser(pool, userId)
+  },
+})
+
+const listUsers = defineRoute({
+  operationId: 'listUsers',
+  path: '/api/v1/users',
+  summary: 'Accounts, newest first',
+  access: 'admin',
+  query: ListUsersQuery,
+  response: UserPage,
+  problems: ['invalid-cursor', 'forbidden'],
+  reads: [users, userLogins],
+  async answer({ pool, query: { limit, cursor, email } }) {
+    const filters = { email }
+    const after = decodeCursor('users', filters, cursor)
+    const { rows, freshness } = await freshRead<UserRow>(pool, {
+      projection: users,
+      sql: `${userSql} where ($1::text is null or u.email = $1)
+        and ($2::timestamptz is null or (u.registered_at, u.user_id) < ($2, $3::uuid))
+        order by u.registered_at desc, u.user_id desc limit ${limit + 1}`,
+      parameters: [email?.trim().toLowerCase() ?? null, after?.at ?? null, after?.id ?? null],
+      orderBy: 'registered_at desc, user_id desc',
+    })
+    const cursorOf = (row: UserRow) => encodeCursor('users', filters, { at: row.registered_at, id: row.user_id })
+    return { ...pageOf(rows, limit, userView, cursorOf), freshness }
+  },
+})
+
+interface ActivityRow {
+  event_id: string
+  type: string
+  at: string
+  about: string
+}
+
+const listMyActivity = defineRoute({
+  operationId: 'listMyActivity',
+  path: '/api/v1/users/me/activity',
+  summary: 'What was done in the name of who asks, newest first',
+  access: 'own',
+  query: ListActivityQuery,
+  response: ActivityPage,
+  problems: ['invalid-cursor'],
+  reads: [activity],
+  async answer({ pool, principal: { userId }, query: { limit, cursor } }) {
+    const after = decodeCursor('activity', { userId }, cursor)
+    const { rows, freshness } = await freshRead<ActivityRow>(pool, {
+      projection: activity,
+      sql: `select event_id, type, at, about from ${tablesOf(activity, 'live').rows}
+        where user_id = $1 and ($2::timestamptz is null or (at, event_id) < ($2, $3::uuid))
+        order by at desc, event_id desc limit ${limit + 1}`,
+      parameters: [userId, after?.at ?? null, after?.id ?? null],
+      orderBy: 'at desc, event_id desc',
+    })
+    const view = ({ event_id, type, at, about }: ActivityRow) => ({ id: event_id, type, at, about })
+    const cursorOf = (row: ActivityRow) => encodeCursor('activity', { userId }, { at: row.at, id: row.event_id })
+    return { ...pageOf(rows, limit, view, cursorOf), freshness }
+  },
+})
+
+export const userRoutes = [getMe, listMyActivity, listUsers, getUser]
