@@ -12,6 +12,7 @@ import {
 import type { Logger } from 'pino'
 import { backoffMs, pause } from '../backoff'
 import { appendErrorKind, errorCode, UnknownAppendOutcome } from './errors'
+import { tolerateLostWrites } from './lost-writes'
 
 /** An event as the log holds it. Nothing about data and metadata has been checked. */
 export interface LogEvent {
@@ -71,6 +72,8 @@ export interface EventLog {
 const appendTimeoutMs = 5_000
 /** Attempts of one append; with the timeout, a caller waits 15 s at most. */
 const appendAttemptsMax = 3
+/** How long a stream, or the end of the log, may take to read; an aggregate's stream is a few events. */
+const readTimeoutMs = 5_000
 const appendBackoff = { firstMs: 50, maxMs: 500 }
 const subscriptionBackoff = { firstMs: 100, maxMs: 5_000 }
 
@@ -101,12 +104,16 @@ async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
 /** Opens the log through the official client. `url`: an `esdb://` connection string. */
 export function createEventLog(url: string, log: Logger): EventLog {
   const client = EventStoreDBClient.connectionString(url)
+  tolerateLostWrites(log)
   const filterOf = (prefixes: readonly string[] | undefined) =>
     prefixes ? streamNameFilter({ prefixes: [...prefixes] }) : excludeSystemEvents()
   const fromOf = (after: bigint | undefined) => (after === undefined ? START : { commit: after, prepare: after })
 
   async function* readStreamEvents(stream: string, fromRevision: number) {
-    const events = client.readStream(stream, { fromRevision: fromRevision === 0 ? START : BigInt(fromRevision) })
+    const events = client.readStream(stream, {
+      fromRevision: fromRevision === 0 ? START : BigInt(fromRevision),
+      deadline: readTimeoutMs,
+    })
     for await (const resolved of events) {
       const event = toLogEvent(resolved)
       if (event) yield event
@@ -190,7 +197,8 @@ export function createEventLog(url: string, log: Logger): EventLog {
     },
 
     async head() {
-      for await (const resolved of client.readAll({ direction: 'backwards', fromPosition: 'end', maxCount: 1 })) {
+      const newest = { direction: 'backwards', fromPosition: 'end', maxCount: 1, deadline: readTimeoutMs } as const
+      for await (const resolved of client.readAll(newest)) {
         return toLogEvent(resolved)?.position
       }
       return undefined

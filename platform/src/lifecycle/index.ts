@@ -51,8 +51,8 @@ export async function runProcess(
       log.fatal({ err: error }, 'ends because of a fault')
       resolve(1)
     }
-    process.once('uncaughtException', fatal)
-    process.once('unhandledRejection', fatal)
+    // A rejection that nobody handles arrives here too, unless a library's known flaw has been looked after elsewhere.
+    process.on('uncaughtException', fatal)
     start(scope, fatal).then(
       () => log.info('started'),
       (error) => fatal(error),
