@@ -1,0 +1,307 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import {
+  encodeConsistencyToken,
+  PaymentEventsResponse,
+  PaymentPage,
+  PaymentResponse,
+  PaymentStatsResponse,
+  UserResponse,
+} from '@annals/contracts'
+import { createRedis } from '@annals/platform/redis'
+import { requireEnv } from '@annals/platform/testing'
+import { projections } from '../../src/projections'
+import { startTestApi, type TestApi } from '../support/api'
+import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { aPayment, paymentFacts, recorded } from '../support/facts'
+import { createReadModels } from '../support/read-models'
+
+const alice = randomUUID()
+const bob = randomUUID()
+const root = randomUUID()
+const aliceSession = randomUUID()
+
+const account = (userId: string, email: string, position: bigint, at: string) =>
+  recorded(
+    'user.registered',
+    `user-${userId}`,
+    0,
+    position,
+    { userId, email, name: 'A Person', locale: 'en', roles: ['user'], credentialId: randomUUID() },
+    at,
+  )
+
+const login = (userId: string, sessionId: string, position: bigint, at: string) =>
+  recorded(
+    'user.login',
+    `session-${sessionId}`,
+    0,
+    position,
+    { sessionId, userId, method: 'password', ip: null, userAgent: null, expiresAt: '2026-12-01T00:00:00.000Z' },
+    at,
+  )
+
+let database: TestDatabase
+let api: TestApi
+let feed: Awaited<ReturnType<typeof createReadModels>>['feed']
+let asAlice: string
+let asBob: string
+let asRoot: string
+const alicePayment = aPayment({ userId: alice })
+const bobPayments = Array.from({ length: 5 }, () => aPayment({ userId: bob, amount: { minor: 999, currency: 'USD' } }))
+const redis = createRedis(requireEnv('REDIS_URL'), silent)
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  ;({ feed } = await createReadModels(database.pool, projections))
+  await feed([
+    account(alice, 'alice@example.org', 1n, '2026-03-01T08:00:00.000Z'),
+    account(bob, 'bob@example.org', 2n, '2026-03-01T09:00:00.000Z'),
+    account(root, 'root@example.org', 3n, '2026-03-01T09:30:00.000Z'),
+    login(alice, aliceSession, 4n, '2026-03-02T08:00:00.000Z'),
+    login(alice, randomUUID(), 5n, '2026-03-01T23:00:00.000Z'),
+    ...paymentFacts(alicePayment, 10n),
+    ...bobPayments.flatMap((payment, i) => paymentFacts(payment, BigInt(20 + 3 * i))),
+  ])
+  api = await startTestApi({
+    pool: database.pool,
+    isRevoked: async (sessionId) => (await redis.exists(`revoked:${sessionId}`)) === 1,
+    waitMs: 300,
+  })
+  asAlice = await api.tokenFor(alice, { sessionId: aliceSession })
+  asBob = await api.tokenFor(bob)
+  asRoot = await api.tokenFor(root, { roles: ['user', 'admin'] })
+})
+afterAll(async () => {
+  redis.disconnect()
+  await api.close()
+  await database.drop()
+})
+
+describe('who asks', () => {
+  it.each([
+    ['no token', undefined],
+    ['a text that is no token', 'nonsense'],
+  ])('is refused with %s', async (_, token) => {
+    const { status, body, headers } = await api.get('/users/me', token ? { token } : {})
+    expect({ status, code: body['code'] }).toEqual({ status: 401, code: 'unauthenticated' })
+    expect(headers.get('www-authenticate')).toBe('Bearer')
+  })
+
+  it.each([
+    ['another audience', { audience: 'other' }],
+    ['a token that has expired', { expiresIn: '-1m' }],
+    ['a token of another kind', { typ: 'JWT' }],
+  ])('is refused with %s', async (_, options) => {
+    const token = await api.tokenFor(alice, options)
+    expect((await api.get('/users/me', { token })).status).toBe(401)
+  })
+
+  it('is refused when another key signed', async () => {
+    const other = await startTestApi({ pool: database.pool })
+    const token = await other.tokenFor(alice)
+    await other.close()
+    expect((await api.get('/users/me', { token })).status).toBe(401)
+  })
+
+  it('is refused once the session was ended', async () => {
+    const sessionId = randomUUID()
+    const token = await api.tokenFor(alice, { sessionId })
+    expect((await api.get('/users/me', { token })).status).toBe(200)
+    await redis.set(`revoked:${sessionId}`, '1', 'EX', 60)
+    expect(await api.get('/users/me', { token })).toMatchObject({ status: 401, body: { code: 'session-ended' } })
+  })
+
+  it('is believed until the token expires, and counted, while Redis does not answer', async () => {
+    const deaf = await startTestApi({ pool: database.pool, isRevoked: () => Promise.reject(new Error('down')) })
+    const token = await deaf.tokenFor(alice)
+    expect((await deaf.get('/users/me', { token })).status).toBe(200)
+    expect(deaf.revocationsUnknown()).toBe(1)
+    await deaf.close()
+  })
+})
+
+describe('accounts', () => {
+  it('shows one’s own, with logins of all sessions added up', async () => {
+    const { status, body } = await api.get('/users/me', { token: asAlice })
+    expect(status).toBe(200)
+    expect(UserResponse.parse(body)).toMatchObject({
+      userId: alice,
+      email: 'alice@example.org',
+      loginCount: 2,
+      lastLoginAt: '2026-03-02T08:00:00.000Z',
+      // Its partition's position; others may share the partition.
+      freshness: { position: expect.stringMatching(/^[1-3]$/) },
+    })
+  })
+
+  it('hides others’ as if they were not there', async () => {
+    const other = await api.get(`/users/${alice}`, { token: asBob })
+    const nobody = await api.get(`/users/${randomUUID()}`, { token: asBob })
+    for (const { status, body } of [other, nobody]) {
+      expect({ status, code: body['code'] }).toEqual({ status: 404, code: 'user-not-found' })
+    }
+    expect((await api.get(`/users/${alice}`, { token: asRoot })).body['userId']).toBe(alice)
+  })
+
+  it('lists them to administrators only, page by page', async () => {
+    expect(await api.get('/users', { token: asAlice })).toMatchObject({ status: 403, body: { code: 'forbidden' } })
+    const first = await api.get('/users?limit=2', { token: asRoot })
+    expect(first.body.items.map((item) => item['userId'])).toEqual([root, bob])
+    const rest = await api.get(`/users?limit=2&cursor=${first.body.nextCursor}`, { token: asRoot })
+    expect(rest.body).toMatchObject({ items: [{ userId: alice, loginCount: 2 }], nextCursor: null })
+    const found = await api.get('/users?email=Alice%40Example.org', { token: asRoot })
+    expect(found.body.items.map((item) => item['userId'])).toEqual([alice])
+  })
+
+  it('shows what was done in one’s name, newest first', async () => {
+    const { body } = await api.get('/users/me/activity?limit=3', { token: asAlice })
+    expect(body.items.map(({ type, about }) => [type, about])).toEqual([
+      ['user.login', aliceSession],
+      ['user.login', expect.any(String)],
+      [expect.stringMatching(/^payment\./), alicePayment.paymentId],
+    ])
+    const rest = await api.get(`/users/me/activity?cursor=${body.nextCursor}`, { token: asAlice })
+    expect(rest.body.items.map(({ type }) => type)).toContain('user.registered')
+    expect(rest.body.items).toHaveLength(2)
+  })
+})
+
+describe('payments', () => {
+  it('shows one’s own as a decimal amount', async () => {
+    const { body } = await api.get(`/payments/${alicePayment.paymentId}`, { token: asAlice })
+    expect(PaymentResponse.parse(body)).toMatchObject({
+      amount: '12.50',
+      currency: 'EUR',
+      status: 'completed',
+      gatewayReference: 'ref',
+      attempts: 1,
+      revision: 2,
+      freshness: { position: expect.stringMatching(/^\d+$/) },
+    })
+  })
+
+  it.each(['', '/events'])('hides others’ as if they were not there: /payments/:id%s', async (suffix) => {
+    const other = await api.get(`/payments/${alicePayment.paymentId}${suffix}`, { token: asBob })
+    expect(other).toMatchObject({ status: 404, body: { code: 'payment-not-found' } })
+    expect((await api.get(`/payments/${alicePayment.paymentId}${suffix}`, { token: asRoot })).status).toBe(200)
+  })
+
+  it('pages through all of one’s own, each once, and never shows others’', async () => {
+    const seen: unknown[] = []
+    let path = '/payments?limit=2'
+    for (let pages = 0; pages < 5; pages++) {
+      const page = PaymentPage.parse((await api.get(path, { token: asBob })).body)
+      seen.push(...page.items.map(({ paymentId }) => paymentId))
+      if (!page.nextCursor) break
+      path = `/payments?limit=2&cursor=${page.nextCursor}`
+    }
+    expect(seen.toSorted()).toEqual(bobPayments.map(({ paymentId }) => paymentId).toSorted())
+    expect((await api.get(`/payments?userId=${alice}`, { token: asBob })).body.items).toEqual([])
+  })
+
+  it('filters', async () => {
+    const count = async (query: string) => (await api.get(`/payments?${query}`, { token: asRoot })).body.items.length
+    expect(await count('currency=USD')).toBe(5)
+    expect(await count(`userId=${alice}&status=completed`)).toBe(1)
+    expect(await count('status=failed')).toBe(0)
+    expect(await count('createdFrom=2026-03-01T10:00:00.000Z&createdBefore=2026-03-01T10:00:00.001Z')).toBe(6)
+    expect(await count('createdBefore=2026-03-01T10:00:00.000Z')).toBe(0)
+  })
+
+  it('refuses a cursor of another list, of other filters, or of nobody', async () => {
+    const { body } = await api.get('/payments?limit=2', { token: asBob })
+    for (const path of [
+      `/payments?limit=2&currency=USD&cursor=${body.nextCursor}`,
+      `/users/me/activity?cursor=${body.nextCursor}`,
+      '/payments?cursor=e30',
+    ]) {
+      expect(await api.get(path, { token: asBob })).toMatchObject({ status: 400, body: { code: 'invalid-cursor' } })
+    }
+    const other = await api.get(`/payments?limit=2&cursor=${body.nextCursor}`, { token: asAlice })
+    expect(other.body['code']).toBe('invalid-cursor')
+  })
+
+  it.each(['limit=0', 'limit=101', 'status=lost', 'userId=1', 'surprise=1'])('refuses %s', async (query) => {
+    expect(await api.get(`/payments?${query}`, { token: asBob })).toMatchObject({
+      status: 400,
+      body: { code: 'invalid-request' },
+    })
+  })
+
+  it('tells a payment’s history in order, without what is the gateway’s or personal', async () => {
+    const { body } = await api.get(`/payments/${alicePayment.paymentId}/events`, { token: asAlice })
+    const { items } = PaymentEventsResponse.parse(body)
+    expect(items.map(({ type, revision }) => [type, revision])).toEqual([
+      ['payment.created', 0],
+      ['payment.process_started', 1],
+      ['payment.processed', 2],
+    ])
+    expect(JSON.stringify(items)).not.toMatch(/gatewayKey|tok_visa|description/)
+  })
+})
+
+describe('statistics', () => {
+  it('adds up per day and currency, for administrators', async () => {
+    expect((await api.get('/stats/payments', { token: asAlice })).status).toBe(403)
+    const { body } = await api.get('/stats/payments?from=2026-02-20&to=2026-03-05', { token: asRoot })
+    expect(PaymentStatsResponse.parse(body).items).toEqual([
+      expect.objectContaining({ day: '2026-03-01', currency: 'EUR', completedCount: 1, completedAmount: '12.50' }),
+      expect.objectContaining({
+        day: '2026-03-01',
+        currency: 'USD',
+        createdCount: 5,
+        createdAmount: '49.95',
+        failedCount: 0,
+      }),
+    ])
+  })
+
+  it.each(['from=2026-03-02&to=2026-03-01', 'from=2020-01-01&to=2026-03-01'])('refuses %s', async (query) => {
+    expect((await api.get(`/stats/payments?${query}`, { token: asRoot })).status).toBe(400)
+  })
+})
+
+describe('consistency', () => {
+  it('waits for what the token names, and answers with it', async () => {
+    const payment = aPayment({ userId: alice })
+    const facts = paymentFacts(payment, 1_000n)
+    const consistency = encodeConsistencyToken({ stream: payment.stream, position: 1_002n })
+    const answer = api.get(`/payments/${payment.paymentId}`, { token: asAlice, consistency })
+    await feed(facts)
+    expect((await answer).body).toMatchObject({ status: 'completed' })
+  })
+
+  it('answers 503 with Retry-After when it takes too long', async () => {
+    const consistency = encodeConsistencyToken({ stream: alicePayment.stream, position: 1_000_000n })
+    const began = Date.now()
+    const { status, body, headers } = await api.get('/payments', { token: asAlice, consistency })
+    expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-behind' })
+    expect(headers.get('retry-after')).toBe('1')
+    expect(Date.now() - began).toBeGreaterThanOrEqual(300)
+  })
+
+  it('does not wait for a stream that the route has nothing from', async () => {
+    const consistency = encodeConsistencyToken({ stream: `session-${randomUUID()}`, position: 1_000_000n })
+    expect((await api.get('/payments', { token: asAlice, consistency })).status).toBe(200)
+  })
+
+  it('refuses a token that is none', async () => {
+    expect(await api.get('/payments', { token: asAlice, consistency: 'nonsense' })).toMatchObject({
+      status: 400,
+      body: { code: 'invalid-consistency-token' },
+    })
+  })
+})
+
+describe('a read model that is not there', () => {
+  it('is said to be on its way', async () => {
+    const empty = await createTestDatabase()
+    const early = await startTestApi({ pool: empty.pool })
+    const { status, body, headers } = await early.get('/users/me', { token: await early.tokenFor(alice) })
+    expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-rebuilding' })
+    expect(headers.get('retry-after')).toBe('2')
+    await early.close()
+    await empty.drop()
+  })
+})

@@ -1,0 +1,93 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { randomUUID } from 'node:crypto'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { createMetrics } from '@annals/platform/metrics'
+import type { Pool } from '@annals/platform/postgres'
+import { buildQueryApi } from '../../src/query/app'
+import { createConsistencyWait } from '../../src/query/consistency'
+import { createAccess } from '../../src/query/principal'
+import { silent } from './database'
+
+const issuer = 'http://issuer.test'
+const audience = 'annals'
+
+export interface Answer {
+  status: number
+  body: Record<string, unknown> & { items: Record<string, unknown>[]; nextCursor: string | null }
+  headers: Headers
+}
+
+export interface TestApi {
+  get(path: string, options?: { token?: string; consistency?: string }): Promise<Answer>
+  tokenFor(userId: string, options?: TokenOptions): Promise<string>
+  revocationsUnknown(): number
+  close(): Promise<void>
+}
+
+export interface TokenOptions {
+  roles?: string[]
+  sessionId?: string
+  audience?: string
+  expiresIn?: string
+  typ?: string
+}
+
+/** The query API on a port of its own, with keys of its own published as the command API does. */
+export async function startTestApi(options: {
+  pool: Pool
+  isRevoked?: (sessionId: string) => Promise<boolean>
+  waitMs?: number
+}): Promise<TestApi> {
+  const { publicKey, privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'test', alg: 'EdDSA', use: 'sig' }
+  const jwks = createServer((_, response) => {
+    response.setHeader('content-type', 'application/json')
+    response.end(JSON.stringify({ keys: [jwk] }))
+  })
+  await new Promise<void>((resolve) => jwks.listen(0, '127.0.0.1', resolve))
+  let unknown = 0
+  const app = buildQueryApi({
+    pool: options.pool,
+    log: silent,
+    metrics: createMetrics('test'),
+    authenticate: createAccess({
+      jwksUrl: `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`,
+      issuer,
+      audience,
+      isRevoked: options.isRevoked ?? (async () => false),
+      onRevocationUnknown: () => (unknown += 1),
+    }),
+    consistency: createConsistencyWait(options.pool, options.waitMs ?? 2_000),
+    now: () => new Date(),
+  })
+  const base = await app.listen({ host: '127.0.0.1', port: 0 })
+  return {
+    async get(path, { token, consistency } = {}) {
+      const response = await fetch(`${base}/api/v1${path}`, {
+        headers: {
+          ...(token ? { authorization: `Bearer ${token}` } : {}),
+          ...(consistency ? { 'consistency-token': consistency } : {}),
+        },
+      })
+      return { status: response.status, body: (await response.json()) as Answer['body'], headers: response.headers }
+    },
+    tokenFor: (
+      userId,
+      { roles = ['user'], sessionId = randomUUID(), expiresIn = '5m', typ = 'at+jwt', ...given } = {},
+    ) =>
+      new SignJWT({ sid: sessionId, roles })
+        .setProtectedHeader({ alg: 'EdDSA', kid: 'test', typ })
+        .setIssuer(issuer)
+        .setAudience(given.audience ?? audience)
+        .setSubject(userId)
+        .setIssuedAt()
+        .setExpirationTime(expiresIn)
+        .sign(privateKey),
+    revocationsUnknown: () => unknown,
+    async close() {
+      await app.close()
+      await new Promise((resolve) => jwks.close(resolve))
+    },
+  }
+}
