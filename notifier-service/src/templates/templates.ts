@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { Currency, type CurrencyCode } from '@annals/contracts'
+import { Currency, DecimalAmount } from '@annals/contracts'
 import Handlebars from 'handlebars'
+import { z } from 'zod'
 import { greetingName } from './names'
 
 /** What a template is given: the recipient's name, opened for this one use, and the delivery's data. */
@@ -29,14 +30,20 @@ export interface Templates {
 
 const parts = ['subject', 'text', 'html'] as const
 const fallbackLanguage = 'en'
-const currencyOf = (code: string): CurrencyCode => Currency.parse(code)
 
-/** Amounts and days in the reader's own way; an amount stays a decimal string throughout, which Intl formats exactly. */
+/**
+ * Amounts and days in the reader's own way; an amount stays a decimal string throughout, which Intl formats exactly. What is
+ * missing or malformed throws: Handlebars is strict about what it prints, not about what it hands to these.
+ */
 const formats = {
-  money: (amount: string, currency: string, locale: string) =>
-    new Intl.NumberFormat(locale, { style: 'currency', currency: currencyOf(currency) }).format(amount as `${number}`),
-  day: (iso: string, locale: string) =>
-    new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' }).format(new Date(iso)),
+  money: (amount: unknown, currency: unknown, locale: string) =>
+    new Intl.NumberFormat(locale, { style: 'currency', currency: Currency.parse(currency) }).format(
+      DecimalAmount.parse(amount) as `${number}`,
+    ),
+  day: (iso: unknown, locale: string) =>
+    new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' }).format(
+      new Date(z.iso.datetime().parse(iso)),
+    ),
 }
 
 type Template = Record<(typeof parts)[number], HandlebarsTemplateDelegate>
@@ -44,10 +51,10 @@ type Template = Record<(typeof parts)[number], HandlebarsTemplateDelegate>
 function createEngine(directory: string): typeof Handlebars {
   const engine = Handlebars.create()
   const localeOf = (options: Handlebars.HelperOptions) => (options.data as { root: { locale: string } }).root.locale
-  engine.registerHelper('money', (amount: string, currency: string, options: Handlebars.HelperOptions) =>
+  engine.registerHelper('money', (amount: unknown, currency: unknown, options: Handlebars.HelperOptions) =>
     formats.money(amount, currency, localeOf(options)),
   )
-  engine.registerHelper('day', (iso: string, options: Handlebars.HelperOptions) => formats.day(iso, localeOf(options)))
+  engine.registerHelper('day', (iso: unknown, options: Handlebars.HelperOptions) => formats.day(iso, localeOf(options)))
   engine.registerHelper('eq', (a: unknown, b: unknown) => a === b)
   for (const file of readdirSync(path.join(directory, 'layouts'))) {
     const layout = readFileSync(path.join(directory, 'layouts', file), 'utf8')

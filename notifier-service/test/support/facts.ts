@@ -1,0 +1,127 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { encodeEvent, streamOf, toCloudEvent, type CloudEventRecord, type NewEvent } from '@annals/contracts'
+import { sealText, unwrapKey, wrapKey, type MasterKey } from '@annals/platform/subject-keys'
+import type { Pool } from '@annals/platform/postgres'
+
+/** The people of a test: each with a data key, as the command service would have made it. */
+export interface People {
+  /** Seals as the command service does. */
+  keyOf(userId: string): Buffer
+  save(pool: Pool): Promise<void>
+}
+
+export const master: MasterKey = { id: 'master', key: Buffer.alloc(32, 7) }
+
+export function people(): People {
+  const wrapped = new Map<string, Buffer>()
+  const nameOf = (userId: string) => `main|${userId}`
+  return {
+    keyOf(userId) {
+      const known = wrapped.get(userId)
+      if (known) return unwrapKey(known, master, nameOf(userId))
+      const key = randomBytes(32)
+      wrapped.set(userId, wrapKey(key, master, nameOf(userId)))
+      return key
+    },
+    async save(pool) {
+      const users = [...wrapped.keys()]
+      await pool.query(
+        `insert into subject_key (tenant, subject, wrapped_key, master_key_id)
+         select 'main', subject, wrapped_key, 'master' from unnest($1::text[], $2::bytea[]) as x (subject, wrapped_key)
+         on conflict do nothing`,
+        [users, users.map((user) => wrapped.get(user)!)],
+      )
+    },
+  }
+}
+
+export interface Fact {
+  record: CloudEventRecord
+  id: string
+  stream: string
+}
+
+let position = 1_000n
+
+interface FactOptions {
+  stream: string
+  revision?: number
+  at?: string
+  id?: string
+  traceparent?: string
+  /** Written over the metadata, to make what no release of today writes. */
+  metadata?: Record<string, unknown>
+  data?: Record<string, unknown>
+}
+
+/** An event as it lies on a topic, made by the codec that makes the real ones. */
+export function fact(event: NewEvent, crowd: People, options: FactOptions): Fact {
+  const { stream, revision = 0, at = new Date().toISOString(), id = randomUUID(), traceparent } = options
+  const input = {
+    tenant: 'main',
+    commandId: randomUUID(),
+    fingerprint: 'f'.repeat(64),
+    correlationId: 'test',
+    causationId: 'test',
+    ...(traceparent ? { traceparent } : {}),
+    actor: { type: 'system' as const, id: 'test' },
+    occurredAt: at,
+    source: 'test',
+  }
+  const encoded = encodeEvent(event, id, input, ({ subject, context }, personal) =>
+    sealText(JSON.stringify(personal), crowd.keyOf(subject), context),
+  )
+  position += 1n
+  const record = toCloudEvent({
+    ...encoded,
+    data: { ...encoded.data, ...options.data },
+    metadata: { ...encoded.metadata, ...options.metadata },
+    stream,
+    revision,
+    position,
+  })
+  return { record, id, stream }
+}
+
+type Registered = Extract<NewEvent, { type: 'user.registered' }>['data']
+
+export function registered(crowd: People, data: Partial<Registered> = {}, options: Partial<FactOptions> = {}) {
+  const userId = data.userId ?? randomUUID()
+  const full: Registered = {
+    userId,
+    email: `${userId}@people.example`,
+    name: 'Ada Lovelace',
+    locale: 'en',
+    roles: ['user'],
+    credentialId: randomUUID(),
+    ...data,
+  }
+  const made = fact({ type: 'user.registered', data: full }, crowd, { stream: streamOf.user(userId), ...options })
+  return { ...made, userId, email: full.email }
+}
+
+export function processed(crowd: People, userId: string, options: Partial<FactOptions> = {}) {
+  const paymentId = randomUUID()
+  const data = {
+    paymentId,
+    userId,
+    attempt: 1,
+    amount: { minor: 1250, currency: 'EUR' as const },
+    gatewayReference: 'ch_1',
+  }
+  const stream = streamOf.payment(paymentId)
+  return { ...fact({ type: 'payment.processed', data }, crowd, { stream, revision: 2, ...options }), paymentId }
+}
+
+export function failed(crowd: People, userId: string, options: Partial<FactOptions> = {}) {
+  const paymentId = randomUUID()
+  const data = {
+    paymentId,
+    userId,
+    attempt: 1,
+    amount: { minor: 99, currency: 'USD' as const },
+    code: 'card-declined' as const,
+  }
+  const stream = streamOf.payment(paymentId)
+  return { ...fact({ type: 'payment.failed', data }, crowd, { stream, revision: 2, ...options }), paymentId }
+}

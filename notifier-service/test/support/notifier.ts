@@ -1,0 +1,95 @@
+import path from 'node:path'
+import { createConsumer } from '@annals/platform/kafka'
+import { createMetrics } from '@annals/platform/metrics'
+import type { Pool } from '@annals/platform/postgres'
+import { createKeyReader } from '@annals/platform/subject-keys'
+import { requireEnv, uniqueName } from '@annals/platform/testing'
+import type { Channel } from '../../src/channels/channel'
+import { createSmtpChannel } from '../../src/channels/smtp'
+import { startNotifier, type NotifierDeps } from '../../src/notifier'
+import { rules } from '../../src/rules/rules'
+import { loadTemplates } from '../../src/templates/templates'
+import { master } from './facts'
+import { log, MailServer, ownDatabase, ownTopics, type Opened } from './servers'
+
+export const templates = loadTemplates(path.join(__dirname, '../../templates'))
+export const mailFrom = 'Annals <no-reply@annals.example>'
+
+export interface DeliveryRow {
+  id: string
+  rule: string
+  recipient: string
+  state: string
+  reason: string | null
+  attempts: number
+  identity: string
+}
+
+export interface AttemptRow {
+  delivery_id: string
+  number: number
+  outcome: string | null
+  code: string | null
+  started_at: string
+}
+
+export async function deliveries(pool: Pool, recipient?: string): Promise<DeliveryRow[]> {
+  const { rows } = await pool.query<DeliveryRow>(
+    `select id, rule, recipient, state, reason, attempts, identity from delivery
+     where $1::text is null or recipient = $1 order by rule, id`,
+    [recipient ?? null],
+  )
+  return rows
+}
+
+export async function attempts(pool: Pool, deliveryId: string): Promise<AttemptRow[]> {
+  const { rows } = await pool.query<AttemptRow>('select * from attempt where delivery_id = $1 order by number', [
+    deliveryId,
+  ])
+  return rows
+}
+
+/** A whole notifier in this process, on a database, topics and a mail server of its own. */
+export async function notifierStack(opened: Opened, options: Partial<NotifierDeps> & { channels?: Channel[] } = {}) {
+  const [{ pool, url }, topics, mail] = await Promise.all([
+    ownDatabase(opened),
+    ownTopics(opened),
+    MailServer.start(opened),
+  ])
+  const group = uniqueName('test.notifier')
+  const smtp = createSmtpChannel({ url: mail.smtpUrl, from: mailFrom, connections: 5 })
+
+  async function start(more: Partial<NotifierDeps> = {}) {
+    const registry = createMetrics('test')
+    const consumer = createConsumer({
+      brokers: requireEnv('KAFKA_BROKERS').split(','),
+      clientId: 'test',
+      groupId: group,
+      topics: [topics.users, topics.payments],
+      onFatal: (error) => log.error({ err: error }, 'consumer ended'),
+      log,
+    })
+    const notifier = startNotifier({
+      consumer,
+      pool,
+      keys: createKeyReader(pool, master, 0),
+      channels: [smtp],
+      rules,
+      templates,
+      admission: { from: undefined, ageMsMax: 72 * 3_600_000 },
+      mailDomain: 'annals.example',
+      mailSchedule: [1, 1, 1],
+      concurrency: 5,
+      attemptMsMax: 2_000,
+      registry,
+      log,
+      ...options,
+      ...more,
+    })
+    opened.add(notifier, () => notifier.stop())
+    await notifier.joined
+    return Object.assign(notifier, { registry })
+  }
+  opened.add(smtp, () => smtp.close())
+  return { pool, url, topics, mail, group, smtp, start }
+}

@@ -1,0 +1,187 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { Kafka, logLevel } from 'kafkajs'
+import { pino } from 'pino'
+import { partitionOf } from '@annals/contracts'
+import { createPublisher, createTopics } from '@annals/platform/kafka'
+import { createPool, migrate, type Pool } from '@annals/platform/postgres'
+import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
+import type { Fact } from './facts'
+
+export const root = path.join(__dirname, '../../..')
+export const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
+
+/** What a test has opened, closed in reverse. */
+export class Opened {
+  readonly #closers: (() => unknown)[] = []
+  add<T>(resource: T, close: (resource: T) => unknown): T {
+    this.#closers.push(() => close(resource))
+    return resource
+  }
+  async close(): Promise<void> {
+    for (const close of this.#closers.splice(0).reverse()) await close()
+  }
+}
+
+/** A database of the test's own, with the ledger and the table of subject keys in it. */
+export async function ownDatabase(opened: Opened): Promise<{ url: string; pool: Pool }> {
+  const adminUrl = requireEnv('POSTGRES_ADMIN_URL')
+  const name = uniqueName('test_notify').replace('.', '_')
+  const admin = createPool(adminUrl, log, 1)
+  await admin.query(`create database ${name}`)
+  opened.add(admin, async () => {
+    await admin.query(`drop database ${name} with (force)`)
+    await admin.end()
+  })
+  const url = Object.assign(new URL(adminUrl), { pathname: `/${name}` }).href
+  await migrate(url, path.join(__dirname, '../../migrations'), log)
+  const pool = opened.add(createPool(url, log), (pool) => pool.end())
+  await pool.query(readFileSync(path.join(root, 'command-service/migrations/0001-subject-key.sql'), 'utf8'))
+  return { url, pool }
+}
+
+export interface Topics {
+  users: string
+  payments: string
+  /** In one Kafka transaction, as the relay does. */
+  publish(facts: readonly Fact[]): Promise<void>
+}
+
+const partitions = 6
+
+export async function ownTopics(opened: Opened): Promise<Topics> {
+  const brokers = requireEnv('KAFKA_BROKERS').split(',')
+  const options = { brokers, clientId: 'test', log }
+  const [users, payments, checkpoint] = ['users', 'payments', 'checkpoint'].map((name) =>
+    uniqueName(`test.notify.${name}`),
+  )
+  const topics = createTopics(options)
+  await topics.ensure(
+    [
+      { topic: users!, partitions },
+      { topic: payments!, partitions },
+      { topic: checkpoint!, partitions: 1 },
+    ],
+    1,
+  )
+  opened.add(new Kafka({ brokers, clientId: 'test', logLevel: logLevel.NOTHING }).admin(), async (admin) => {
+    await admin.connect()
+    await admin.deleteTopics({ topics: [users!, payments!, checkpoint!] })
+    await admin.disconnect()
+  })
+  const publisher = createPublisher({
+    ...options,
+    transactionalId: checkpoint!,
+    checkpoint: { groupId: checkpoint!, topic: checkpoint! },
+  })
+  opened.add(publisher, () => publisher.close())
+  await publisher.takeOver()
+  let position = 0n
+  return {
+    users: users!,
+    payments: payments!,
+    publish: async (facts) => {
+      position += 1n
+      const records = facts.map(({ record, stream }) => ({
+        ...record,
+        topic: stream.startsWith('user-') ? users! : payments!,
+        partition: partitionOf(stream, partitions),
+      }))
+      await publisher.publish(records, position)
+    },
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+export interface Mail {
+  id: string
+  messageId: string
+  to: string[]
+  subject: string
+}
+
+type MailFault = 'reject' | 'reject-recipient' | 'defer' | 'hang' | 'drop'
+
+/** The mail sandbox as a process of the test's own, so that its faults meet nobody else. */
+export class MailServer {
+  readonly #directory = mkdtempSync(path.join(tmpdir(), 'annals-mail-'))
+  #child: ChildProcess | undefined
+
+  private constructor(
+    readonly smtpPort: number,
+    readonly httpPort: number,
+  ) {}
+
+  static async start(opened: Opened): Promise<MailServer> {
+    const server = new MailServer(await freePort(), await freePort())
+    opened.add(server, async () => {
+      await server.stop()
+      rmSync(server.#directory, { recursive: true })
+    })
+    await server.start()
+    return server
+  }
+
+  get smtpUrl(): string {
+    return `smtp://127.0.0.1:${this.smtpPort}`
+  }
+
+  async start(): Promise<void> {
+    const { smtpPort, httpPort } = this
+    const args = ['--smtp-port', String(smtpPort), '--http-port', String(httpPort), '--data', this.#directory]
+    this.#child = spawn(process.execPath, [path.join(root, 'dev/mail/main.mjs'), ...args], { stdio: 'ignore' })
+    await eventually(() => this.#fetch('/healthz'))
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#child
+    this.#child = undefined
+    if (!child || child.exitCode !== null) return
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+
+  async #fetch(url: string, init?: RequestInit): Promise<Response> {
+    const response = await fetch(`http://127.0.0.1:${this.httpPort}${url}`, {
+      ...init,
+      signal: AbortSignal.timeout(5_000),
+    })
+    if (!response.ok) throw new Error(`${url} answered ${response.status}`)
+    return response
+  }
+
+  /** The next `count` messages, or those to one address, meet the fault. */
+  async fail(fault: MailFault, count = 1, to?: string): Promise<void> {
+    const body = JSON.stringify({ fault, count, ...(to ? { to } : {}) })
+    await this.#fetch('/api/behaviour', { method: 'PUT', body, headers: { 'content-type': 'application/json' } })
+  }
+
+  async heal(): Promise<void> {
+    await this.#fetch('/api/behaviour', { method: 'DELETE' })
+  }
+
+  async mails(to?: string): Promise<Mail[]> {
+    const query = new URLSearchParams({ limit: '1000', ...(to ? { to } : {}) })
+    const response = await this.#fetch(`/api/messages?${query.toString()}`)
+    return ((await response.json()) as { messages: Mail[] }).messages
+  }
+
+  async read(id: string): Promise<{ headers: Record<string, string>; text: string; html: string }> {
+    return (await this.#fetch(`/api/messages/${id}`)).json() as Promise<{
+      headers: Record<string, string>
+      text: string
+      html: string
+    }>
+  }
+}

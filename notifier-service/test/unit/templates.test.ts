@@ -1,0 +1,110 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import { PaymentFailureCode } from '@annals/contracts'
+import { rules } from '../../src/rules/rules'
+import { greetingName } from '../../src/templates/names'
+import { loadTemplates } from '../../src/templates/templates'
+
+const templates = loadTemplates(path.join(__dirname, '../../templates'))
+const golden = path.join(__dirname, 'golden')
+const data = {
+  paymentId: '0f8fad5b-d9cb-469f-a165-70867728950e',
+  amount: '1234.50',
+  currency: 'EUR',
+  at: '2026-11-23T23:30:00Z',
+  code: 'insufficient-funds',
+}
+
+describe('templates', () => {
+  it('has every template that a rule names', () => {
+    for (const { template } of rules) expect(templates.names).toContain(template)
+  })
+
+  // A version that was sent is never changed: a new text is a new version. UPDATE_GOLDEN=1 writes those that are missing.
+  it.each(templates.names.flatMap((name) => ['en', 'de'].map((locale) => [name, locale] as const)))(
+    '%s in %s reads as it always did',
+    (name, locale) => {
+      const { subject, text, html } = templates.render(name, locale, { name: 'Ada Lovelace', data })
+      const rendered = `Subject: ${subject}\n\n${text}\n----\n${html}`
+      const file = path.join(golden, `${name}.${locale}.txt`)
+      if (process.env['UPDATE_GOLDEN'] && !existsSync(file)) {
+        mkdirSync(golden, { recursive: true })
+        writeFileSync(file, rendered)
+      }
+      expect(rendered).toBe(readFileSync(file, 'utf8'))
+    },
+  )
+
+  it('writes amounts and days as the reader does', () => {
+    expect(templates.render('payment-confirmation.v1', 'en', { name: null, data }).subject).toContain('€1,234.50')
+    const german = templates.render('payment-confirmation.v1', 'de', { name: null, data })
+    expect(german.subject).toMatch(/1\.234,50\s€/)
+    expect(german.text).toContain('23. November 2026')
+  })
+
+  it('writes an amount exactly, beyond what a float can hold', () => {
+    const large = { ...data, amount: '9007199254740.993', currency: 'KWD' }
+    expect(templates.render('payment-confirmation.v1', 'en', { name: null, data: large }).subject).toContain(
+      '9,007,199,254,740.993',
+    )
+  })
+
+  it('falls back to English for a language that is not there, whole', () => {
+    const french = templates.render('payment-failed.v1', 'fr-FR', { name: 'Ada', data })
+    expect(french).toEqual(templates.render('payment-failed.v1', 'en', { name: 'Ada', data }))
+    expect(templates.render('welcome.v1', 'de-AT', { name: 'Ada', data: {} }).subject).toBe('Willkommen bei Annals')
+  })
+
+  it('escapes in HTML, and only there', () => {
+    const { text, html } = templates.render('welcome.v1', 'en', { name: `O'Neill & "Co"`, data: {} })
+    expect(text).toContain(`O'Neill & "Co"`)
+    expect(html).not.toContain(`O'Neill & "Co"`)
+    expect(html).toContain('O&#x27;Neill &amp; &quot;Co&quot;')
+  })
+
+  it('greets without a name when there is none to use', () => {
+    expect(templates.render('welcome.v1', 'en', { name: null, data: {} }).text).toMatch(/^Hello,/)
+  })
+
+  it('refuses to write with a gap', () => {
+    const { amount: _, ...incomplete } = data
+    expect(() => templates.render('payment-confirmation.v1', 'en', { name: null, data: incomplete })).toThrow(
+      /expected string/,
+    )
+    expect(() => templates.render('welcome.v9', 'en', { name: null, data: {} })).toThrow('no template welcome.v9')
+  })
+
+  it.each(PaymentFailureCode.options)('says what to do after %s, in both languages', (code) => {
+    const [english, german] = ['en', 'de'].map((l) =>
+      templates.render('payment-failed.v1', l, { name: null, data: { ...data, code } }),
+    )
+    expect(english!.text).toMatch(/another card/)
+    expect(german!.text).toMatch(/Karte/)
+  })
+
+  it('needs nothing from outside to be shown', () => {
+    for (const name of templates.names)
+      expect(templates.render(name, 'en', { name: 'Ada', data }).html).not.toMatch(/https?:|src=|<script|url\(/)
+  })
+})
+
+describe('the name in a greeting', () => {
+  it.each([
+    ['Ada Lovelace', 'Ada Lovelace'],
+    ['  Ada \n  Lovelace ', 'Ada Lovelace'],
+    ['Søren Å. Kierkegaard', 'Søren Å. Kierkegaard'],
+    ['J. R. R. Tolkien', 'J. R. R. Tolkien'],
+  ])('%j is used as %j', (name, used) => expect(greetingName(name)).toBe(used))
+
+  it.each([
+    ['a link', 'Win at https://evil.example'],
+    ['a bare domain', 'Go to evil.example now'],
+    ['an address', 'mail evil@evil.example'],
+    ['markup', '<b>Ada</b>'],
+    ['a message of its own', 'You have won a prize, call us to get it before it is gone, hurry up'],
+    ['nothing to see', '\u200b \u00a0'],
+  ])('%s is not repeated', (_, name) => expect(greetingName(name)).toBeNull())
+
+  it('is left out for an erased person', () => expect(greetingName(null)).toBeNull())
+})
