@@ -93,12 +93,12 @@ function release() {
 function documents() {
   const { asyncApiDocument, openApiDocument } = contracts()
   const { version } = readJson(path.join(root, 'package.json'))
-  const { commandRoutes } = require(path.join(root, 'command-service/dist/http/routes.js'))
-  const { queryRoutes } = require(path.join(root, 'projection-service/dist/query/routes.js'))
+  const { commandRoutes } = require('@annals/command-service')
+  const { queryRouteDescriptions } = require('@annals/projection-service')
   return {
     'asyncapi.json': asyncApiDocument(version),
-    'command-api.openapi.json': openApiDocument('Annals command API', version, commandRoutes),
-    'query-api.openapi.json': openApiDocument('Annals query API', version, queryRoutes),
+    'command-api.openapi.json': openApiDocument('Annals command API', version, Object.values(commandRoutes)),
+    'query-api.openapi.json': openApiDocument('Annals query API', version, queryRouteDescriptions),
   }
 }
 
