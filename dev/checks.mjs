@@ -28,6 +28,8 @@ export const checks = [
     title: 'Build and types',
     args: [bin('turbo/bin/turbo'), 'run', 'typecheck', '--output-logs=errors-only', '--continue'],
   },
+  { part: 'types', title: 'Event schemas', args: [join(root, 'dev/contracts.mjs'), 'check'] },
+  { part: 'types', title: 'API documents', args: [join(root, 'dev/contracts.mjs'), 'docs', '--check'] },
 ]
 
 /**
