@@ -31,8 +31,8 @@ export const DecimalAmount = z
  */
 export function parseMoney(amount: string, currency: CurrencyCode): Money | undefined {
   const exponent = currencyExponents[currency]
-  const [whole = '', fraction = ''] = amount.split('.')
-  if (!/^\d+$/.test(whole) || !/^\d*$/.test(fraction) || fraction.length > exponent) return undefined
+  const [, whole, fraction = ''] = /^(\d+)(?:\.(\d+))?$/.exec(amount) ?? []
+  if (whole === undefined || fraction.length > exponent) return undefined
   const minor = Number(whole + fraction.padEnd(exponent, '0'))
   return Number.isSafeInteger(minor) ? { minor, currency } : undefined
 }
