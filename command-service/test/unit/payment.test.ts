@@ -1,0 +1,94 @@
+import { describe, expect, it } from '@jest/globals'
+import type { NewEvent } from '@annals/contracts'
+import { createPayment, paymentDecider, settle, startProcessing } from '../../src/domain/payment'
+import { scenario } from '../support/scenario'
+
+const given = scenario(paymentDecider)
+const paymentId = '11111111-1111-4111-8111-111111111111'
+const owner = '22222222-2222-4222-8222-222222222222'
+const other = '33333333-3333-4333-8333-333333333333'
+const amount = { minor: 1250, currency: 'EUR' } as const
+const method = { type: 'card', token: 'tok_visa' } as const
+const order = { paymentId, userId: owner, amount, method, description: 'tea' }
+const gatewayKeyOf = (attempt: number) => `charge-${attempt}`
+const by = (userId: string, isAdmin = false) => ({ by: { userId, isAdmin }, gatewayKeyOf })
+
+const created: NewEvent<'payment.created'> = { type: 'payment.created', data: order }
+const asked = { paymentId, userId: owner, attempt: 1, gatewayKey: 'charge-1' }
+const started: NewEvent<'payment.process_started'> = { type: 'payment.process_started', data: asked }
+const unknown: NewEvent<'payment.outcome_unknown'> = { type: 'payment.outcome_unknown', data: asked }
+const outcome = { paymentId, userId: owner, attempt: 1, amount }
+const processed: NewEvent<'payment.processed'> = {
+  type: 'payment.processed',
+  data: { ...outcome, gatewayReference: 'ch_1' },
+}
+const failed: NewEvent<'payment.failed'> = { type: 'payment.failed', data: { ...outcome, code: 'card-declined' } }
+
+const charged = { outcome: 'charged', reference: 'ch_1' } as const
+const refused = { outcome: 'refused', code: 'card-declined' } as const
+const silence = { outcome: 'unknown' } as const
+
+describe('creating a payment', () => {
+  it('records what is to be paid', () => given().when(createPayment(order)).then(created))
+  it('does nothing when repeated', () => given(created).when(createPayment(order)).then())
+  it('does nothing to a payment that has gone on', () => given(created, started).when(createPayment(order)).then())
+})
+
+describe('processing a payment', () => {
+  it('names the charge before the gateway is asked', () =>
+    given(created)
+      .when(startProcessing(by(owner)))
+      .then(started))
+  it('does nothing while an attempt is under way', () =>
+    given(created, started)
+      .when(startProcessing(by(owner)))
+      .then())
+  it('makes no second attempt while the first is unknown', () =>
+    given(created, started, unknown)
+      .when(startProcessing(by(owner)))
+      .then())
+  it('does nothing to a completed payment', () =>
+    given(created, started, processed)
+      .when(startProcessing(by(owner)))
+      .then())
+  it('refuses a payment that the gateway refused', () =>
+    given(created, started, failed)
+      .when(startProcessing(by(owner)))
+      .rejects('payment-not-processable'))
+  it('refuses a payment that was never created', () =>
+    given()
+      .when(startProcessing(by(owner)))
+      .rejects('payment-not-found'))
+  it("does not show another person's payment", () =>
+    given(created)
+      .when(startProcessing(by(other)))
+      .rejects('payment-not-found'))
+  it("does not show another person's completed payment either", () =>
+    given(created, started, processed)
+      .when(startProcessing(by(other)))
+      .rejects('payment-not-found'))
+  it('lets an administrator process it, as a charge to its owner', () =>
+    given(created)
+      .when(startProcessing(by(other, true)))
+      .then(started))
+})
+
+describe('settling a payment', () => {
+  it('completes it by proof of a charge', () => given(created, started).when(settle(charged)).then(processed))
+  it('fails it by proof of a refusal', () => given(created, started).when(settle(refused)).then(failed))
+  it('leaves it unknown without proof', () => given(created, started).when(settle(silence)).then(unknown))
+  it('completes an unknown one by proof', () => given(created, started, unknown).when(settle(charged)).then(processed))
+  it('fails an unknown one by proof', () => given(created, started, unknown).when(settle(refused)).then(failed))
+  it('says once that it is unknown', () => given(created, started, unknown).when(settle(silence)).then())
+  it('completes once', () => given(created, started, processed).when(settle(charged)).then())
+  it('fails once', () => given(created, started, failed).when(settle(refused)).then())
+  it('never turns a completed payment into a failed one', () =>
+    given(created, started, processed).when(settle(refused)).then())
+  it('never makes a settled payment unknown', () => given(created, started, failed).when(settle(silence)).then())
+  it('refuses a payment never begun', () => given(created).when(settle(charged)).rejects('payment-not-processable'))
+  it('refuses a payment never created', () => given().when(settle(charged)).rejects('payment-not-found'))
+})
+
+it('folds facts of which it has not seen the beginning without failing', () => {
+  expect(given(processed).state).toEqual({ status: 'none' })
+})
