@@ -23,11 +23,12 @@ const keyRowsMax = 2_000
  * @param {string} options.tenant
  * @param {{ id: string, key: Buffer }} options.master wraps the data keys
  * @param {(rows: { tenant: string, subject: string, wrappedKey: Buffer }[]) => Promise<void>} options.saveKeys
+ * @param {AbortSignal} options.signal
  * @param {(written: number) => void} [options.onProgress]
  * @returns {Promise<{ events: number, published: number, payments: number, sealed: number, appends: number }>} counts;
  *   `published`: events of streams that the relay copies, `payments`: of those, events of payment streams
  */
-export async function seed({ url, events, tenant, master, saveKeys, onProgress }) {
+export async function seed({ url, events, tenant, master, saveKeys, signal, onProgress }) {
   const client = EventStoreDBClient.connectionString(url)
   const random = createRandom(2)
   const keys = new Map()
@@ -59,35 +60,48 @@ export async function seed({ url, events, tenant, master, saveKeys, onProgress }
     return decided.map((event) => encodeEvent(event, random.uuid(), envelope, seal))
   }
 
-  let inFlight = 0
-  let failure
-  /** Resolves the one wait there may be: for a place in the window, or for the last answer. */
-  let wake = () => {}
-  const settled = (error) => {
-    inFlight -= 1
-    failure ??= error
-    wake()
-  }
-  const until = async (reached) => {
-    while (!reached() && !failure) await new Promise((resolve) => (wake = resolve))
-    if (failure) throw failure
-  }
+  const window = createWindow()
   try {
     for (const write of history({ events })) {
       const encoded = encode(write)
       const options = { expectedRevision: write.revision === 0 ? NO_STREAM : BigInt(write.revision - 1) }
-      inFlight += 1
-      client.appendToStream(write.stream, encoded.map(jsonEvent), options).then(() => settled(), settled)
+      window.add(client.appendToStream(write.stream, encoded.map(jsonEvent), options))
       count(counts, write.stream, encoded)
-      await until(() => inFlight < inFlightMax)
+      await window.below(inFlightMax)
+      signal.throwIfAborted()
       if (unsaved.length >= keyRowsMax) await saveKeys(unsaved.splice(0))
       if (counts.appends % 1_000 === 0) onProgress?.(counts.events)
     }
-    await until(() => inFlight === 0)
+    await window.below(1)
     if (unsaved.length > 0) await saveKeys(unsaved.splice(0))
     return counts
   } finally {
     await client.dispose()
+  }
+}
+
+/** Work on its way, in whatever number; it is waited for by number, which costs the same however much there is. */
+function createWindow() {
+  const state = { size: 0, failure: undefined, wake: () => {} }
+  const settled = (error) => {
+    state.size -= 1
+    state.failure ??= error
+    state.wake()
+  }
+  return {
+    add(work) {
+      state.size += 1
+      work.then(() => settled(), settled)
+    },
+    /** Resolves when fewer than `limit` are on their way; throws the first failure. */
+    async below(limit) {
+      while (state.size >= limit && !state.failure) {
+        await new Promise((resolve) => {
+          state.wake = resolve
+        })
+      }
+      if (state.failure) throw state.failure
+    },
   }
 }
 

@@ -1,0 +1,84 @@
+import { createRequire } from 'node:module'
+import { endOffsets, sum, withAdmin } from '../kafka.mjs'
+import { watchGrowth } from '../quiet.mjs'
+
+const require = createRequire(import.meta.url)
+const { projections } = require('@annals/projection-service')
+
+/** No slower than this, or something is wrong. */
+const eventsPerSecondMin = 300
+
+/**
+ * The projector process catches up on the topics, from empty read models: every read model at once, as it runs.
+ *
+ * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
+ * @param {{ published: number, payments: number }} history
+ * @returns {Promise<{ perSecond: number, paymentsPerSecond: number, foldedPerSecond: number }>} `perSecond`: published events
+ *   over the time until every read model had them; `paymentsPerSecond`: those of payments over the time until the read model
+ *   `payments` had them, beside all others; `foldedPerSecond`: each event counted once for every read model that reads it
+ */
+export async function measureProjection(scene, { published, payments }) {
+  const { env, services, signal, step, withDatabase } = scene
+  const ends = await withAdmin(env.KAFKA_BROKERS.split(','), endOffsets)
+  const total = sum(projections.map((projection) => endOf(projection, ends)))
+  const projector = await services(['projector'])
+  try {
+    return await withDatabase(env.PROJECTION_DATABASE_URL, (db) =>
+      step('Projection', async (update) => {
+        let paymentsAt
+        let begunAt
+        const { value, first, ms } = await watchGrowth({
+          sample: async () => {
+            const reached = await reachedBy(db)
+            const now = performance.now()
+            const all = sum(reached)
+            if (all > 0) begunAt ??= now
+            if (reached.payments >= endOf({ topics: ['annals.payments'] }, ends) - partitions) paymentsAt ??= now
+            return all
+          },
+          withinMs: 60_000 + (published / eventsPerSecondMin) * 1_000,
+          signal,
+          onProgress: (offset) => update(`${Math.min(99, Math.round((offset / total) * 100))} %`),
+        })
+        const applied = await appliedTo(db, 'payments')
+        if (applied !== payments)
+          throw new Error(`${payments} events of payments were to be projected; the read model has had ${applied}.`)
+        const share = (1 - first / value) / (ms / 1_000)
+        const measured = {
+          perSecond: published * share,
+          paymentsPerSecond: payments / ((paymentsAt - begunAt) / 1_000),
+          foldedPerSecond: (value - first) / (ms / 1_000),
+          projections: projections.length,
+        }
+        return { value: measured, text: `${Math.round(measured.perSecond)}/s, ${projections.length} read models` }
+      }),
+    )
+  } finally {
+    await projector.stop()
+  }
+}
+
+/** A partition mostly ends with a marker, behind which no reader goes. */
+const partitions = 6
+
+const endOf = ({ topics }, ends) =>
+  sum(Object.entries(ends).map(([place, end]) => (topics.includes(place.slice(0, place.indexOf('/'))) ? end : 0)))
+
+/** @returns {Promise<Record<string, number>>} offsets gone through by read model, added up over its partitions */
+async function reachedBy(db) {
+  const { rows } = await db.query('select schema_name from information_schema.schemata where schema_name = any($1)', [
+    projections.map(({ name }) => name),
+  ])
+  if (rows.length < projections.length) return { payments: 0 }
+  const parts = projections.map(
+    ({ name }) => `select '${name}' as name, sum(next_offset)::float8 as reached from ${name}.checkpoint`,
+  )
+  const { rows: reached } = await db.query(parts.join(' union all '))
+  return Object.fromEntries(reached.map(({ name, reached }) => [name, reached]))
+}
+
+/** Events that a read model has seen, by its streams' revisions: a lost one or a double would show. */
+async function appliedTo(db, name) {
+  const { rows } = await db.query(`select coalesce(sum(revision + 1), 0)::float8 as applied from ${name}.stream`)
+  return rows[0].applied
+}

@@ -1,0 +1,72 @@
+import { countRecords, createCopies, endOffsets, sum, withAdmin } from '../kafka.mjs'
+import { watchGrowth } from '../quiet.mjs'
+import { median, spread } from '../statistics.mjs'
+
+/** Events of one transaction at most, in the relay and in the bare loop. */
+const batch = 500
+const bareRecordsMax = 60_000
+/** No slower than this, or something is wrong. */
+const eventsPerSecondMin = 1_000
+
+/**
+ * The relay process catches up on the whole log, from topics that do not exist yet, beside a bare transactional loop over
+ * the same records that runs before and after it.
+ *
+ * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
+ * @param {{ published: number }} history
+ */
+export async function measureRelay(scene, { published }) {
+  const { env, signal, step, withLoad } = scene
+  const brokers = env.KAFKA_BROKERS.split(',')
+  const count = Math.min(published, bareRecordsMax)
+  const order = { count, batch, groupId: 'bare.checkpoint', topic: 'bare.annals.payments' }
+  await withAdmin(brokers, (admin) => createCopies(admin, 'bare.'))
+  const measured = await withLoad(
+    'transactions',
+    { ...order, url: env.EVENTSTORE_URL, brokers, topicPrefix: 'bare.', transactionalId: 'bare.relay' },
+    (transactions) =>
+      step('Relay', async (update) => {
+        const bare = async () => (await transactions.ask('run', order, 120_000)).perSecond
+        update('warming up')
+        await transactions.ask('run', { ...order, count: Math.min(count, 10_000) }, 60_000)
+        update('bare transactions')
+        const before = await bare()
+        const relayed = await catchUp(scene, published, update)
+        update('bare transactions')
+        const rates = [before, await bare()]
+        const value = { ...relayed, barePerSecond: median(rates), bareSpread: spread(rates) }
+        return { value, text: `${Math.round(value.perSecond)}/s beside ${Math.round(value.barePerSecond)}/s` }
+      }),
+  )
+  const counted = await step('Topics', async () => {
+    const value = await countRecords(brokers, { signal, withinMs: 120_000 })
+    return { value, text: `${value.records.toLocaleString('en')} records` }
+  })
+  if (counted.records !== published || counted.outOfOrder !== 0)
+    throw new Error(`${published} events were to be relayed; the topics have ${JSON.stringify(counted)}.`)
+  return { ...measured, ratio: measured.perSecond / measured.barePerSecond, events: published }
+}
+
+/**
+ * Starts the relay and times it from the first record on the topics to the last one.
+ *
+ * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
+ * @param {number} published @param {(detail: string) => void} update
+ */
+export async function catchUp({ env, services, signal }, published, update) {
+  const relay = await services(['relay'])
+  try {
+    return await withAdmin(env.KAFKA_BROKERS.split(','), async (admin) => {
+      const { value, first, ms } = await watchGrowth({
+        sample: async () => sum(await endOffsets(admin)),
+        withinMs: 60_000 + (published / eventsPerSecondMin) * 1_000,
+        signal,
+        onProgress: (offset) => update(`${Math.min(99, Math.round((offset / published) * 100))} %`),
+      })
+      // Offsets count markers as well; they lie evenly between the records.
+      return { perSecond: (published * (1 - first / value)) / (ms / 1_000) }
+    })
+  } finally {
+    await relay.stop()
+  }
+}

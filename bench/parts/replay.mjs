@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../../dev/profile.mjs'
+import { median, spread } from '../statistics.mjs'
+
+const rounds = 2
+const projection = 'payments'
+const cli = join(root, 'projection-service/dist/replay/main.js')
+/** No slower than this, or something is wrong. */
+const eventsPerSecondMin = 1_500
+
+/**
+ * `replay payments` over the whole log, from the start of its process to its end: fold, verification against the live read
+ * model and swap included. Beside it a bare read of the same log, before, between and after. Relay and projector run, with
+ * nothing to do.
+ *
+ * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
+ */
+export async function measureReplay(scene) {
+  const { env, services, step, withLoad } = scene
+  const running = await services(['relay', 'projector'])
+  try {
+    return await withLoad('reads', { url: env.EVENTSTORE_URL }, (reads) =>
+      step('Replay', async (update) => {
+        const bare = []
+        const read = async () => {
+          update('bare read')
+          const { events, perSecond } = await reads.ask('run', {}, 300_000)
+          bare.push(perSecond)
+          return events
+        }
+        const events = await read()
+        const seconds = []
+        for (let round = 1; round <= rounds; round++) {
+          update(`replay ${round} of ${rounds}`)
+          seconds.push(await replay(scene, 60_000 + (events / eventsPerSecondMin) * 1_000))
+          await read()
+        }
+        const rates = seconds.map((each) => events / each)
+        const value = {
+          perSecond: median(rates),
+          barePerSecond: median(bare),
+          ratio: median(rates) / median(bare),
+          spread: spread(rates),
+          bareSpread: spread(bare),
+          seconds: median(seconds),
+          events,
+        }
+        return { value, text: `${Math.round(value.perSecond)}/s beside ${Math.round(value.barePerSecond)}/s` }
+      }),
+    )
+  } finally {
+    await running.stop()
+  }
+}
+
+/** @returns {Promise<number>} seconds from its start to its end */
+async function replay({ env, profile, signal, nodeOptions }, withinMs) {
+  const log = join(profile.logs, 'replay.log')
+  const output = openSync(log, 'a')
+  const begunAt = performance.now()
+  const child = spawn(process.execPath, [cli, projection], {
+    cwd: root,
+    env: { ...process.env, ...env, ...nodeOptions, POSTGRES_ADMIN_URL: undefined },
+    stdio: ['ignore', output, output],
+    timeout: withinMs,
+    killSignal: 'SIGKILL',
+    signal,
+  })
+  closeSync(output)
+  const code = await new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (status, signalName) => resolve(signalName ?? status))
+  })
+  if (code !== 0) throw new Error(`replay ${projection} ended with ${code}; its output: ${log}`)
+  return (performance.now() - begunAt) / 1_000
+}

@@ -1,0 +1,51 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { signIn } from '../people.mjs'
+import { percentile } from '../statistics.mjs'
+
+const perSecond = 100
+const forMs = 30_000
+const warmUpMs = 8_000
+const people = 16
+/** Load that comes late is no load of 100 a second: above this the figures say nothing. */
+const lateP99MsMax = 50
+
+/**
+ * From a command's 201 to the query answer that shows it, at 100 commands a second: command API, relay, projector and query
+ * API run as they do in the system.
+ *
+ * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
+ */
+export async function measureVisible({ services, withLoad, step, signal }) {
+  const running = await services(['command', 'relay', 'projector', 'query'])
+  try {
+    const tokens = await signIn(running.urls.command, people)
+    return await withLoad('arrivals', { commandUrl: running.urls.command, queryUrl: running.urls.query }, (arrivals) =>
+      step('Ack to visible', async (update) => {
+        const order = { tokens, perSecond }
+        update('warming up')
+        await arrivals.ask('run', { ...order, forMs: warmUpMs, seed: 3 }, warmUpMs + 60_000)
+        await delay(500, undefined, { signal })
+        update(`${perSecond} commands/s for ${forMs / 1_000} s`)
+        const { visibleMs, ackMs, lateMs, retries } = await arrivals.ask(
+          'run',
+          { ...order, forMs, seed: 4 },
+          forMs + 60_000,
+        )
+        const value = {
+          p50Ms: percentile(visibleMs, 0.5),
+          p99Ms: percentile(visibleMs, 0.99),
+          maxMs: Math.max(...visibleMs),
+          ackP50Ms: percentile(ackMs, 0.5),
+          ackP99Ms: percentile(ackMs, 0.99),
+          lateP99Ms: percentile(lateMs, 0.99),
+          commands: visibleMs.length,
+          retries,
+        }
+        const text = `p50 ${Math.round(value.p50Ms)} ms, p99 ${Math.round(value.p99Ms)} ms`
+        return { value, text: value.lateP99Ms > lateP99MsMax ? `${text} (load was late)` : text }
+      }),
+    )
+  } finally {
+    await running.stop()
+  }
+}

@@ -1,0 +1,30 @@
+import { randomBytes } from 'node:crypto'
+
+async function post(url, body) {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+    signal: AbortSignal.timeout(15_000),
+  })
+  const answer = await response.json()
+  if (!response.ok) throw new Error(`POST ${url} answered ${response.status}: ${JSON.stringify(answer)}`)
+  return answer
+}
+
+/**
+ * Registers people and logs them in.
+ *
+ * @param {string} commandUrl @param {number} count
+ * @returns {Promise<string[]>} their access tokens, which outlive a measurement
+ */
+export async function signIn(commandUrl, count) {
+  const tokens = []
+  for (let i = 0; i < count; i++) {
+    const person = { email: `${randomBytes(8).toString('hex')}@example.com`, password: randomBytes(16).toString('hex') }
+    await post(`${commandUrl}/api/v1/auth/register`, { ...person, name: `Person ${i + 1}` })
+    const { accessToken } = await post(`${commandUrl}/api/v1/auth/login`, person)
+    tokens.push(accessToken)
+  }
+  return tokens
+}

@@ -1,0 +1,70 @@
+import { styleText } from 'node:util'
+import { judge } from './marks.mjs'
+
+const whole = (number) => Math.round(number).toLocaleString('en')
+const share = (number) => `±${Math.round((number / 2) * 100)} %`
+
+/** One line for each figure: title, value, what it is held beside. */
+const lines = {
+  relay: ({ perSecond, barePerSecond, ratio }) => [
+    ['relay', `${whole(perSecond)} events/s`, `bare transactions ${whole(barePerSecond)}/s, ratio ${ratio.toFixed(2)}`],
+  ],
+  projection: ({ perSecond, paymentsPerSecond, foldedPerSecond, projections }) => [
+    [
+      'projection',
+      `${whole(perSecond)} events/s`,
+      `${projections} read models at once, ${whole(foldedPerSecond)} folds/s`,
+    ],
+    ['  of it payments', `${whole(paymentsPerSecond)} events/s`, 'beside the other read models'],
+  ],
+  visible: ({ p50Ms, p99Ms, ackP50Ms, ackP99Ms, commands, lateP99Ms }) => [
+    ['ack to visible', `p50 ${whole(p50Ms)} ms`, `p99 ${whole(p99Ms)} ms, ${whole(commands)} commands`],
+    [
+      '  of its commands',
+      `p50 ${whole(ackP50Ms)} ms`,
+      `p99 ${whole(ackP99Ms)} ms to the 201; load late p99 ${whole(lateP99Ms)} ms`,
+    ],
+  ],
+  replay: ({ perSecond, barePerSecond, ratio, seconds, bareSpread }) => [
+    [
+      'replay',
+      `${whole(perSecond)} events/s`,
+      `bare read ${whole(barePerSecond)}/s ${share(bareSpread)}, ratio ${ratio.toFixed(2)}; ${seconds.toFixed(1)} s in all`,
+    ],
+  ],
+  commands: ({ perSecond, barePerSecond, ratio, spread, bareSpread }) => [
+    [
+      'commands',
+      `${whole(perSecond)}/s ${share(spread)}`,
+      `bare appends ${whole(barePerSecond)}/s ${share(bareSpread)}, ratio ${ratio.toFixed(2)}`,
+    ],
+  ],
+}
+
+/**
+ * @param {Record<string, Record<string, number>>} figures by part
+ * @param {Record<string, string | number>} machine
+ * @returns {string} a few lines for people
+ */
+export function report(figures, machine) {
+  const text = ['', styleText('bold', 'Figures')]
+  for (const [part, lineOf] of Object.entries(lines)) {
+    if (!figures[part]) continue
+    for (const [title, value, beside] of lineOf(figures[part]))
+      text.push(`  ${title.padEnd(18)} ${value.padStart(18)}   ${beside}`)
+  }
+  text.push('', styleText('bold', 'Marks'))
+  for (const { title, value, unit, least, digits = 0, reached, most } of judge(figures)) {
+    const number = (n) => (digits > 0 ? n.toFixed(digits) : whole(n))
+    const wanted = least === undefined ? `≤ ${number(most)}` : `≥ ${number(least)}`
+    const word = reached ? styleText('green', 'reached') : styleText('red', 'missed ')
+    text.push(`  ${word}  ${title.padEnd(26)} ${`${number(value)} ${unit}`.trimEnd().padStart(16)}   ${wanted}`)
+  }
+  text.push('', styleText('bold', 'Machine'))
+  text.push(
+    `  ${Object.entries(machine)
+      .map(([name, value]) => `${name} ${value}`)
+      .join(', ')}`,
+  )
+  return text.join('\n')
+}
