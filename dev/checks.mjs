@@ -17,6 +17,7 @@ const outputLinesMax = 60
 /** Each is a program that ends with 0. @type {{ part: 'lint' | 'types', title: string, args: string[] }[]} */
 export const checks = [
   { part: 'lint', title: 'Folder boundaries', args: [join(root, 'dev/boundaries.mjs')] },
+  { part: 'lint', title: 'Compose file', args: [join(root, 'dev/compose-check.mjs')] },
   { part: 'lint', title: 'Lint (oxlint)', args: [bin('oxlint/bin/oxlint'), '--deny-warnings'] },
   {
     part: 'lint',

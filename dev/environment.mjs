@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { writePrivately } from './profile.mjs'
+import { join } from 'node:path'
+import { freshSecrets, root, writePrivately } from './profile.mjs'
 import { Trouble } from './trouble.mjs'
 
 /**
@@ -80,3 +81,24 @@ export const exportLines = (env) =>
   Object.entries(env)
     .map(([name, value]) => `export ${name}='${value.replaceAll("'", "'\\''")}'`)
     .join('\n')
+
+/** @returns {string} `.env.example` with every secret that can be generated filled in */
+export function dotenvText() {
+  const secrets = freshSecrets()
+  const values = {
+    ...secrets,
+    JWT_PRIVATE_JWK: `'${secrets.JWT_PRIVATE_JWK}'`,
+    // Those of Twilio are given by Twilio.
+    TWILIO_ACCOUNT_SID: '',
+    TWILIO_AUTH_TOKEN: '',
+    POSTGRES_ADMIN_PASSWORD: secrets.postgresAdmin,
+    COMMAND_DATABASE_PASSWORD: secrets.annals_command,
+    SUBJECT_KEYS_DATABASE_PASSWORD: secrets.annals_keys_reader,
+    PROJECTION_DATABASE_PASSWORD: secrets.annals_projector,
+    QUERY_DATABASE_PASSWORD: secrets.annals_query,
+    NOTIFIER_DATABASE_PASSWORD: secrets.annals_notify,
+    REDIS_PASSWORD: secrets.redis,
+  }
+  const template = readFileSync(join(root, '.env.example'), 'utf8')
+  return template.replaceAll(/^([A-Z][A-Z0-9_]+)=$/gm, (line, name) => `${name}=${values[name] ?? ''}`)
+}

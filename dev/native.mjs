@@ -1,9 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { environmentOf, writeEnvironment } from './environment.mjs'
 import { allRunning, findRunning, launch, sendSignal, stop, waitReady } from './processes.mjs'
-import { isFree, openProfile, root } from './profile.mjs'
+import { becomesFree, isFree, openProfile, root } from './profile.mjs'
 import { eventstoreServer } from './servers/eventstore.mjs'
 import { kafkaServer } from './servers/kafka.mjs'
 import { postgresServer } from './servers/postgres.mjs'
@@ -199,11 +198,8 @@ async function refuseTakenPort(profile, server) {
 }
 
 async function start(server, context) {
-  // A killed JVM keeps its sockets for a moment after its process has ended.
-  const deadline = Date.now() + 2_000
-  const taken = async () =>
-    !(await Promise.all(server.ports.map((port) => isFree(context.profile.ports[port])))).every(Boolean)
-  while ((await taken()) && Date.now() < deadline) await delay(50)
+  // Waits for a killed one's sockets to close.
+  for (const port of server.ports) await becomesFree(context.profile.ports[port])
   await refuseTakenPort(context.profile, server)
   return launch(context.profile, await server.launch(context))
 }

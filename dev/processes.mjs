@@ -25,6 +25,7 @@ const logBytesMax = 16 * 2 ** 20
  * @property {number} pid
  * @property {string} birth tells this process from a later one with the same pid
  * @property {NodeJS.Signals} stopSignal
+ * @property {Promise<number | NodeJS.Signals>} [exited] exit code, or the signal that ended it; known to who started it
  */
 
 /**
@@ -53,7 +54,8 @@ export async function launch(
   child.unref()
   const running = { name, pid: child.pid, birth: birthOf(child.pid) ?? 'unknown', stopSignal }
   writePrivately(pidFile(profile, name), JSON.stringify(running))
-  return running
+  const exited = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
+  return { ...running, exited }
 }
 
 /** Records this very process, so that a second one can see it. @param {import('./profile.mjs').Profile} profile @param {string} name */

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statfsSync,
 import { createServer } from 'node:net'
 import { homedir } from 'node:os'
 import { join, dirname, relative } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { Trouble } from './trouble.mjs'
 
@@ -123,6 +124,19 @@ export async function freePorts(count) {
   return ports
 }
 
+/** A killed process keeps its sockets for a moment: its main thread has ended, others of it have not. */
+const socketsCloseWithinMs = 2_000
+
+/** @param {number} port on 127.0.0.1 @returns {Promise<boolean>} whether it is free, or becomes so in a moment */
+export async function becomesFree(port) {
+  const deadline = Date.now() + socketsCloseWithinMs
+  while (!(await isFree(port))) {
+    if (Date.now() > deadline) return false
+    await delay(50)
+  }
+  return true
+}
+
 /** @param {number} port on 127.0.0.1 @returns {Promise<boolean>} */
 export function isFree(port) {
   return new Promise((resolve) => {
@@ -134,9 +148,16 @@ export function isFree(port) {
 
 function keptSecrets(file) {
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
+  const secrets = freshSecrets()
+  writePrivately(file, JSON.stringify(secrets, null, 2))
+  return secrets
+}
+
+/** @returns {Record<string, string>} random secrets of the system, and passwords that need no escaping in a URL */
+export function freshSecrets() {
   const password = () => randomBytes(18).toString('base64url')
   const { privateKey } = generateKeyPairSync('ed25519')
-  const secrets = {
+  return {
     MASTER_KEY: randomBytes(32).toString('base64'),
     RESERVATION_KEY: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_KEY: randomBytes(32).toString('base64'),
@@ -149,9 +170,8 @@ function keptSecrets(file) {
     annals_projector: password(),
     annals_query: password(),
     annals_notify: password(),
+    redis: password(),
   }
-  writePrivately(file, JSON.stringify(secrets, null, 2))
-  return secrets
 }
 
 /** Writes a file that only its owner reads, whole or not at all. @param {string} file @param {string} text */

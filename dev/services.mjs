@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { findRunning, launch, sendSignal, stop, waitReady } from './processes.mjs'
-import { isFree, root } from './profile.mjs'
+import { becomesFree, root } from './profile.mjs'
 import { Trouble } from './trouble.mjs'
 
 /** Reads its log, catches up and connects to everything: seconds on an idle machine, more beside a test run. */
@@ -33,6 +33,7 @@ export const serviceProcesses = [
  * @property {(name: string, signal?: NodeJS.Signals) => Promise<void>} kill default SIGKILL; resolves when it has ended
  * @property {(name: string, signal: NodeJS.Signals) => void} signal does not wait
  * @property {(name: string) => Promise<void>} restart starts a process that has ended; resolves on /readyz
+ * @property {(name: string) => Promise<number | NodeJS.Signals>} exit exit code, or the signal that ended it
  */
 
 /**
@@ -54,9 +55,12 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
     return found
   }
 
+  /** @type {Map<string, Promise<number | NodeJS.Signals>>} */
+  const exits = new Map()
+
   async function start({ name, title, main, ready = '/readyz' }) {
     const port = profile.ports[name]
-    if (!(await isFree(port))) {
+    if (!(await becomesFree(port))) {
       throw new Trouble(`Port ${port}, which the ${title} needs, is taken by another program.`, {
         remedy: `end that program, or choose another port: ANNALS_PORT_${name.toUpperCase()}=${port + 100}`,
       })
@@ -75,6 +79,7 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
         GATEWAY_SANDBOX_FILE: join(profile.data, 'gateway.jsonl'),
       },
     })
+    exits.set(name, running.exited)
     await waitReady(profile, running, () => answers(`${urls[name]}${ready}`), {
       timeoutMs: readyWithinMs,
       signal: either,
@@ -122,6 +127,7 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
       if (running) sendSignal(running, how)
     },
     restart: (name) => start(processOf(name)),
+    exit: (name) => exits.get(processOf(name).name),
   }
 }
 

@@ -3,7 +3,7 @@ import { existsSync, rmSync } from 'node:fs'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { exportLines, readEnvironment } from './environment.mjs'
+import { dotenvText, exportLines, readEnvironment } from './environment.mjs'
 import { installDependencies } from './install.mjs'
 import { writeChecksums } from './kafka/jars.mjs'
 import { serversOf, startStack, stopServers } from './native.mjs'
@@ -20,6 +20,7 @@ const usage = `npm run stack -- <command> [--profile <name>]
   status                                what runs, where, since when
   logs [server]                         follow the logs
   reset                                 stop them and delete the profile's data
+  dotenv                                print a .env with fresh secrets, for docker-compose.yml
   env                                   print \`export …\` lines: eval "$(node dev/stack.mjs env)"
 `
 
@@ -82,6 +83,10 @@ const commands = {
 
   async env({ name }) {
     console.log(exportLines(readEnvironment(await known(name))))
+  },
+
+  async dotenv() {
+    console.log(dotenvText())
   },
 
   async 'kafka-checksums'() {
