@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { randomUUID } from 'node:crypto'
+import type { FastifyInstance } from 'fastify'
+import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
+import { createMetrics } from '@annals/platform/metrics'
+import type { Pool } from '@annals/platform/postgres'
+import { createRequireAdmin } from '../../src/http/access'
+import { buildApp } from '../../src/http/app'
+import { log, Opened, ownDatabase } from '../support/servers'
+
+const opened = new Opened()
+const issuer = 'https://annals.example'
+const audience = 'annals'
+let pool: Pool
+let privateKey: CryptoKey
+let strangersKey: CryptoKey
+let url: string
+let jwksUrl: string
+
+function appWith(keysFrom: string): FastifyInstance {
+  const requireAdmin = createRequireAdmin({ jwksUrl: keysFrom, issuer, audience })
+  return opened.add(buildApp({ pool, requireAdmin, readiness: {}, registry: createMetrics('test'), log }), (app) =>
+    app.close(),
+  )
+}
+const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 })
+
+beforeAll(async () => {
+  pool = (await ownDatabase(opened)).pool
+  const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
+  privateKey = pair.privateKey
+  strangersKey = (await generateKeyPair('EdDSA', { crv: 'Ed25519' })).privateKey
+  const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(pair.publicKey)), kid: 'k1', alg: 'EdDSA', use: 'sig' }] })
+  const server = opened.add(
+    createServer((_, response) => response.setHeader('content-type', 'application/json').end(jwks)),
+    (server) => new Promise((resolve) => server.close(resolve)),
+  )
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  jwksUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  url = await listen(appWith(jwksUrl))
+
+  const insert = `insert into delivery (id, tenant, event_id, event_type, rule, recipient, channel, identity, template, data, state,
+      next_attempt_at, settled_at, correlation_id, occurred_at, recorded_at)
+    values (gen_random_uuid(), 'main', gen_random_uuid(), 't', $1, 'r', 'email', gen_random_uuid(), 't.v1', '{}', $2,
+      case when $2 = 'pending' then now() end, case when $2 = 'accepted' then now() end, 'c', now(), $3)`
+  const now = new Date().toISOString()
+  await pool.query(insert, ['welcome', 'accepted', now])
+  await pool.query(insert, ['welcome', 'accepted', now])
+  await pool.query(insert, ['welcome', 'pending', now])
+  await pool.query(insert, ['payment-failed', 'accepted', now])
+  await pool.query(insert, ['payment-failed', 'accepted', '2020-01-01T00:00:00Z'])
+})
+afterAll(() => opened.close())
+
+interface TokenOptions {
+  roles?: string[]
+  key?: CryptoKey
+  expires?: string
+  to?: string
+  typ?: string
+}
+const token = ({
+  roles = ['user', 'admin'],
+  key = privateKey,
+  expires = '1m',
+  to = audience,
+  typ = 'at+jwt',
+}: TokenOptions = {}) =>
+  new SignJWT({ roles, sid: randomUUID() })
+    .setProtectedHeader({ alg: 'EdDSA', kid: 'k1', typ })
+    .setIssuer(issuer)
+    .setAudience(to)
+    .setSubject(randomUUID())
+    .setExpirationTime(expires)
+    .sign(key)
+
+const ask = async (authorization: string | undefined, query = '', base = url) => {
+  const headers = authorization ? { authorization } : {}
+  const response = await fetch(`${base}/api/v1/notifications/stats${query}`, { headers })
+  return {
+    status: response.status,
+    body: (await response.json()) as Record<string, unknown>,
+    headers: response.headers,
+  }
+}
+
+describe('GET /api/v1/notifications/stats', () => {
+  it('counts deliveries by rule, channel and state for an administrator', async () => {
+    const { status, body } = await ask(`Bearer ${await token()}`)
+    expect(status).toBe(200)
+    expect(body['items']).toEqual([
+      { rule: 'payment-failed', channel: 'email', state: 'accepted', count: 1 },
+      { rule: 'welcome', channel: 'email', state: 'accepted', count: 2 },
+      { rule: 'welcome', channel: 'email', state: 'pending', count: 1 },
+    ])
+  })
+
+  it('counts the time that is asked for', async () => {
+    const { body } = await ask(`Bearer ${await token()}`, '?from=2019-12-31T00:00:00Z&before=2020-06-01T00:00:00Z')
+    expect(body['items']).toEqual([{ rule: 'payment-failed', channel: 'email', state: 'accepted', count: 1 }])
+  })
+
+  it.each([
+    ['no token', async () => undefined],
+    ['something else', async () => 'Basic YTpi'],
+    ['a token of another key', async () => `Bearer ${await token({ key: strangersKey })}`],
+    ['an expired token', async () => `Bearer ${await token({ expires: '-1m' })}`],
+    ['a token for somebody else', async () => `Bearer ${await token({ to: 'others' })}`],
+    ['a token of another kind', async () => `Bearer ${await token({ typ: 'refresh+jwt' })}`],
+  ])('refuses %s', async (_, authorization) => {
+    const { status, body, headers } = await ask(await authorization())
+    expect([status, body['code'], headers.get('www-authenticate')]).toEqual([401, 'unauthenticated', 'Bearer'])
+  })
+
+  it('refuses who is no administrator', async () => {
+    const { status, body } = await ask(`Bearer ${await token({ roles: ['user'] })}`)
+    expect([status, body['code']]).toEqual([403, 'forbidden'])
+  })
+
+  it.each([
+    ['?from=yesterday'],
+    ['?from=2026-01-02T00:00:00Z&before=2026-01-01T00:00:00Z'],
+    ['?from=2001-01-01T00:00:00Z'],
+    ['?x=1'],
+  ])('refuses %s', async (query) => {
+    const { status, body } = await ask(`Bearer ${await token()}`, query)
+    expect([status, body['code']]).toEqual([400, 'invalid-request'])
+  })
+
+  it('says so when the keys can not be read, rather than calling the token bad', async () => {
+    const base = await listen(appWith('http://127.0.0.1:1/'))
+    const { status, body, headers } = await ask(`Bearer ${await token()}`, '', base)
+    expect([status, body['code'], headers.get('retry-after')]).toEqual([503, 'dependency-unavailable', '2'])
+  })
+})
