@@ -6,7 +6,7 @@ import { Rejected, type RejectionCode } from '../../src/domain/rejected'
 /** When facts that a test does not date have happened. */
 export const longAgo = '2026-01-01T00:00:00.000Z'
 
-/** `given(facts).when(decision).then(facts)`, or `.rejects(code)`: a decider's test as a sentence. */
+/** `given(facts).when(decision).yields(facts)`, or `.rejects(code)`: a decider's test as a sentence. */
 export const scenario =
   <State, T extends EventType>(decider: Decider<State, T>) =>
   (...facts: (NewEvent<T> & { at?: string })[]) => {
@@ -15,7 +15,7 @@ export const scenario =
     return {
       state,
       when: (decision: Decision<State, T>) => ({
-        then: (...expected: NewEvent<T>[]) => expect(decision(state)).toEqual(expected),
+        yields: (...expected: NewEvent<T>[]) => expect(decision(state)).toEqual(expected),
         rejects(code: RejectionCode) {
           const refused = expect(() => decision(state))
           refused.toThrow(Rejected)

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { currencyExponents, formatMoney, parseMoney, type CurrencyCode } from '@annals/contracts'
 
 const currency = fc.constantFrom(...(Object.keys(currencyExponents) as CurrencyCode[]))

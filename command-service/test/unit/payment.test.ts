@@ -29,28 +29,28 @@ const refused = { outcome: 'refused', code: 'card-declined' } as const
 const silence = { outcome: 'unknown' } as const
 
 describe('creating a payment', () => {
-  it('records what is to be paid', () => given().when(createPayment(order)).then(created))
-  it('does nothing when repeated', () => given(created).when(createPayment(order)).then())
-  it('does nothing to a payment that has gone on', () => given(created, started).when(createPayment(order)).then())
+  it('records what is to be paid', () => given().when(createPayment(order)).yields(created))
+  it('does nothing when repeated', () => given(created).when(createPayment(order)).yields())
+  it('does nothing to a payment that has gone on', () => given(created, started).when(createPayment(order)).yields())
 })
 
 describe('processing a payment', () => {
   it('names the charge before the gateway is asked', () =>
     given(created)
       .when(startProcessing(by(owner)))
-      .then(started))
+      .yields(started))
   it('does nothing while an attempt is under way', () =>
     given(created, started)
       .when(startProcessing(by(owner)))
-      .then())
+      .yields())
   it('makes no second attempt while the first is unknown', () =>
     given(created, started, unknown)
       .when(startProcessing(by(owner)))
-      .then())
+      .yields())
   it('does nothing to a completed payment', () =>
     given(created, started, processed)
       .when(startProcessing(by(owner)))
-      .then())
+      .yields())
   it('refuses a payment that the gateway refused', () =>
     given(created, started, failed)
       .when(startProcessing(by(owner)))
@@ -70,21 +70,22 @@ describe('processing a payment', () => {
   it('lets an administrator process it, as a charge to its owner', () =>
     given(created)
       .when(startProcessing(by(other, true)))
-      .then(started))
+      .yields(started))
 })
 
 describe('settling a payment', () => {
-  it('completes it by proof of a charge', () => given(created, started).when(settle(charged)).then(processed))
-  it('fails it by proof of a refusal', () => given(created, started).when(settle(refused)).then(failed))
-  it('leaves it unknown without proof', () => given(created, started).when(settle(silence)).then(unknown))
-  it('completes an unknown one by proof', () => given(created, started, unknown).when(settle(charged)).then(processed))
-  it('fails an unknown one by proof', () => given(created, started, unknown).when(settle(refused)).then(failed))
-  it('says once that it is unknown', () => given(created, started, unknown).when(settle(silence)).then())
-  it('completes once', () => given(created, started, processed).when(settle(charged)).then())
-  it('fails once', () => given(created, started, failed).when(settle(refused)).then())
+  it('completes it by proof of a charge', () => given(created, started).when(settle(charged)).yields(processed))
+  it('fails it by proof of a refusal', () => given(created, started).when(settle(refused)).yields(failed))
+  it('leaves it unknown without proof', () => given(created, started).when(settle(silence)).yields(unknown))
+  it('completes an unknown one by proof', () =>
+    given(created, started, unknown).when(settle(charged)).yields(processed))
+  it('fails an unknown one by proof', () => given(created, started, unknown).when(settle(refused)).yields(failed))
+  it('says once that it is unknown', () => given(created, started, unknown).when(settle(silence)).yields())
+  it('completes once', () => given(created, started, processed).when(settle(charged)).yields())
+  it('fails once', () => given(created, started, failed).when(settle(refused)).yields())
   it('never turns a completed payment into a failed one', () =>
-    given(created, started, processed).when(settle(refused)).then())
-  it('never makes a settled payment unknown', () => given(created, started, failed).when(settle(silence)).then())
+    given(created, started, processed).when(settle(refused)).yields())
+  it('never makes a settled payment unknown', () => given(created, started, failed).when(settle(silence)).yields())
   it('refuses a payment never begun', () => given(created).when(settle(charged)).rejects('payment-not-processable'))
   it('refuses a payment never created', () => given().when(settle(charged)).rejects('payment-not-found'))
 })

@@ -12,12 +12,12 @@ describe('reserving an address', () => {
   const given = scenario(emailReservationDecider)
   const reserved: NewEvent<'email.reserved'> = { type: 'email.reserved', data: { userId } }
 
-  it('holds a free one', () => given().when(reserve({ userId })).then(reserved))
-  it('does nothing when repeated', () => given(reserved).when(reserve({ userId })).then())
+  it('holds a free one', () => given().when(reserve({ userId })).yields(reserved))
+  it('does nothing when repeated', () => given(reserved).when(reserve({ userId })).yields())
   it('leaves a held one with its holder', () => {
     given(reserved)
       .when(reserve({ userId: other }))
-      .then()
+      .yields()
     expect(given(reserved).state).toEqual({ status: 'reserved', userId })
   })
 })
@@ -27,12 +27,12 @@ describe('setting a password', () => {
   const input = { userId, credentialId, passwordHash: '$2b$12$hash' }
   const set: NewEvent<'credential.set'> = { type: 'credential.set', data: input }
 
-  it('keeps its hash', () => given().when(setPassword(input)).then(set))
-  it('does nothing when repeated', () => given(set).when(setPassword(input)).then())
+  it('keeps its hash', () => given().when(setPassword(input)).yields(set))
+  it('does nothing when repeated', () => given(set).when(setPassword(input)).yields())
   it('never replaces a hash', () => {
     given(set)
       .when(setPassword({ ...input, passwordHash: '$2b$12$another' }))
-      .then()
+      .yields()
     expect(given(set).state).toEqual({ status: 'set', userId, passwordHash: '$2b$12$hash' })
   })
 })

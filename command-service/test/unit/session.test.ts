@@ -28,36 +28,36 @@ const ended = (reason: 'logout' | 'refresh-token-reused'): NewEvent<'session.end
 const undated = <Event extends { at: string }>({ at: _at, ...event }: Event) => event
 
 describe('beginning a session', () => {
-  it('records the login', () => given().when(begin(input)).then(undated(loggedIn)))
-  it('does nothing when repeated', () => given(loggedIn).when(begin(input)).then())
-  it('does not bring an ended session back', () => given(loggedIn, ended('logout')).when(begin(input)).then())
+  it('records the login', () => given().when(begin(input)).yields(undated(loggedIn)))
+  it('does nothing when repeated', () => given(loggedIn).when(begin(input)).yields())
+  it('does not bring an ended session back', () => given(loggedIn, ended('logout')).when(begin(input)).yields())
 })
 
 describe('refreshing a session', () => {
   it('hands out the next token', () =>
     given(loggedIn)
       .when(refresh({ generation: 1, at }))
-      .then(undated(refreshed(2))))
+      .yields(undated(refreshed(2))))
   it('hands out the one after that', () =>
     given(loggedIn, refreshed(2))
       .when(refresh({ generation: 2, at }))
-      .then(undated(refreshed(3))))
+      .yields(undated(refreshed(3))))
   it('answers a repeat of the last use again', () =>
     given(loggedIn, refreshed(2))
       .when(refresh({ generation: 1, at: later(refreshGraceMs) }))
-      .then())
+      .yields())
   it('ends the session when a used token comes back later', () =>
     given(loggedIn, refreshed(2))
       .when(refresh({ generation: 1, at: later(refreshGraceMs + 1) }))
-      .then(ended('refresh-token-reused')))
+      .yields(ended('refresh-token-reused')))
   it('counts that time from the last use, not from the login', () =>
     given(loggedIn, refreshed(2, later(60_000)))
       .when(refresh({ generation: 1, at: later(60_001) }))
-      .then())
+      .yields())
   it('ends the session when a token from before the last one comes back, however soon', () =>
     given(loggedIn, refreshed(2), refreshed(3))
       .when(refresh({ generation: 1, at }))
-      .then(ended('refresh-token-reused')))
+      .yields(ended('refresh-token-reused')))
   it('refuses a token that was never handed out', () =>
     given(loggedIn)
       .when(refresh({ generation: 2, at }))
@@ -69,7 +69,7 @@ describe('refreshing a session', () => {
   it('still refreshes in the last millisecond', () =>
     given(loggedIn)
       .when(refresh({ generation: 1, at: later(3_599_999) }))
-      .then(undated(refreshed(2))))
+      .yields(undated(refreshed(2))))
   it('refuses an ended session', () =>
     given(loggedIn, ended('logout'))
       .when(refresh({ generation: 1, at }))
@@ -84,14 +84,14 @@ describe('ending a session', () => {
   it('records why', () =>
     given(loggedIn)
       .when(end({ reason: 'logout' }))
-      .then(ended('logout')))
+      .yields(ended('logout')))
   it('does nothing when repeated', () =>
     given(loggedIn, ended('logout'))
       .when(end({ reason: 'logout' }))
-      .then())
+      .yields())
   it('keeps the reason that came first', () => {
     const session = given(loggedIn, ended('refresh-token-reused'))
-    session.when(end({ reason: 'logout' })).then()
+    session.when(end({ reason: 'logout' })).yields()
     expect(session.state).toMatchObject({ status: 'ended', reason: 'refresh-token-reused' })
   })
   it('refuses a session that never was', () =>

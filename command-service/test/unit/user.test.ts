@@ -13,10 +13,10 @@ const registered: NewEvent<'user.registered'> = { type: 'user.registered', data:
 const granted: NewEvent<'user.role_granted'> = { type: 'user.role_granted', data: { userId, role: 'admin' } }
 
 describe('registering', () => {
-  it('makes a user of whoever comes first', () => given().when(register(input)).then(registered))
-  it('does nothing when repeated', () => given(registered).when(register(input)).then())
+  it('makes a user of whoever comes first', () => given().when(register(input)).yields(registered))
+  it('does nothing when repeated', () => given(registered).when(register(input)).yields())
   it('does nothing when repeated after the user has gone on', () =>
-    given(registered, granted).when(register(input)).then())
+    given(registered, granted).when(register(input)).yields())
   it('refuses whoever comes second with the same address', () =>
     given(registered)
       .when(register({ ...input, credentialId: otherCredential }))
@@ -27,15 +27,15 @@ describe('granting a role', () => {
   it('adds it', () =>
     given(registered)
       .when(grantRole({ role: 'admin' }))
-      .then(granted))
+      .yields(granted))
   it('does nothing when repeated', () =>
     given(registered, granted)
       .when(grantRole({ role: 'admin' }))
-      .then())
+      .yields())
   it('does nothing for a role that everybody has', () =>
     given(registered)
       .when(grantRole({ role: 'user' }))
-      .then())
+      .yields())
   it('refuses a user who never registered', () =>
     given()
       .when(grantRole({ role: 'admin' }))

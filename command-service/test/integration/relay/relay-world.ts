@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto'
+import { pino } from 'pino'
+import { partitionOf } from '@annals/contracts'
+import { createEventLog, type EventLog } from '@annals/platform/event-log'
+import { createConsumer, createPublisher, createTopics } from '@annals/platform/kafka'
+import { requireEnv, uniqueName } from '@annals/platform/testing'
+import { checkpointTopic, type Route } from '../../../src/relay/route'
+
+export const brokers = requireEnv('KAFKA_BROKERS').split(',')
+export const eventStoreUrl = requireEnv('EVENTSTORE_URL')
+export const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
+export const kafka = { brokers, clientId: 'relay-test', log }
+
+/** A route of a test's own: streams, topic, transactional id and checkpoint that nothing else touches. */
+export function routeFor(category: string): Route {
+  const topic = `test.relay.${category}`
+  const prefix = `${category}-`
+  return {
+    name: topic,
+    prefixes: [prefix],
+    topics: [{ topic, partitions: 6 }],
+    place: (stream) => (stream.startsWith(prefix) ? { topic, partition: partitionOf(stream, 6) } : undefined),
+  }
+}
+
+export const newCategory = () => uniqueName('r').replace('.', '')
+
+export const publisherFor = (route: Route) =>
+  createPublisher({
+    ...kafka,
+    transactionalId: route.name,
+    checkpoint: { groupId: route.name, topic: checkpointTopic },
+  })
+
+export const ensureTopics = (route: Route) =>
+  createTopics(kafka).ensure([...route.topics, { topic: checkpointTopic, partitions: 1 }], 1)
+
+export interface Written {
+  id: string
+  stream: string
+  revision: number
+}
+
+/** Appends events to several streams, a few at a time; @returns what the log acknowledged, in order per stream. */
+export async function fill(eventLog: EventLog, category: string, events: number, streams = 40): Promise<Written[]> {
+  const names = Array.from({ length: streams }, () => `${category}-${randomUUID()}`)
+  const written: Written[] = []
+  const perStream = Math.ceil(events / streams)
+  await Promise.all(
+    names.map(async (stream) => {
+      for (let revision = 0; revision < perStream;) {
+        const count = Math.min(5, perStream - revision)
+        const batch = Array.from({ length: count }, (_, i) => ({
+          id: randomUUID(),
+          type: 'relay.tested',
+          data: { n: revision + i, note: 'Zoë' },
+          metadata: { schemaVersion: 1, tenant: 'test', occurredAt: new Date().toISOString() },
+        }))
+        await eventLog.append(stream, batch, revision - 1)
+        written.push(...batch.map(({ id }, i) => ({ id, stream, revision: revision + i })))
+        revision += count
+      }
+    }),
+  )
+  return written
+}
+
+export const openLog = () => createEventLog(eventStoreUrl, log)
+
+/** Reads a route's topics from the beginning, committed transactions only, for as long as it is open. */
+export async function readTopics(route: Route) {
+  const seen: Written[] = []
+  const consumer = createConsumer({
+    ...kafka,
+    groupId: uniqueName('relay-test'),
+    topics: route.topics.map(({ topic }) => topic),
+    onFatal: () => undefined,
+  })
+  await consumer.run({
+    positions: async (assigned) => assigned.map(() => undefined),
+    handle: async ({ records }) => {
+      for (const { key, headers } of records)
+        seen.push({ id: String(headers['ce_id']), stream: key!, revision: Number(String(headers['ce_revision'])) })
+      return { kind: 'done' }
+    },
+  })
+  return { seen, stop: () => consumer.stop() }
+}
+
+/** What is wrong with a topic when the log is held beside it: all three have to be empty. */
+export function compare(inLog: readonly Written[], onTopic: readonly Written[]) {
+  const counts = new Map<string, number>()
+  for (const { id } of onTopic) counts.set(id, (counts.get(id) ?? 0) + 1)
+  const known = new Set(inLog.map(({ id }) => id))
+  const nextRevision = new Map<string, number>()
+  const reordered: string[] = []
+  for (const { stream, revision } of onTopic) {
+    const expected = nextRevision.get(stream) ?? 0
+    if (revision !== expected) reordered.push(`${stream}@${revision} where ${expected} was due`)
+    nextRevision.set(stream, revision + 1)
+  }
+  return {
+    lost: inLog.filter(({ id }) => !counts.has(id)).length,
+    doubled: [...counts.values()].filter((count) => count > 1).length,
+    foreign: onTopic.filter(({ id }) => !known.has(id)).length,
+    reordered: reordered.slice(0, 5),
+  }
+}
+
+export const nothingWrong = { lost: 0, doubled: 0, foreign: 0, reordered: [] }

@@ -1,0 +1,160 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { createTopics } from '@annals/platform/kafka'
+import { eventually } from '@annals/platform/testing'
+import { runRelay, type RelayOptions } from '../../../src/relay/relay'
+import { RelayRefusal } from '../../../src/relay/resume'
+import type { Route } from '../../../src/relay/route'
+import {
+  compare,
+  ensureTopics,
+  fill,
+  kafka,
+  log,
+  newCategory,
+  nothingWrong,
+  openLog,
+  publisherFor,
+  readTopics,
+  routeFor,
+} from './relay-world'
+
+const opened: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of opened.splice(0).reverse()) await close()
+})
+
+async function world() {
+  const category = newCategory()
+  const route = routeFor(category)
+  await ensureTopics(route)
+  const eventLog = openLog()
+  opened.push(() => eventLog.close())
+  return { category, route, eventLog }
+}
+
+function relayOn(route: Route, more: Partial<RelayOptions> & Pick<RelayOptions, 'eventLog'>) {
+  const stopping = new AbortController()
+  const relay = runRelay({
+    route,
+    publisher: publisherFor(route),
+    topics: createTopics(kafka),
+    log,
+    signal: stopping.signal,
+    stalledMs: 2_000,
+    ...more,
+  })
+  relay.ended.catch(() => undefined)
+  const stop = async () => {
+    stopping.abort()
+    await relay.ended
+  }
+  opened.push(() => stop().catch(() => undefined))
+  return { ...relay, stop }
+}
+
+async function reading(route: Route) {
+  const reader = await readTopics(route)
+  opened.push(reader.stop)
+  return reader.seen
+}
+
+describe('the relay', () => {
+  it('publishes what the log holds and what comes, once and in order per stream', async () => {
+    const { category, route, eventLog } = await world()
+    const before = await fill(eventLog, category, 1_000)
+    const relay = relayOn(route, { eventLog })
+    const seen = await reading(route)
+    await eventually(() => expect(seen.length).toBeGreaterThanOrEqual(1_000), { withinMs: 20_000 })
+    const after = await fill(eventLog, category, 200)
+    await eventually(() => expect(seen.length).toBeGreaterThanOrEqual(1_200))
+    expect(compare([...before, ...after], seen)).toEqual(nothingWrong)
+    await relay.ready()
+    expect(relay.role()).toBe('leader')
+  })
+
+  it('goes on after a restart where its checkpoint stands', async () => {
+    const { category, route, eventLog } = await world()
+    const seen = await reading(route)
+    const all = await fill(eventLog, category, 300)
+    const first = relayOn(route, { eventLog })
+    await eventually(() => expect(seen.length).toBe(300))
+    await first.stop()
+    all.push(...(await fill(eventLog, category, 100)))
+    relayOn(route, { eventLog })
+    await eventually(() => expect(seen.length).toBe(400))
+    expect(compare(all, seen)).toEqual(nothingWrong)
+  })
+
+  it('ends by itself when asked only to catch up', async () => {
+    const { category, route, eventLog } = await world()
+    const all = await fill(eventLog, category, 500)
+    await relayOn(route, { eventLog, untilCaughtUp: true }).ended
+    const seen = await reading(route)
+    await eventually(() => expect(seen.length).toBe(500))
+    expect(compare(all, seen)).toEqual(nothingWrong)
+  })
+
+  it('stands by when a second relay takes over, and takes over again when that one is gone', async () => {
+    const { category, route, eventLog } = await world()
+    const seen = await reading(route)
+    const all = await fill(eventLog, category, 200)
+    const first = relayOn(route, { eventLog })
+    await eventually(() => expect(seen.length).toBe(200))
+    const second = relayOn(route, { eventLog })
+    await eventually(() => expect(second.role()).toBe('leader'))
+    all.push(...(await fill(eventLog, category, 200)))
+    await eventually(() => expect(seen.length).toBe(400))
+    await eventually(() => expect(first.role()).toBe('standby'))
+    await first.ready()
+
+    // While the second one works, the first leaves it alone, however long nothing comes.
+    all.push(...(await fill(eventLog, category, 40)))
+    await eventually(() => expect(seen.length).toBe(440))
+    expect([first.role(), second.role()]).toEqual(['standby', 'leader'])
+
+    await second.stop()
+    all.push(...(await fill(eventLog, category, 200)))
+    await eventually(() => expect(seen.length).toBe(640), { withinMs: 15_000 })
+    expect(first.role()).toBe('leader')
+    expect(compare(all, seen)).toEqual(nothingWrong)
+  })
+
+  it('refuses to start without a checkpoint beside a topic that has records, and names the choices', async () => {
+    const { category, route, eventLog } = await world()
+    await fill(eventLog, category, 20)
+    await relayOn(route, { eventLog, untilCaughtUp: true }).ended
+    // The same topics under a name whose checkpoint nobody has: as after offsets that expired.
+    const forgotten = { ...route, name: `${route.name}.forgotten` }
+    const refused = relayOn(forgotten, { eventLog, untilCaughtUp: true })
+    await expect(refused.ended).rejects.toBeInstanceOf(RelayRefusal)
+    await expect(refused.ended).rejects.toThrow(/--resume-after/)
+    const seen = await reading(route)
+    await eventually(() => expect(seen.length).toBe(20))
+
+    const checkpoint = await publisherFor(route).position()
+    const more = await fill(eventLog, category, 20)
+    await relayOn(forgotten, { eventLog, untilCaughtUp: true, resumeAfter: checkpoint }).ended
+    await eventually(() => expect(seen.length).toBe(40))
+    expect(
+      seen
+        .slice(20)
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual(more.map(({ id }) => id).sort())
+  })
+
+  it('does not overrule a checkpoint that is there', async () => {
+    const { route, eventLog } = await world()
+    await relayOn(route, { eventLog, untilCaughtUp: true }).ended
+    await expect(relayOn(route, { eventLog, resumeAfter: 7n }).ended).rejects.toThrow(/not overruled/)
+  })
+
+  it('holds few events in memory when Kafka takes them more slowly than the log gives them', async () => {
+    const { category, route, eventLog } = await world()
+    const all = await fill(eventLog, category, 600)
+    const seen = await reading(route)
+    relayOn(route, { eventLog, limits: { eventsMax: 7, bytesMax: 20_000 } })
+    await eventually(() => expect(seen.length).toBe(600), { withinMs: 20_000 })
+    expect(compare(all, seen)).toEqual(nothingWrong)
+  })
+})

@@ -1,0 +1,71 @@
+import { describe, expect, it } from '@jest/globals'
+import { EventQueue } from '../../../src/relay/event-queue'
+
+const event = (position: number, bytes = 10) => ({
+  position: BigInt(position),
+  bytes,
+  record: { topic: 't', partition: 0, key: 'k', value: String(position), headers: {}, timestamp: '0' },
+})
+
+const values = (batch: Awaited<ReturnType<EventQueue['take']>>) =>
+  batch && batch !== 'idle' ? batch.records.map(({ value }) => Number(value)) : batch
+
+describe('the queue between log and Kafka', () => {
+  it('hands out one event at once when nothing is under way', async () => {
+    const queue = new EventQueue({ eventsMax: 10, bytesMax: 1_000 })
+    const taken = queue.take(1_000)
+    void queue.put(event(1))
+    expect(values(await taken)).toEqual([1])
+  })
+
+  it('makes one batch of what has gathered, with the position of its last event', async () => {
+    const queue = new EventQueue({ eventsMax: 3, bytesMax: 1_000 })
+    for (const n of [1, 2, 3, 4]) void queue.put(event(n))
+    expect(await queue.take(0)).toMatchObject({ position: 3n })
+    expect(values(await queue.take(0))).toEqual([4])
+  })
+
+  it('bounds a batch by bytes, and takes an event that is larger than a batch alone', async () => {
+    const queue = new EventQueue({ eventsMax: 10, bytesMax: 25 })
+    for (const [n, bytes] of [
+      [1, 10],
+      [2, 10],
+      [3, 10],
+      [4, 100],
+      [5, 10],
+    ] as const)
+      void queue.put(event(n, bytes))
+    expect(values(await queue.take(0))).toEqual([1, 2])
+    expect(values(await queue.take(0))).toEqual([3])
+    expect(values(await queue.take(0))).toEqual([4])
+    expect(values(await queue.take(0))).toEqual([5])
+  })
+
+  it('makes the reader wait when two batches are queued, until one is taken', async () => {
+    const queue = new EventQueue({ eventsMax: 2, bytesMax: 1_000 })
+    for (const n of [1, 2, 3]) await queue.put(event(n))
+    let released = false
+    const fourth = queue.put(event(4)).then(() => (released = true))
+    await Promise.resolve()
+    expect(released).toBe(false)
+    await queue.take(0)
+    await fourth
+    expect(released).toBe(true)
+  })
+
+  it('says that it is idle when nothing comes', async () => {
+    expect(await new EventQueue({ eventsMax: 2, bytesMax: 100 }).take(5)).toBe('idle')
+  })
+
+  it('hands out the rest after its end, then nothing, and keeps no reader waiting', async () => {
+    const queue = new EventQueue({ eventsMax: 1, bytesMax: 1_000 })
+    void queue.put(event(1))
+    const waiting = queue.put(event(2))
+    queue.end()
+    await waiting
+    expect(values(await queue.take(0))).toEqual([1])
+    expect(values(await queue.take(0))).toEqual([2])
+    expect(await queue.take(0)).toBeUndefined()
+    expect(await queue.take(1_000)).toBeUndefined()
+  })
+})
