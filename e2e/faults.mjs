@@ -10,6 +10,7 @@
  *   -- --self-check        breaks them all, one after the other, and fails unless the check finds each
  *   -- --keep              leaves data and logs
  */
+import { setMaxListeners } from 'node:events'
 import { parseArgs } from 'node:util'
 import { withLifetime } from '../dev/lifetime.mjs'
 import { Progress } from '../dev/progress.mjs'
@@ -26,6 +27,15 @@ import { openSystem } from './system.mjs'
 const runMsMax = 15 * 60_000
 const sayEveryMs = 10_000
 
+/** Everybody here comes from one address and insists; the throttle of logins has tests of its own. */
+const oneHouse = { LOGIN_ATTEMPTS_PER_IP: '100000', LOGIN_ATTEMPTS_PER_ADDRESS: '1000' }
+
+const verdicts = {
+  kept: 'Every promise was kept.',
+  checkWorks: 'Every promise was kept, and each that was broken on purpose was noticed.',
+  broken: 'NOT every promise was kept.',
+}
+
 const progress = new Progress()
 const begun = Date.now()
 const say = (text) => console.log(`  ${String(Math.round((Date.now() - begun) / 1000)).padStart(4)} s  ${text}`)
@@ -33,9 +43,13 @@ const say = (text) => console.log(`  ${String(Math.round((Date.now() - begun) / 
 await withLifetime(
   async ({ signal: interrupted, onEnd }) => {
     const options = readOptions()
-    const signal = AbortSignal.any([interrupted, AbortSignal.timeout(runMsMax)])
+    /** Load and kills end together when one of them fails. */
+    const failing = new AbortController()
+    const signal = AbortSignal.any([interrupted, failing.signal, AbortSignal.timeout(runMsMax)])
+    // Every client and every kill waits on it.
+    setMaxListeners(100, signal)
     const random = createRandom(options.seed)
-    const system = await openSystem(`faults-${process.pid}`, { progress, signal })
+    const system = await openSystem(`faults-${process.pid}`, { env: oneHouse, progress, signal })
     let failed = true
     onEnd(() => system.close({ keep: options.keep }))
     onEnd(() => {
@@ -47,7 +61,7 @@ await withLifetime(
       `${options.commands} commands, ${options.kills} kills of each of ${Object.values(targets).flat().join(', ')}; seed ${options.seed}`,
     )
 
-    const kills = await underFire({ load, processes: processesOf(stack, services), options, random, signal })
+    const kills = await underFire({ load, processes: processesOf(stack, services), options, random, signal, failing })
     say('everything is up again; what was accepted has to arrive')
     const drainedFrom = Date.now()
     let inspection = await drain(() => inspect(env, load), { say, signal })
@@ -89,16 +103,8 @@ await withLifetime(
   { progress },
 )
 
-const verdicts = {
-  kept: 'Every promise was kept.',
-  checkWorks: 'Every promise was kept, and each that was broken on purpose was noticed.',
-  broken: 'NOT every promise was kept.',
-}
-
 /** Runs load and kills side by side; when one fails, the other ends too. */
-async function underFire({ load, processes, options, random, signal }) {
-  const failing = new AbortController()
-  const either = AbortSignal.any([signal, failing.signal])
+async function underFire({ load, processes, options, random, signal, failing }) {
   const telling = setInterval(
     () =>
       say(`${load.acknowledged.length} commands acknowledged, ${load.counts.unanswered} requests without an answer`),
@@ -107,7 +113,7 @@ async function underFire({ load, processes, options, random, signal }) {
   const plan = planKills(options.kills, random)
   try {
     const [kills] = await Promise.all(
-      [runKills({ plan, processes, load, random, say, signal: either }), load.run()].map((work) =>
+      [runKills({ plan, processes, load, random, say, signal }), load.run()].map((work) =>
         work.catch((error) => {
           failing.abort(error)
           throw error
@@ -122,14 +128,16 @@ async function underFire({ load, processes, options, random, signal }) {
 }
 
 /** Services and servers alike, by name. */
-const processesOf = (stack, services) =>
-  Object.fromEntries(
-    [...targets.services.map((name) => [name, services]), ...targets.servers.map((name) => [name, stack])].map(
-      ([name, owner]) => [name, { kill: () => owner.kill(name), restart: () => owner.restart(name) }],
-    ),
+function processesOf(stack, services) {
+  const owners = [...targets.services.map((name) => [name, services]), ...targets.servers.map((name) => [name, stack])]
+  return Object.fromEntries(
+    owners.map(([name, owner]) => [name, { kill: () => owner.kill(name), restart: () => owner.restart(name) }]),
   )
+}
 
-const secondsSince = (moment) => Math.round((Date.now() - moment) / 100) / 10
+function secondsSince(moment) {
+  return Math.round((Date.now() - moment) / 100) / 10
+}
 
 function readOptions() {
   const { values } = parseArgs({

@@ -5,6 +5,11 @@ import { shuffled } from './random.mjs'
 const deadMsMax = 400
 /** Between two kills at most; one comes while others are still starting again, too. */
 const pauseMsMax = 1_500
+/** A supervisor starts again what ended while it was starting, and gives up at some point. */
+const startsMax = 5
+const startPauseMs = 500
+/** Kills wait for the load, so that each of them meets commands under way; but not for ever, for one may have stopped it. */
+const waitForLoadMsMax = 8_000
 /** What a kill costs the run until the first were measured: the load is paced by it. */
 const expectedMs = 2_000
 
@@ -29,18 +34,36 @@ export const planKills = (each, random) =>
  * @param {() => number} options.random
  * @param {(text: string) => void} options.say
  * @param {AbortSignal} options.signal
- * @returns {Promise<{ total: number, by: Record<string, number>, underLoad: number }>} resolves when all are up again
+ * @returns {Promise<{ total: number, by: Record<string, number>, underLoad: number, failedStarts: string[] }>} resolves when all
+ *   are up again
  * @throws when one does not come up again
  */
 export async function runKills({ plan, processes, load, random, say, signal }) {
   const by = {}
   const recovering = new Map()
   const begun = Date.now()
+  const failedStarts = []
   let underLoad = 0
 
   async function recover(name) {
     await delay(random() * deadMsMax, undefined, { signal })
-    await processes[name].restart()
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await processes[name].restart()
+      } catch (error) {
+        signal.throwIfAborted()
+        if (attempt === startsMax) throw error
+        failedStarts.push(`${name}: ${error.message}`)
+        say(`${name} did not come up, once more: ${error.message}`)
+        await delay(startPauseMs, undefined, { signal })
+      }
+    }
+  }
+  /** Until the load has come as far as the kills have. */
+  async function abreast(killed) {
+    const deadline = Date.now() + waitForLoadMsMax
+    const wanted = load.left === 0 ? 0 : (0.8 * load.commands * killed) / plan.length
+    while (load.acknowledged.length < wanted && Date.now() < deadline) await delay(20, undefined, { signal })
   }
   /** Spreads what is left of the load over what is left of the kills. */
   const slow = (killed) => {
@@ -50,6 +73,7 @@ export async function runKills({ plan, processes, load, random, say, signal }) {
 
   slow(0)
   for (const [number, name] of plan.entries()) {
+    await abreast(number)
     await delay(random() * pauseMsMax, undefined, { signal })
     // It must be up to be killed: the kill before may still be mended.
     await recovering.get(name)
@@ -65,5 +89,5 @@ export async function runKills({ plan, processes, load, random, say, signal }) {
   }
   await Promise.all(recovering.values())
   load.setInterval(0)
-  return { total: plan.length, by, underLoad }
+  return { total: plan.length, by, underLoad, failedStarts }
 }

@@ -141,6 +141,7 @@ export function createLoad({ urls, commands, random, signal }) {
   }
 
   return {
+    commands,
     acknowledged,
     people,
     descriptions,

@@ -15,6 +15,7 @@ export const reportOf = ({ inspection: { findings, numbers }, kills, load, facts
   kills: kills.total,
   killsBy: kills.by,
   killsUnderLoad: kills.underLoad,
+  failedStarts: kills.failedStarts,
   requests: load.counts.requests,
   requestsUnanswered: load.counts.unanswered,
   requestsRepeated: load.counts.retries,
@@ -38,6 +39,7 @@ export function printReport(report) {
   line('mails received / once more', `${report.mailsReceived} / ${report.mailsReceivedAgain}`)
   line('kills', `${report.kills}, ${report.killsUnderLoad} of them under load`)
   for (const [name, count] of Object.entries(report.killsBy)) line(`  ${name}`, count)
+  if (report.failedStarts.length) line('starts that failed', report.failedStarts.length)
   for (const kind of kinds) line(kind, report[kind])
   for (const { kind, place, count, examples } of report.findings) {
     console.log(`\n  ${count} ${kind} in ${place}, for example`)
