@@ -41,8 +41,8 @@ export interface Written {
   revision: number
 }
 
-/** Appends events to several streams, a few at a time; @returns what the log acknowledged, in order per stream. */
-export async function fill(eventLog: EventLog, category: string, events: number, streams = 40): Promise<Written[]> {
+/** Appends events to several streams (their number divides the events), a few at a time; @returns what the log acknowledged, in order per stream. */
+export async function fill(eventLog: EventLog, category: string, events: number, streams = 20): Promise<Written[]> {
   const names = Array.from({ length: streams }, () => `${category}-${randomUUID()}`)
   const written: Written[] = []
   const perStream = Math.ceil(events / streams)

@@ -1,0 +1,59 @@
+import { pause } from '@annals/platform/backoff'
+import { counter, durations, gauge, Gauge, Histogram, type Registry } from '@annals/platform/metrics'
+
+export type Role = 'starting' | 'leader' | 'standby'
+const roles: readonly Role[] = ['starting', 'leader', 'standby']
+
+/** A scrape does not wait for a log that does not answer; the gauge then keeps its last value. */
+const headMsMax = 1_000
+
+export interface RelayMetrics {
+  role(role: Role): void
+  fenced(): void
+  failed(): void
+  published(byTopic: ReadonlyMap<string, number>, events: number, seconds: number): void
+  position(position: bigint): void
+  /** Called at each scrape. @returns seconds since the oldest fact that was read and not yet published; 0: none waits. */
+  lag(ask: () => number): void
+  /** Called at each scrape. @returns position of the newest event in the log. */
+  head(ask: () => Promise<bigint | undefined>): void
+}
+
+export function createRelayMetrics(registry: Registry): RelayMetrics {
+  const events = counter(registry, 'relay_events_published_total', 'Events published, by topic', ['topic'])
+  const fenced = counter(registry, 'relay_fenced_total', 'Times another relay took over from this one')
+  const failed = counter(registry, 'relay_transactions_failed_total', 'Transactions given up, other than by fencing')
+  const seconds = durations(registry, 'relay_transaction_seconds', 'Time of one transaction')
+  const position = gauge(registry, 'relay_position', 'Log position of the last event published')
+  const role = gauge(registry, 'relay_role', '1 for the role this instance has', ['role'])
+  const size = new Histogram({
+    registers: [registry],
+    name: 'relay_batch_events',
+    help: 'Events in one transaction',
+    buckets: [1, 2, 5, 10, 50, 100, 500, 1_000, 2_000],
+  })
+  let lag = () => 0
+  let head: () => Promise<bigint | undefined> = async () => undefined
+  const asked = (name: string, help: string, collect: (this: Gauge) => void | Promise<void>) =>
+    new Gauge({ registers: [registry], name, help, collect })
+  asked('relay_lag_seconds', 'Age of the oldest fact that is read and not yet published; 0: none', function () {
+    this.set(lag())
+  })
+  asked('relay_log_head_position', 'Position of the newest event in the log, published or not', async function () {
+    const position = await Promise.race([head().catch(() => undefined), pause(headMsMax)])
+    if (position !== undefined) this.set(Number(position))
+  })
+  return {
+    role: (now) => roles.forEach((each) => role.set({ role: each }, each === now ? 1 : 0)),
+    fenced: () => fenced.inc(),
+    failed: () => failed.inc(),
+    published(byTopic, count, took) {
+      for (const [topic, ofTopic] of byTopic) events.inc({ topic }, ofTopic)
+      size.observe(count)
+      seconds.observe(took)
+    },
+    position: (at) => position.set(Number(at)),
+    lag: (ask) => (lag = ask),
+    head: (ask) => (head = ask),
+  }
+}
