@@ -49,3 +49,13 @@ export async function migrateAll({ profile, env }) {
     ),
   )
 }
+
+/** Gives a user the role admin, with the operator's own command. @param {import('./native.mjs').Stack} stack @param {string} who */
+export const grantAdmin = ({ profile, env }, who) =>
+  run(process.execPath, [join(root, 'command-service/dist/operator/main.js'), 'grant-role', who, 'admin'], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    log: logOf(profile, 'operator'),
+    what: 'Granting the role',
+    timeoutMs: 30_000,
+  })

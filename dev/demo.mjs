@@ -12,11 +12,17 @@ const requestTimeoutMs = 20_000
  * The demo scenario, against the HTTP APIs only: an account, a payment that succeeds, one that fails, and what everyone sees of
  * it. Prints one line per step, 80 columns.
  *
- * @param {{ commandUrl: string, queryUrl: string, inboxUrl: string, signal?: AbortSignal, print?: (line: string) => void }} options
+ * @param {object} options
+ * @param {string} options.commandUrl
+ * @param {string} options.queryUrl
+ * @param {string} options.inboxUrl
+ * @param {(email: string) => Promise<void>} options.makeAdmin as an operator does it
+ * @param {AbortSignal} [options.signal]
+ * @param {(line: string) => void} [options.print]
  * @returns {Promise<{ held: boolean, visibleMs: number[] }>} `held`: every step did what it says. `visibleMs`: from the answer to
  *   a command until the read model showed it
  */
-export async function runDemo({ commandUrl, queryUrl, inboxUrl, signal, print = console.log }) {
+export async function runDemo({ commandUrl, queryUrl, inboxUrl, makeAdmin, signal, print = console.log }) {
   const api = `${commandUrl}/api/v1`
   const query = `${queryUrl}/api/v1`
   const email = `ada.${randomBytes(3).toString('hex')}@example.org`
@@ -84,30 +90,38 @@ export async function runDemo({ commandUrl, queryUrl, inboxUrl, signal, print = 
       const view = await readBack(paymentId, processed.consistencyToken, 'completed')
       return { text: `${view.amount} ${view.currency} ${view.status}` }
     })
-    await step('A second card is declined', async () => {
+    const declined = await step('A second card is declined', async () => {
       const created = await pay('99.00', 'tok_declined', 'Analytical Engine, instalment 2')
       expect(created.status, 201, 'answer')
       const { body } = await post(`/payments/${created.body.paymentId}/process`, {})
       expect(body.status, 'failed', 'status')
       const view = await readBack(created.body.paymentId, body.consistencyToken, 'failed')
-      return { text: `${view.status}: ${view.failureCode}` }
+      return { text: `${view.status}: ${view.failureCode}`, ...body }
     })
-    await step('The history of the first payment', async () => {
+    const history = await step('The history of the first payment', async () => {
       const { items } = await get(`/payments/${paymentId}/events`, processed.consistencyToken)
       if (items.length < 2) throw new Error(`the history has ${items.length} events, at least 2 were expected`)
-      return { text: items.map(({ type }) => type.replace('payment.', '')).join(' > ') }
+      return { text: `${items.length} events`, items }
     })
-    await step("Today's totals", async () => {
-      const { items } = await get('/stats/payments?currency=EUR', processed.consistencyToken)
-      const today = items.at(-1)
-      if (!today || today.completedCount < 1) throw new Error('the totals do not count the payment')
-      return { text: `${today.completedCount} completed, ${today.failedCount} failed` }
-    })
+    print(`        ${fit(history.items.map(({ type }) => type).join(', '), 71)}`)
     const mails = await step('Three mails reach her inbox', async () => {
       const found = await mailsTo(inboxUrl, email, 3, signal)
       return { text: `${found.length} mails`, found }
     })
     for (const { subject } of mails.found.toReversed()) print(`        ${fit(`"${subject}"`, 70)}`)
+    await step('An operator makes Ada an admin', async () => {
+      await makeAdmin(email)
+      const { body } = await post('/auth/login', { email, password })
+      bearer = { authorization: `Bearer ${body.accessToken}` }
+      return { text: 'the next login says so' }
+    })
+    await step("… who reads today's totals", async () => {
+      const { items } = await get('/stats/payments?currency=EUR', declined.consistencyToken)
+      const today = items.at(-1)
+      if (!(today?.completedCount >= 1 && today.failedCount >= 1))
+        throw new Error('the totals do not count her payments')
+      return { text: `${today.completedCount} completed, ${today.failedCount} failed` }
+    })
     const text = visibleMs.map((ms) => `${Math.round(ms)} ms`).join(' and ')
     print(`\n  From the answer to a command until the read model showed it: ${text}.`)
     return { held: true, visibleMs }

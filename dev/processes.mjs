@@ -164,7 +164,17 @@ function lastWords(log) {
   const lines = readFileSync(log, 'utf8').slice(-4000).trim().split('\n')
   const line =
     lines.findLast((text) => /error|fatal|refused|denied|cannot|failed|exception/i.test(text)) ?? lines.at(-1)
-  return line ? `: ${line.trim().slice(0, 200)}` : '.'
+  return line ? `: ${messageOf(line.trim()).slice(0, 300)}` : '.'
+}
+
+/** Our services log JSON; a person wants its message. */
+function messageOf(line) {
+  try {
+    const { msg, err } = JSON.parse(line)
+    return [msg, err?.message].filter(Boolean).join(': ') || line
+  } catch {
+    return line
+  }
 }
 
 /** When the process began, in whatever form the system tells it; undefined when it has ended (a zombie has, too). */

@@ -7,7 +7,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildAll, migrateAll } from './build.mjs'
+import { buildAll, grantAdmin, migrateAll } from './build.mjs'
 import { installDependencies } from './install.mjs'
 import { interruption, withLifetime } from './lifetime.mjs'
 import { prefetch, refuseTakenPorts, startStack } from './native.mjs'
@@ -68,6 +68,7 @@ await withLifetime(
       commandUrl: services.urls.command,
       queryUrl: services.urls.query,
       inboxUrl,
+      makeAdmin: (email) => grantAdmin(stack, email),
       signal,
     })
 

@@ -54,7 +54,7 @@ export function kafkaServer(node) {
       }
       return { name, command: java, args: [...javaFlags, logging, ...classPath, 'kafka.Kafka', properties] }
     },
-    ready: ({ profile, kafkaNodes }) => topicCanBeCreated(profile.ports[nodePorts[node - 1][0]], kafkaNodes),
+    ready: ({ profile, kafkaNodes }) => isUsable(profile.ports[nodePorts[node - 1][0]], kafkaNodes),
   }
 }
 
@@ -112,8 +112,11 @@ async function checkJava() {
   if (major < javaMajorNeeded) throw new Trouble(`Java ${major} is too old for Kafka 4.`, { remedy })
 }
 
-/** Kafka listens before it can do anything; it is ready when a topic with our replication could be made. Makes none. */
-async function topicCanBeCreated(port, replicationFactor) {
+/**
+ * Kafka listens before it can do anything. It is ready when a topic with our replication could be made (none is), and when
+ * consumer groups have a coordinator, whose internal topic a fresh broker makes at the first question.
+ */
+async function isUsable(port, replicationFactor) {
   const { default: kafkajs } = await import('kafkajs')
   const kafka = new kafkajs.Kafka({
     clientId: 'annals-stack',
@@ -128,6 +131,7 @@ async function topicCanBeCreated(port, replicationFactor) {
     await admin.connect()
     const topics = [{ topic: `annals.ready.${Date.now()}`, numPartitions: 1, replicationFactor }]
     await admin.createTopics({ validateOnly: true, waitForLeaders: false, topics })
+    await admin.fetchOffsets({ groupId: 'annals.ready', topics: [] })
   } finally {
     await admin.disconnect().catch(() => {})
   }
