@@ -1,4 +1,5 @@
 import { KafkaJSProtocolError, type Admin } from 'kafkajs'
+import { pause } from '../backoff'
 import { createKafka, type KafkaOptions } from './client'
 
 export interface TopicSpec {
@@ -51,6 +52,23 @@ const inSyncFor = (replicationFactor: number) =>
 
 const typeOf = (error: unknown) => (error instanceof KafkaJSProtocolError ? error.type : undefined)
 
+/** A topic that was just made reaches every broker, with leaders, within moments; a cluster in trouble takes longer. */
+const topicKnownWithinMs = 15_000
+const askAgainMs = 50
+
+async function metadataOf(admin: Admin, topics: string[]) {
+  const deadline = Date.now() + topicKnownWithinMs
+  for (;;) {
+    try {
+      return await admin.fetchTopicMetadata({ topics })
+    } catch (error) {
+      const notYet = ['UNKNOWN_TOPIC_OR_PARTITION', 'LEADER_NOT_AVAILABLE'].includes(typeOf(error) ?? '')
+      if (!notYet || Date.now() > deadline) throw error
+      await pause(askAgainMs)
+    }
+  }
+}
+
 export function createTopics(options: KafkaOptions): Topics {
   const kafka = createKafka(options, 5)
 
@@ -74,12 +92,16 @@ export function createTopics(options: KafkaOptions): Topics {
           const configuration = [...configEntries, ...inSyncFor(replicationFactor)]
           // Another process may be faster; what it made is checked below like any other.
           await admin.createTopics({
-            waitForLeaders: true,
+            // The library's own wait gives up on a topic that the broker asked does not know yet.
+            waitForLeaders: false,
             topics: [{ topic, numPartitions: partitions, replicationFactor, configEntries: configuration }],
           })
           options.log.info({ topic, partitions, replicationFactor }, 'topic is there')
         }
-        const { topics } = await admin.fetchTopicMetadata({ topics: specs.map(({ topic }) => topic) })
+        const { topics } = await metadataOf(
+          admin,
+          specs.map(({ topic }) => topic),
+        )
         for (const { topic, partitions } of specs) {
           const found = topics.find(({ name }) => name === topic)?.partitions.length
           if (found !== partitions)
