@@ -19,11 +19,6 @@ async function main(): Promise<void> {
     ...options,
     onFault: (error) => log('error', 'call failed', { error: error instanceof Error ? error.stack : String(error) }),
   })
-  log('info', 'development event store is ready: for development and tests only, without users, TLS and replication', {
-    port: store.port,
-    url: store.url,
-    dataDirectory: options.dataDirectory,
-  })
   let closing = false
   const close = (signal: string) => {
     if (closing) return
@@ -42,6 +37,12 @@ async function main(): Promise<void> {
   }
   process.on('SIGTERM', close)
   process.on('SIGINT', close)
+  // Last: whoever reads this line may send a signal at once.
+  log('info', 'development event store is ready: for development and tests only, without users, TLS and replication', {
+    port: store.port,
+    url: store.url,
+    dataDirectory: options.dataDirectory,
+  })
 }
 
 main().catch((error: unknown) => {

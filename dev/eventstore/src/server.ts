@@ -28,7 +28,7 @@ export interface EventStore {
   port: number
   /** Connection string for the official client. */
   url: string
-  /** Ends calls, commits what waits and closes the log. */
+  /** Ends calls, commits what waits and closes the log; again is the same. */
   close(): Promise<void>
 }
 
@@ -78,15 +78,17 @@ export async function startEventStore(options: EventStoreOptions): Promise<Event
     log.close()
     throw error
   }
+  let closing: Promise<void> | undefined
+  const close = async () => {
+    commits.close()
+    await shutDown(server)
+    await streams.drained()
+    log.close()
+  }
   return {
     port,
     url: `esdb://${host}:${port}?tls=false`,
-    async close() {
-      commits.close()
-      await shutDown(server)
-      await streams.drained()
-      log.close()
-    },
+    close: () => (closing ??= close()),
   }
 }
 

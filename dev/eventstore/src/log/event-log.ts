@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from '@photostructure/sqlite'
+import type { DatabaseSyncInstance } from '@photostructure/sqlite'
 import { decodeEventData, encodeRecordedEvent, TOMBSTONE_REVISION } from '../protocol/recorded-event'
 import {
   isMetastream,
@@ -11,6 +12,7 @@ import {
 } from '../rules/stream-metadata'
 import { NO_EVENTS } from '../rules/expected-revision'
 import type { StreamMetadata } from '../rules/stream-metadata'
+import { lockDirectory } from './directory-lock'
 import { pragmas, schema, SCHEMA_VERSION } from './schema'
 
 /** An event as a client proposes it. */
@@ -63,20 +65,31 @@ const REMEMBERED_STREAMS_MAX = 50_000
  * Rules (who may append what) are not its business.
  */
 export class EventLog {
-  private readonly database: InstanceType<typeof DatabaseSync>
+  private readonly database: DatabaseSyncInstance
   private readonly remembered = new Map<string, StreamState>()
+  private readonly unlock: () => void
   private nextPosition: number
   private readonly statements
 
   /** @param directory is created when missing. @throws Error when the file is in use, corrupt or of a newer schema */
   constructor(readonly directory: string) {
     mkdirSync(directory, { recursive: true })
-    this.database = new DatabaseSync(join(directory, 'events.sqlite'), { timeout: 2_000 })
-    this.database.exec(pragmas)
-    this.migrate()
-    this.statements = this.prepare()
+    this.unlock = lockDirectory(directory)
+    try {
+      this.database = new DatabaseSync(join(directory, 'events.sqlite'))
+      this.database.exec(pragmas)
+      this.migrate()
+      this.statements = this.prepare()
+      this.nextPosition = this.readEnd()
+    } catch (error) {
+      this.unlock()
+      throw error
+    }
+  }
+
+  private readEnd(): number {
     const last = this.statements.lastEvent.get() as [number, number] | undefined
-    this.nextPosition = last ? last[0] + last[1] : FIRST_POSITION
+    return last ? last[0] + last[1] : FIRST_POSITION
   }
 
   private migrate(): void {
@@ -153,8 +166,7 @@ export class EventLog {
     } catch (error) {
       this.remembered.clear()
       if (this.database.isTransaction) this.statements.rollback.run()
-      const last = this.statements.lastEvent.get() as [number, number] | undefined
-      this.nextPosition = last ? last[0] + last[1] : FIRST_POSITION
+      this.nextPosition = this.readEnd()
       throw error
     }
   }
@@ -307,6 +319,7 @@ export class EventLog {
   close(): void {
     this.database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     this.database.close()
+    this.unlock()
   }
 }
 

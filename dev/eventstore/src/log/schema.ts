@@ -31,16 +31,14 @@ export const schema = `
 `
 
 /**
- * WAL with synchronous=FULL: a commit returns after its fsync, so what was acknowledged survives a power cut. One process
- * writes; locking_mode=EXCLUSIVE refuses a second one on the same file and saves the shared-memory file.
- * The page cache of 64 MB holds the inner pages of the indexes of some million events.
+ * WAL with synchronous=FULL: a commit returns after its fsync, so what was acknowledged survives a power cut.
+ * Reads go through the memory map (1 GiB of it at most); the page cache of 16 MiB holds what is being changed.
  */
 export const pragmas = `
-  PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
   PRAGMA foreign_keys = OFF;
-  PRAGMA cache_size = -65536;
+  PRAGMA cache_size = -16384;
   PRAGMA mmap_size = 1073741824;
   PRAGMA wal_autocheckpoint = 4000;
 `
