@@ -23,7 +23,7 @@ async function main() {
     const metrics = createMetrics('relay')
     const stopping = new AbortController()
 
-    await topics.ensure([...route.topics, { topic: checkpointTopic, partitions: 1 }], config.KAFKA_REPLICATION_FACTOR)
+    const needed = [...route.topics, { topic: checkpointTopic, partitions: 1 }]
     const checkpoint = { groupId: route.name, topic: checkpointTopic }
     const publisher = createPublisher({ ...kafka, transactionalId: route.name, checkpoint })
     const relay = runRelay({
@@ -31,6 +31,7 @@ async function main() {
       eventLog,
       publisher,
       topics,
+      prepare: () => topics.ensure(needed, config.KAFKA_REPLICATION_FACTOR),
       log,
       metrics: createRelayMetrics(metrics),
       signal: stopping.signal,

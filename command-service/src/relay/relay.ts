@@ -1,7 +1,7 @@
 import { toCloudEvent } from '@annals/contracts'
 import { backoffMs, pause } from '@annals/platform/backoff'
 import type { EventLog, LogEvent } from '@annals/platform/event-log'
-import { Fenced, type CheckpointedPublisher, type Topics } from '@annals/platform/kafka'
+import { Fenced, TopicMismatch, type CheckpointedPublisher, type Topics } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import { batchLimits, EventQueue, type Batch, type BatchLimits, type QueuedEvent } from './event-queue'
 import type { RelayMetrics, Role } from './relay-metrics'
@@ -14,6 +14,8 @@ export interface RelayOptions {
   eventLog: EventLog
   publisher: CheckpointedPublisher
   topics: Pick<Topics, 'offsets'>
+  /** Makes the topics that are missing. Before every lead rather than once at the start: Kafka may come up after the relay. */
+  prepare?: () => Promise<void>
   log: Logger
   metrics?: RelayMetrics
   /** Ends the relay after the batch in hand. */
@@ -30,7 +32,7 @@ export interface RelayOptions {
 export interface Relay {
   /**
    * Resolves when the relay has ended: by the signal, or caught up.
-   * @throws RelayRefusal
+   * @throws RelayRefusal; TopicMismatch
    */
   ended: Promise<void>
   role(): Role
@@ -115,6 +117,7 @@ export function runRelay(options: RelayOptions): Relay {
 
   /** As the active relay: from the checkpoint on, until the end, a fault, or another relay. */
   async function lead(): Promise<void> {
+    await options.prepare?.()
     const checkpoint = await publisher.takeOver()
     const after = await resumePosition(checkpoint, route, topics, options.resumeAfter)
     // Proves that transactions work here, before this instance calls itself ready.
@@ -152,7 +155,7 @@ export function runRelay(options: RelayOptions): Relay {
         await lead()
         if (options.untilCaughtUp || signal.aborted) return
       } catch (error) {
-        if (error instanceof RelayRefusal) throw error
+        if (error instanceof RelayRefusal || error instanceof TopicMismatch) throw error
         if (error instanceof Fenced) {
           metrics?.fenced()
           working = true
