@@ -55,6 +55,7 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
     onFatal: fatal,
     log,
   })
+  let joined = false
   const app = buildApp({
     pool,
     requireAdmin: createRequireAdmin({
@@ -66,7 +67,7 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
       ledger: () => pool.query('select from delivery limit 1'),
       subjectKeys: () => keyPool.query('select from subject_key limit 1'),
       kafka: async () => {
-        if (consumer.assigned().length === 0) throw new Error('no partition is assigned')
+        if (!joined) throw new Error('the group has not been joined yet')
       },
     },
     registry,
@@ -95,6 +96,7 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
   })
   scope.add('notifier', notifier, (opened) => opened.stop())
   await notifier.joined
+  joined = true
 }
 
 try {

@@ -40,7 +40,7 @@ export interface Notifier {
   breakers: ReadonlyMap<ChannelName, BreakerState>
   /** Resolves when the group has been joined. */
   joined: Promise<void>
-  /** Reads no more, then sends no more; attempts in hand are waited for. */
+  /** Reads no more and sends no more; attempts in hand are waited for. */
   stop(): Promise<void>
 }
 
@@ -82,9 +82,8 @@ export function startNotifier(deps: NotifierDeps): Notifier {
     breakers,
     joined: consumer.run(createIntake({ ...deps, metrics, onDue })),
     async stop() {
-      await consumer.stop()
-      await stopCaretaker()
-      await Promise.all(workers.map((worker) => worker.stop()))
+      // Side by side: each is bounded, and together they have to fit into the time that a process has to end.
+      await Promise.all([consumer.stop(), stopCaretaker(), ...workers.map((worker) => worker.stop())])
     },
   }
 }

@@ -1,14 +1,13 @@
-import type { AnnalsEvent, EventType, RecordedEvent } from '@annals/contracts'
 import { advanceCheckpoint, loadCheckpoints, lockCheckpoint } from '@annals/platform/checkpoint'
 import type { BatchOutcome, IncomingBatch, TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
-import { inTransaction, type Pool } from '@annals/platform/postgres'
-import { park, recordIntents, recordRecipients, type IntentRecord, type ParkedRecord } from '../ledger/intents'
+import { inTransaction, isTransientPostgresError, type Pool } from '@annals/platform/postgres'
+import { park, recordIntents, recordRecipients, type RecordedIntent } from '../ledger/intents'
 import type { NotifierMetrics } from '../metrics'
-import { eventTypesOf, intentsOf } from '../rules/rules'
 import type { Rule } from '../rules/rule'
-import { skipReasonOf, type AdmissionPolicy } from './admission'
-import { readRecord } from './read-record'
+import { eventTypesOf } from '../rules/rules'
+import type { AdmissionPolicy } from './admission'
+import { planOf, type Plan } from './plan'
 
 export interface IntakeDeps {
   pool: Pool
@@ -27,104 +26,116 @@ const checkpointTable = 'checkpoint'
 /** A newer release has to be rolled out here: looked at again in half a minute, which costs one read of the partition. */
 const newerVersionWaitMs = 30_000
 
-/** What a batch comes to, up to the first record that has to wait. */
-interface Plan {
-  registrations: { recorded: RecordedEvent; userId: string; tenant: string }[]
-  intents: IntentRecord[]
-  parked: ParkedRecord[]
-  /** Offset at which reading goes on, and the log position reached; `undefined`: no record told one. */
-  nextOffset: bigint
-  position: bigint | undefined
-  /** Type and version that this release can not read, when the batch ends early because of it. */
-  newer: string | undefined
+/** The checkpoint was not where this instance last saw it; nothing was committed. */
+class CheckpointMoved extends Error {
+  override readonly name = 'CheckpointMoved'
 }
 
-/** Events in, intents out: recipients, intents, parked records and the partition's checkpoint move in one transaction. */
+/**
+ * Events in, intents out: recipients, intents, parked records and the partition's checkpoint move in one transaction.
+ * Transient faults are thrown, and the consumer waits. What fails for any other reason is found record by record and parked.
+ */
 export function createIntake({ pool, rules, admission, mailDomain, metrics, log, onDue }: IntakeDeps) {
-  const wanted: ReadonlySet<EventType> = eventTypesOf(rules)
+  const options = { rules, admission, wanted: eventTypesOf(rules) }
+  /** Where each checkpoint stood when this instance last read or moved it. */
+  const known = new Map<string, bigint | undefined>()
+  const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
-  function apply(plan: Plan, event: AnnalsEvent, recorded: RecordedEvent, now: number): void {
-    if (event.type === 'user.registered')
-      plan.registrations.push({ recorded, userId: event.data.userId, tenant: event.envelope.tenant })
-    const skip = skipReasonOf(admission, event.at, now)
-    for (const intent of intentsOf(rules, event)) plan.intents.push({ intent, event, skip })
+  async function commit(batch: IncomingBatch, plan: Plan): Promise<void> {
+    const recorded = await inTransaction(pool, async (client) => {
+      const from = await lockCheckpoint(client, checkpointTable, batch)
+      // Another instance was here, or the database was set back: what this batch follows on is not what the ledger holds.
+      if (from?.nextOffset !== known.get(nameOf(batch))) throw new CheckpointMoved()
+      // Registrations first: a welcome needs no second look for whom it is.
+      await recordRecipients(client, plan.registrations)
+      const intents = await recordIntents(client, plan.intents, mailDomain)
+      await park(client, plan.parked)
+      const to = { nextOffset: plan.nextOffset, position: plan.position ?? from?.position ?? -1n }
+      if (!(await advanceCheckpoint(client, checkpointTable, batch, from, to))) throw new CheckpointMoved()
+      return intents
+    })
+    known.set(nameOf(batch), plan.nextOffset)
+    tell(batch, plan, recorded)
+    if (recorded.length > 0 || plan.registrations.length > 0) onDue()
   }
 
-  function planOf({ topic, partition, records, nextOffset }: IncomingBatch): Plan {
-    const plan: Plan = { registrations: [], intents: [], parked: [], nextOffset, position: undefined, newer: undefined }
-    const now = Date.now()
-    for (const record of records) {
-      const read = readRecord(record, wanted)
-      switch (read.kind) {
-        case 'apply':
-          apply(plan, read.event, read.recorded, now)
-          plan.position = read.recorded.position
-          break
-        case 'skip':
-          if (read.why === 'unknown-type') metrics.unknownTypes.inc({ topic })
-          plan.position = read.position
-          break
-        case 'park':
-          plan.parked.push({ topic, partition, offset: record.offset, recorded: read.recorded, reason: read.reason })
-          plan.position = read.recorded?.position ?? plan.position
-          break
-        case 'newer':
-          return { ...plan, nextOffset: record.offset, newer: `${read.type} version ${read.version}` }
-      }
+  function tell({ topic, partition }: TopicPartition, plan: Plan, recorded: readonly RecordedIntent[]): void {
+    for (const { rule, channel, state } of recorded) metrics.intents.inc({ rule, channel, state })
+    if (plan.unknownTypes > 0) metrics.unknownTypes.inc({ topic }, plan.unknownTypes)
+    for (const { reason, offset, recorded: event } of plan.parked) {
+      metrics.parked.inc({ topic })
+      const facts = { topic, partition, offset: String(offset), eventId: event?.id, eventType: event?.type, reason }
+      log.error(facts, 'record parked')
     }
+  }
+
+  /** @returns the plan that was carried out, or the one that ended it early. */
+  async function applyAll(batch: IncomingBatch): Promise<Plan> {
+    const plan = planOf(batch, options, Date.now())
+    // Not even the first record may be passed: there is nothing to commit.
+    if (plan.nextOffset > batch.records[0]!.offset) await commit(batch, plan)
     return plan
   }
 
-  /** @returns what was recorded, or `undefined` when another instance has moved the checkpoint. */
-  const commit = (batch: IncomingBatch, plan: Plan) =>
-    inTransaction(pool, async (client) => {
-      const from = await lockCheckpoint(client, checkpointTable, batch)
-      if (from && from.nextOffset > batch.records[0]!.offset) return undefined
-      // Registrations first: a welcome needs no second look for whom it is.
-      await recordRecipients(client, plan.registrations)
-      const recorded = await recordIntents(client, plan.intents, mailDomain)
-      await park(client, plan.parked)
-      const to = { nextOffset: plan.nextOffset, position: plan.position ?? from?.position ?? -1n }
-      if (await advanceCheckpoint(client, checkpointTable, batch, from, to)) return recorded
-      throw new CheckpointMoved()
-    }).catch((error: unknown) => {
-      if (error instanceof CheckpointMoved) return undefined
-      throw error
-    })
+  async function applyEach(batch: IncomingBatch): Promise<Plan> {
+    const { topic, partition, records } = batch
+    let plan: Plan | undefined
+    for (const [i, record] of records.entries()) {
+      const nextOffset = i === records.length - 1 ? batch.nextOffset : record.offset + 1n
+      const single: IncomingBatch = { ...batch, records: [record], nextOffset }
+      try {
+        plan = await applyAll(single)
+      } catch (error) {
+        if (!isOurFault(error)) throw error
+        log.error({ err: error, topic, partition, offset: String(record.offset) }, 'record can not be applied')
+        // The error's code only: its words may quote the record.
+        const { code, name } = error as { code?: string; name: string }
+        const parked = [
+          { topic, partition, offset: record.offset, recorded: undefined, reason: `not applied: ${code ?? name}` },
+        ]
+        plan = { ...emptyPlan, nextOffset, parked }
+        await commit(single, plan)
+      }
+      if (plan.newer) break
+    }
+    return plan!
+  }
 
   return {
     async positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]> {
       const checkpoints = await loadCheckpoints(pool, checkpointTable, assigned)
+      assigned.forEach((place, i) => known.set(nameOf(place), checkpoints[i]?.nextOffset))
       return checkpoints.map((checkpoint) => checkpoint?.nextOffset)
     },
 
     async handle(batch: IncomingBatch): Promise<BatchOutcome> {
       if (batch.records.length === 0) return { kind: 'done' }
       const { topic, partition } = batch
-      const plan = planOf(batch)
-      const place = { topic, partition: String(partition) }
-      metrics.newerVersion.set(place, plan.newer ? 1 : 0)
-      if (plan.nextOffset > batch.records[0]!.offset) {
-        const recorded = await commit(batch, plan)
-        if (!recorded) return { kind: 'reposition' }
-        for (const { rule, channel, state } of recorded) metrics.intents.inc({ rule, channel, state })
-        for (const { reason, offset, recorded: event } of plan.parked) {
-          metrics.parked.inc({ topic })
-          log.error(
-            { ...place, offset: String(offset), eventId: event?.id, eventType: event?.type, reason },
-            'record parked',
-          )
-        }
-        if (recorded.length > 0 || plan.registrations.length > 0) onDue()
+      try {
+        const { newer, nextOffset } = await applyAll(batch).catch((error: unknown) => {
+          if (isOurFault(error)) return applyEach(batch)
+          throw error
+        })
+        metrics.newerVersion.set({ topic, partition }, newer ? 1 : 0)
+        if (!newer) return { kind: 'done' }
+        const reason = `${newer} was written by a newer release`
+        log.error({ topic, partition, offset: String(nextOffset) }, `partition waits: ${reason}; roll it out here`)
+        return { kind: 'wait', waitMs: newerVersionWaitMs, reason, resumeAt: nextOffset }
+      } catch (error) {
+        if (error instanceof CheckpointMoved) return { kind: 'reposition' }
+        throw error
       }
-      if (!plan.newer) return { kind: 'done' }
-      const reason = `${plan.newer} was written by a newer release`
-      log.error({ ...place, offset: String(plan.nextOffset) }, `partition waits: ${reason}; roll that release out here`)
-      return { kind: 'wait', waitMs: newerVersionWaitMs, reason, resumeAt: plan.nextOffset }
     },
   }
 }
 
-class CheckpointMoved extends Error {
-  override readonly name = 'CheckpointMoved'
-}
+/** Not the database's mood, nor another instance: the same work would fail again. */
+const isOurFault = (error: unknown): boolean => !(error instanceof CheckpointMoved) && !isTransientPostgresError(error)
+
+const emptyPlan = {
+  registrations: [],
+  intents: [],
+  unknownTypes: 0,
+  position: undefined,
+  newer: undefined,
+} satisfies Partial<Plan>

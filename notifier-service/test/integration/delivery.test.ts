@@ -138,6 +138,29 @@ describe('from a fact to a mail', () => {
   })
 })
 
+describe('a checkpoint that another has moved', () => {
+  it('is read again before anything is applied, and nothing is lost or sent twice', async () => {
+    const stream = `payment-${randomUUID()}`
+    const ada = registered(crowd)
+    await crowd.save(stack.pool)
+    await stack.topics.publish([ada, processed(crowd, ada.userId, { stream })])
+    await stack.start()
+    await settledAs(ada.userId, { welcome: 'accepted', 'payment-confirmation': 'accepted' })
+    // As after a restore of the ledger: it knows nothing of that payment any more.
+    await stack.pool.query(`delete from delivery where rule = 'payment-confirmation'`)
+    await stack.pool.query('delete from checkpoint where topic = $1', [stack.topics.payments])
+    await stack.topics.publish([processed(crowd, ada.userId, { stream })])
+    await eventually(async () => {
+      const rows = await deliveries(stack.pool, ada.userId)
+      expect(rows.map(({ rule, state }) => [rule, state])).toEqual([
+        ['payment-confirmation', 'accepted'],
+        ['payment-confirmation', 'accepted'],
+        ['welcome', 'accepted'],
+      ])
+    })
+  })
+})
+
 describe('records that are not as they should be', () => {
   it('parks what can not be read, and goes on', async () => {
     const bad = registered(crowd)
@@ -157,6 +180,25 @@ describe('records that are not as they should be', () => {
       ])
     })
     expect(await notifier.registry.metrics()).toMatch(/annals_notifier_parked_total\{.*\} 2/)
+  })
+
+  it('parks what the ledger refuses, and applies its neighbours', async () => {
+    const stream = `payment-${randomUUID()}`
+    const userId = randomUUID()
+    const before = processed(crowd, userId, { stream })
+    // Valid for the contract, which knows ids as text; the ledger wants UUIDs.
+    const foreign = processed(crowd, userId, { stream, id: 'not-a-uuid' })
+    const after = processed(crowd, userId, { stream })
+    const ada = registered(crowd, { userId })
+    await crowd.save(stack.pool)
+    await stack.topics.publish([ada, before, foreign, after])
+    await stack.start()
+    await eventually(async () => {
+      const rows = await deliveries(stack.pool, userId)
+      expect(rows.map(({ state }) => state)).toEqual(['accepted', 'accepted', 'accepted'])
+    })
+    const { rows } = await stack.pool.query('select reason, record_offset::integer as at from parked')
+    expect(rows).toEqual([{ reason: 'not applied: 22P02', at: 1 }])
   })
 
   it('waits at a version of a newer release without losing what lies before it', async () => {
