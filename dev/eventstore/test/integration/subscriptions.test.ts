@@ -269,10 +269,10 @@ describe('the change from history to live events', () => {
   it('gives every event exactly once and in order while writers go on', async () => {
     const fromPosition = await now()
     const writersMax = 8
-    let writing = true
+    const stop = new AbortController()
     const written: string[] = []
     const write = async (writer: number) => {
-      for (let n = 0; writing; n++) {
+      for (let n = 0; !stop.signal.aborted; n++) {
         const events = testEvents(1 + (n % 5), `race-${writer}`)
         await test.client.appendToStream(`race-${writer}`, events)
         written.push(...events.map(({ id }) => id))
@@ -287,7 +287,7 @@ describe('the change from history to live events', () => {
       heard.push(toAll({ fromPosition, filter: streamNameFilter({ prefixes: ['race-'] }) }))
     }
     await Promise.all(heard.map((one) => one.until('caught up', () => one.said.includes('caughtUp'))))
-    writing = false
+    stop.abort()
     await Promise.all(writers)
     const all = (await collect(test.client.readAll({ fromPosition }))).filter(({ event }) =>
       event?.streamId.startsWith('race-'),
