@@ -18,6 +18,7 @@ await withLifetime(
     const machine = await scene.withDatabase(scene.env.PROJECTION_DATABASE_URL, machineFacts)
     console.log(`\n${bold('Measuring')}`)
     const figures = await measure(scene, options)
+    scene.finish()
     if (options.json) writeFileSync(options.json, `${JSON.stringify({ ...figures, machine }, null, 2)}\n`)
     return { code: 0, farewell: report(figures, machine) }
   },

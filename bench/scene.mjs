@@ -1,10 +1,11 @@
-import { mkdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { buildAll, migrateAll } from '../dev/build.mjs'
 import { installDependencies } from '../dev/install.mjs'
 import { startStack, stopServers } from '../dev/native.mjs'
-import { openProfile, root } from '../dev/profile.mjs'
+import { openProfile, root, shown } from '../dev/profile.mjs'
 import { startServices } from '../dev/services.mjs'
 import { startLoad } from './load/process.mjs'
 
@@ -24,8 +25,15 @@ export async function openScene({ progress, signal, onEnd }, options) {
   await installDependencies(progress)
   const name = `bench-${process.pid}`
   const profile = await openProfile(name, { ports: 'free' })
+  const kept = join(root, '.annals/failed-bench-logs')
+  const outcome = { measured: false }
   onEnd(async () => {
     await stopServers(profile)
+    rmSync(kept, { recursive: true, force: true })
+    if (!outcome.measured) {
+      cpSync(profile.logs, kept, { recursive: true })
+      console.error(`\nThe logs of this run: ${shown(kept)}`)
+    }
     rmSync(profile.dir, { recursive: true, force: true })
   })
   if (!options.skipBuild) {
@@ -37,7 +45,8 @@ export async function openScene({ progress, signal, onEnd }, options) {
   await migrateAll(stack)
   const profiles = join(root, '.annals/bench-profiles')
   if (options.profile) mkdirSync(profiles, { recursive: true })
-  const nodeOptions = options.profile ? { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${profiles}` } : {}
+  const profiled = pathToFileURL(join(import.meta.dirname, 'load/profiled.mjs')).href
+  const nodeOptions = options.profile ? { NODE_OPTIONS: `--import=${profiled}`, ANNALS_PROFILES: profiles } : {}
 
   return {
     env: stack.env,
@@ -94,7 +103,13 @@ export async function openScene({ progress, signal, onEnd }, options) {
       }
     },
 
+    /** Environment of a process that is to be profiled, when profiles are wanted. */
     nodeOptions,
+
+    /** All that was asked for was measured: the logs need not be kept. */
+    finish() {
+      outcome.measured = true
+    },
   }
 }
 

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { startCpu } from '../cpu.mjs'
 import { signIn } from '../people.mjs'
 import { median, spread } from '../statistics.mjs'
 
@@ -18,7 +19,7 @@ const phaseMsMax = phaseMs + 30_000
  *
  * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
  */
-export async function measureCommands({ env, services, withLoad, step }) {
+export async function measureCommands({ env, profile, services, withLoad, step }) {
   const api = await services(['command'])
   try {
     return await withLoad('commands', { url: api.urls.command, connections: concurrency }, (commands) =>
@@ -43,14 +44,17 @@ export async function measureCommands({ env, services, withLoad, step }) {
           ;({ last: event } = await createdPayments(env.EVENTSTORE_URL, begin))
           await append(warmUpMs)
           const through = []
+          const cpu = {}
           const bare = []
           for (let phase = 1; phase <= phases; phase++) {
             update(`phase ${phase} of ${phases}`)
+            const used = startCpu(profile)
             through.push(await command(phaseMs))
+            addUp(cpu, used())
             bare.push(await append(phaseMs))
           }
           return {
-            value: { through, bare },
+            value: { through, bare, cpu },
             text: `${Math.round(median(through))}/s beside ${Math.round(median(bare))}/s`,
           }
         })
@@ -64,12 +68,18 @@ export async function measureCommands({ env, services, withLoad, step }) {
           spread: spread(rates.through),
           bareSpread: spread(rates.bare),
           acknowledged,
+          cpuSeconds: rates.cpu,
         }
       }),
     )
   } finally {
     await api.stop()
   }
+}
+
+/** @param {Record<string, number>} total @param {Record<string, number>} more is added to it, by name */
+function addUp(total, more) {
+  for (const [name, seconds] of Object.entries(more)) total[name] = (total[name] ?? 0) + seconds
 }
 
 async function withClient(url, work) {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { startCpu } from '../cpu.mjs'
 import { endOffsets, sum, withAdmin } from '../kafka.mjs'
 import { watchGrowth } from '../quiet.mjs'
 
@@ -18,9 +19,10 @@ const eventsPerSecondMin = 300
  *   `payments` had them, beside all others; `foldedPerSecond`: each event counted once for every read model that reads it
  */
 export async function measureProjection(scene, { published, payments }) {
-  const { env, services, signal, step, withDatabase } = scene
+  const { env, profile, services, signal, step, withDatabase } = scene
   const ends = await withAdmin(env.KAFKA_BROKERS.split(','), endOffsets)
   const total = sum(projections.map((projection) => endOf(projection, ends)))
+  const cpu = startCpu(profile)
   const projector = await services(['projector'])
   try {
     return await withDatabase(env.PROJECTION_DATABASE_URL, (db) =>
@@ -49,6 +51,7 @@ export async function measureProjection(scene, { published, payments }) {
           paymentsPerSecond: payments / ((paymentsAt - begunAt) / 1_000),
           foldedPerSecond: (value - first) / (ms / 1_000),
           projections: projections.length,
+          cpuSeconds: cpu(),
         }
         return { value: measured, text: `${Math.round(measured.perSecond)}/s, ${projections.length} read models` }
       }),

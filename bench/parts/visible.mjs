@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { startCpu } from '../cpu.mjs'
 import { signIn } from '../people.mjs'
 import { percentile } from '../statistics.mjs'
 
@@ -15,7 +16,7 @@ const lateP99MsMax = 50
  *
  * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
  */
-export async function measureVisible({ services, withLoad, step, signal }) {
+export async function measureVisible({ profile, services, withLoad, step, signal }) {
   const running = await services(['command', 'relay', 'projector', 'query'])
   try {
     const tokens = await signIn(running.urls.command, people)
@@ -26,6 +27,7 @@ export async function measureVisible({ services, withLoad, step, signal }) {
         await arrivals.ask('run', { ...order, forMs: warmUpMs, seed: 3 }, warmUpMs + 60_000)
         await delay(500, undefined, { signal })
         update(`${perSecond} commands/s for ${forMs / 1_000} s`)
+        const cpu = startCpu(profile)
         const { visibleMs, ackMs, lateMs, retries } = await arrivals.ask(
           'run',
           { ...order, forMs, seed: 4 },
@@ -40,6 +42,7 @@ export async function measureVisible({ services, withLoad, step, signal }) {
           lateP99Ms: percentile(lateMs, 0.99),
           commands: visibleMs.length,
           retries,
+          cpuSeconds: cpu(),
         }
         const text = `p50 ${Math.round(value.p50Ms)} ms, p99 ${Math.round(value.p99Ms)} ms`
         return { value, text: value.lateP99Ms > lateP99MsMax ? `${text} (load was late)` : text }
