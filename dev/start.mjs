@@ -4,18 +4,13 @@
  *   npm start -- --once             ends after the scenario, with 0 only if every step of it held
  *   npm start -- --profile second   beside the first: other data, free ports
  */
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildAll, grantAdmin, migrateAll } from './build.mjs'
-import { installDependencies } from './install.mjs'
+import { grantAdmin } from './build.mjs'
 import { interruption, withLifetime } from './lifetime.mjs'
-import { prefetch, refuseTakenPorts, startStack } from './native.mjs'
-import { findRunning, recordSelf } from './processes.mjs'
-import { openProfile, shown } from './profile.mjs'
-import { bold, faint, Progress } from './progress.mjs'
-import { serviceProcesses, startServices } from './services.mjs'
-import { Trouble } from './trouble.mjs'
+import { shown } from './profile.mjs'
+import { bold, Progress } from './progress.mjs'
+import { serviceProcesses } from './services.mjs'
+import { bringUpSystem } from './system.mjs'
 
 const progress = new Progress()
 await withLifetime(
@@ -24,41 +19,7 @@ await withLifetime(
       options: { once: { type: 'boolean' }, profile: { type: 'string', default: 'dev' } },
     })
     const begun = performance.now()
-    const profile = await openProfile(values.profile, { ports: values.profile === 'dev' ? 'default' : 'free' })
-    const other = findRunning(profile, 'start')
-    if (other) {
-      throw new Trouble(`\`npm start\` is already running here (pid ${other.pid}).`, {
-        remedy: `use it, or end it with Ctrl-C in its terminal (or \`kill ${other.pid}\`).`,
-      })
-    }
-    recordSelf(profile, 'start')
-    onEnd(async () => rmSync(join(profile.pids, 'start.json'), { force: true }))
-    await refuseTakenPorts(
-      profile,
-      serviceProcesses.map(({ name, title }) => ({ name, title, ports: [name] })),
-    )
-
-    console.log(bold('Programs'))
-    await settled([installDependencies(progress), prefetch(profile, progress)])
-    signal.throwIfAborted()
-
-    console.log(bold('\nServers'))
-    progress.begin('Build')
-    const built = buildAll(profile).then(() => progress.done('Build'))
-    const starting = startStack({ profile: profile.name, built, progress, signal })
-    onEnd(async () => (await starting.catch(() => undefined))?.stop())
-    await settled([built, starting])
-    const stack = await starting
-    progress.begin('Migrations')
-    await migrateAll(stack)
-    progress.done('Migrations')
-
-    console.log(bold('\nServices'))
-    const services = await startServices(stack, { progress, signal })
-    onEnd(async () => {
-      console.log(faint('\nStopping, in order …'))
-      await services.stop()
-    })
+    const { profile, stack, services } = await bringUpSystem({ name: values.profile, progress, signal, onEnd })
     const seconds = (performance.now() - begun) / 1000
 
     console.log(bold('\nWhat it does'))
@@ -93,10 +54,3 @@ await withLifetime(
   },
   { progress },
 )
-
-/** Like Promise.all, but nothing goes on in the background when one has failed. */
-async function settled(promises) {
-  const outcomes = await Promise.allSettled(promises)
-  const failure = outcomes.find(({ status }) => status === 'rejected')
-  if (failure) throw failure.reason
-}
