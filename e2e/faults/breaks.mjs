@@ -1,8 +1,14 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { placeOf } from '@annals/contracts'
 import { Client } from 'pg'
 import { kafkaOf, readTopics } from './check-topics.mjs'
+
+/** Where the relay keeps how far it came: a group's offset on a topic without records, log position + 1. */
+const relayCheckpoint = { groupId: 'annals.relay', topic: 'annals.relay.checkpoints' }
+/** A relay that was killed publishes again within seconds. */
+const relayWithinMs = 20_000
 
 /**
  * One promise broken on purpose, to prove that the check would notice. `expects` is what it has to find more of than before.
@@ -35,6 +41,20 @@ export const breaks = {
     apply: ({ env }) =>
       withTopics(env, async ({ records, publish }) => {
         await publish([records.at(-1)])
+      }),
+  },
+  'relay-checkpoint': {
+    says: 'the relay is put back by one event while it is down',
+    expects: { kind: 'doubled', place: 'topics' },
+    apply: ({ env, events, services }) =>
+      withTopics(env, async ({ records, setRelayCheckpoint }) => {
+        const published = events.filter(({ stream }) => placeOf(stream))
+        await services.kill('relay')
+        await setRelayCheckpoint(published.at(-2).position)
+        await services.restart('relay')
+        const deadline = Date.now() + relayWithinMs
+        while ((await readTopics(env.KAFKA_BROKERS)).length === records.length && Date.now() < deadline)
+          await delay(500)
       }),
   },
   'topic-order': {
@@ -158,8 +178,13 @@ async function withTopics({ KAFKA_BROKERS }, work) {
           await producer.send({ topic, messages: [{ key, value, headers, partition }] })
         }
       },
-      deleteUpTo: ({ topic, partition, offset }) =>
-        admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset + 1n) }] }),
+      async deleteUpTo({ topic, partition, offset }) {
+        // Deleting asks the metadata that this has loaded, and loads none itself.
+        await admin.fetchTopicOffsets(topic)
+        await admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(offset + 1n) }] })
+      },
+      setRelayCheckpoint: (position) =>
+        admin.setOffsets({ ...relayCheckpoint, partitions: [{ partition: 0, offset: String(position + 1n) }] }),
     })
   } finally {
     await producer.disconnect()

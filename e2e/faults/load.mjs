@@ -12,6 +12,8 @@ const paymentsEach = 4
 const repeatOneIn = 20
 /** After one payment in so many its client reads it back with the consistency token. */
 const readBackOneIn = 5
+/** Readers that wait at the same time, at most: each asks for two seconds and comes again. */
+const readsOpenMax = 40
 
 const password = 'correct horse battery staple'
 const settled = ['payment.processed', 'payment.failed']
@@ -34,7 +36,7 @@ export function createLoad({ urls, commands, random, signal }) {
   const descriptions = new Map()
   /** Answers that contradict what was acknowledged, in words. */
   const contradictions = []
-  const reads = { done: 0 }
+  const reads = { done: 0, open: new Set() }
   const pace = { intervalMs: 0, nextAt: 0 }
   const run = randomUUID().slice(0, 8)
   let started = 0
@@ -99,7 +101,12 @@ export function createLoad({ urls, commands, random, signal }) {
       return { stream: `payment-${paymentId}`, types: ['payment.created'], once: true }
     })
     const answer = await process(paymentId, token)
-    if (random() < 1 / readBackOneIn) await readBack(paymentId, answer, token)
+    if (random() < 1 / readBackOneIn && reads.open.size < readsOpenMax) {
+      // Beside the commands: a read model that is behind keeps its readers waiting, and nobody else.
+      const read = readBack(paymentId, answer, token).finally(() => reads.open.delete(read))
+      read.catch(() => {})
+      reads.open.add(read)
+    }
   }
 
   /** Until the gateway's word is known. */
@@ -164,6 +171,7 @@ export function createLoad({ urls, commands, random, signal }) {
         while (acknowledged.length < commands) await person(++started)
       }
       await Promise.all(Array.from({ length: clientsMax }, worker))
+      await Promise.all(reads.open)
       done = true
     },
   }
