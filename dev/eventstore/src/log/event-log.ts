@@ -135,9 +135,8 @@ export class EventLog {
       lastMessage: prepare(
         'SELECT message FROM event WHERE stream = ? AND revision IS NOT NULL ORDER BY revision DESC LIMIT 1',
       ),
-      revisionOfId: prepare(
-        'SELECT revision FROM event WHERE stream = ? AND id = ? AND revision IS NOT NULL ORDER BY revision DESC LIMIT 1',
-      ),
+      // Named, because SQLite would otherwise walk the whole stream along the other index.
+      revisionOfId: prepare('SELECT max(revision) FROM event INDEXED BY event_id WHERE stream = ? AND id = ?'),
       idAt: prepare('SELECT id FROM event WHERE stream = ? AND revision = ?'),
       positionAt: prepare('SELECT position FROM event WHERE stream = ? AND revision = ?'),
       messageAt: prepare('SELECT message FROM event WHERE stream = ? AND revision = ?'),
@@ -268,8 +267,9 @@ export class EventLog {
   }
 
   revisionOfId(stream: StreamState, id: string): number | undefined {
-    const row = this.statements.revisionOfId.get(stream.id, Buffer.from(id.replaceAll('-', ''), 'hex'))
-    return (row as [number] | undefined)?.[0]
+    const idBytes = Buffer.from(id.replaceAll('-', ''), 'hex')
+    const [revision] = this.statements.revisionOfId.get(stream.id, idBytes) as [number | null]
+    return revision ?? undefined
   }
 
   /** @returns UUID as lower-case text */
