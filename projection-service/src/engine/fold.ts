@@ -3,6 +3,7 @@ import {
   eventDefinitions,
   sealedPartOf,
   type AnnalsEvent,
+  type DecodeResult,
   type OpenAll,
   type RecordedEvent,
   type SealedPart,
@@ -60,28 +61,51 @@ export class InvalidEvent extends Error {
   override readonly name = 'InvalidEvent'
 }
 
+/** What several projections that go through the same events have decoded already, by the event's index. */
+export interface DecodeMemo {
+  /** With personal data opened. */
+  opened: (DecodeResult | undefined)[]
+  /** Without: also every event that has none. */
+  closed: (DecodeResult | undefined)[]
+}
+
+export const decodeMemo = (): DecodeMemo => ({ opened: [], closed: [] })
+
 /**
  * Reads recorded events for a projection, in order. Only what it handles is decoded, and only what it may see is opened.
+ * @param shared results of other projections, and the index in them of each event here.
  * @throws whatever `openAll` throws: nothing has been decided, ask again.
  */
 export async function readFor(
   projection: Projection,
   recorded: readonly RecordedEvent[],
   openAll: OpenAll,
+  shared?: { memo: DecodeMemo; indexes: readonly number[] },
 ): Promise<Reading[]> {
-  const parts: (SealedPart | undefined)[] = recorded.map((event) =>
-    projection.on[event.type] ? sealedPartOf(event) : undefined,
-  )
-  const sealed = projection.readsPersonal ? parts.filter((part) => part !== undefined) : []
-  const opened = sealed.length > 0 ? await openAll(sealed) : []
-  let next = 0
-  return recorded.map((event, i): Reading => {
+  const readings: Reading[] = []
+  const sealed: { at: number; part: SealedPart }[] = []
+  const remember = (kind: keyof DecodeMemo, i: number, result: DecodeResult) => {
+    if (shared) shared.memo[kind][shared.indexes[i]!] = result
+    readings[i] = result
+  }
+  for (const [i, event] of recorded.entries()) {
     if (!projection.on[event.type]) {
-      return Object.hasOwn(eventDefinitions, event.type) ? { kind: 'unhandled' } : { kind: 'unknown-type' }
+      readings[i] = { kind: Object.hasOwn(eventDefinitions, event.type) ? 'unhandled' : 'unknown-type' }
+      continue
     }
-    if (!parts[i]) return decodeEvent(event)
-    return decodeEvent(event, projection.readsPersonal ? opened[next++]! : null)
-  })
+    const part = sealedPartOf(event)
+    const kind = part && projection.readsPersonal ? 'opened' : 'closed'
+    const known = shared?.memo[kind][shared.indexes[i]!]
+    if (known) readings[i] = known
+    else if (!part) remember('closed', i, decodeEvent(event))
+    else if (projection.readsPersonal) sealed.push({ at: i, part })
+    else remember('closed', i, decodeEvent(event, null))
+  }
+  if (sealed.length > 0) {
+    const opened = await openAll(sealed.map(({ part }) => part))
+    for (const [n, { at }] of sealed.entries()) remember('opened', at, decodeEvent(recorded[at]!, opened[n]!))
+  }
+  return readings
 }
 
 /** Folds one event into its row. @throws what the projection's function throws, and UnfitRow. */

@@ -1,0 +1,33 @@
+import { RebuildStopped } from './builder'
+import { NotEqual, RebuildRunning } from './rebuild'
+import { RebuildTaken } from './rebuild-state'
+import { LogBehind, NoPrevious, SwapBusy } from './swap'
+
+/** Exit codes of the CLI, for scripts; they are part of its interface. */
+export const exitCodes = {
+  done: 0,
+  /** Something unforeseen, or a server that does not answer. What was done is kept: the same call goes on from there. */
+  fault: 1,
+  /** The call itself is wrong: unknown projection or option, incomplete configuration. */
+  usage: 2,
+  /** Rebuilt and live differ; nothing was swapped. */
+  notEqual: 3,
+  /** Another rebuild of the projection is running. */
+  running: 4,
+  /** The swap did not get its turn; the same call tries again. */
+  busy: 5,
+  /** The log holds what this release can not fold, or lacks what live has applied. */
+  stopped: 6,
+  /** Ended by a signal; the same call goes on from there. */
+  interrupted: 130,
+} as const
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof NotEqual) return exitCodes.notEqual
+  if (error instanceof RebuildRunning || error instanceof RebuildTaken) return exitCodes.running
+  if (error instanceof SwapBusy) return exitCodes.busy
+  if (error instanceof RebuildStopped || error instanceof LogBehind) return exitCodes.stopped
+  if (error instanceof NoPrevious) return exitCodes.usage
+  if ((error as { name?: unknown } | null)?.name === 'AbortError') return exitCodes.interrupted
+  return exitCodes.fault
+}

@@ -1,0 +1,68 @@
+import { placeOf, topics, type OpenAll } from '@annals/contracts'
+import { pause } from '@annals/platform/backoff'
+import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import { decodeMemo } from '../engine/fold'
+import type { Builder, Limits, PlacedEvent } from './builder'
+
+/** Events decoded and folded at once: enough to open personal data in few queries, few enough for the event loop. */
+const chunkSize = 1_000
+
+export interface Pass {
+  log: EventLog
+  openAll: OpenAll
+  signal: AbortSignal
+  /** Events per second at most; `undefined`: as fast as it goes. */
+  throttle?: number | undefined
+  /** Called after every chunk with the position reached and how many events it had. */
+  onChunk?: (position: bigint, events: number) => void
+}
+
+/** Reads the log once for all builders, from where the one that is furthest behind stands, up to their limits or the end. */
+export async function passOverLog(
+  work: readonly { builder: Builder; limits: Limits }[],
+  { log, openAll, signal, throttle, onChunk }: Pass,
+): Promise<void> {
+  for (const { builder } of work) builder.beginRound()
+  const from = work.map(({ builder }) => builder.position).reduce((a, b) => (a < b ? a : b))
+  const end = endOf(work.map(({ limits }) => limits))
+  const begun = performance.now()
+  let count = 0
+  let chunk: PlacedEvent[] = []
+
+  const fold = async () => {
+    const memo = decodeMemo()
+    for (const { builder, limits } of work) await builder.apply(chunk, limits, openAll, memo)
+    count += chunk.length
+    onChunk?.(chunk.at(-1)!.recorded.position, chunk.length)
+    chunk = []
+    if (throttle) await pause(Math.max(0, (count / throttle) * 1000 - (performance.now() - begun)), signal)
+  }
+
+  for await (const event of log.readAll({ after: from < 0n ? undefined : from, prefixes: prefixesOf(work) })) {
+    signal.throwIfAborted()
+    if (end !== undefined && event.position > end) break
+    const placed = placedEvent(event)
+    if (placed && chunk.push(placed) >= chunkSize) await fold()
+  }
+  if (chunk.length > 0) await fold()
+}
+
+/** Where the last of the limits lies; `undefined` when one of the builders goes to the end of the log. */
+function endOf(limits: readonly Limits[]): bigint | undefined {
+  let end = -1n
+  for (const limit of limits) {
+    if (!limit) return undefined
+    for (const position of limit.values()) if (position > end) end = position
+  }
+  return end
+}
+
+/** The categories that these projections read. */
+const prefixesOf = (work: readonly { builder: Builder }[]): string[] => [
+  ...new Set(work.flatMap(({ builder }) => builder.projection.topics.map((topic) => `${topics[topic].category}-`))),
+]
+
+function placedEvent(recorded: LogEvent): PlacedEvent | undefined {
+  const place = placeOf(recorded.stream)
+  return place && { recorded, place: `${place.topic}/${place.partition}`, partition: place.partition }
+}

@@ -1,0 +1,268 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { z } from 'zod'
+import { ConfigError, field, processFields, readConfig } from '@annals/platform/config'
+import { createEventLog } from '@annals/platform/event-log'
+import { Scope } from '@annals/platform/lifecycle'
+import { createLogger } from '@annals/platform/log'
+import { createPool } from '@annals/platform/postgres'
+import { createKeyReader } from '@annals/platform/subject-keys'
+import type { Projection } from '../engine/projection'
+import { projectionNamed, projections } from '../projections'
+import { exitCodeOf, exitCodes } from './exit-code'
+import { createProgress, duration, grouped } from './progress'
+import { NotEqual, rebuildAll } from './rebuild'
+import { abortRebuild } from './rebuild-state'
+import { parkedStreams, retryParked } from '../engine/parked'
+import { statusOf, type Status } from './status'
+import { dropPrevious, rollBack } from './swap'
+
+const Config = z.object({
+  EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
+  PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
+  SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
+  MASTER_KEY: field.key256(),
+  /** Warnings and errors only: the CLI speaks to people on standard output. */
+  LOG_LEVEL: processFields.LOG_LEVEL.transform((level) => (level === 'info' ? 'warn' : level)),
+})
+
+/** Two connections for each rebuild (its lock, its writes), and some for reading beside. */
+const connections = (count: number) => 4 + 3 * count
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`)
+
+function projectionArgument(name: string, before: Projection[] = []): Projection[] {
+  const projection = projectionNamed(name)
+  if (projection) return [...before, projection]
+  throw new InvalidArgumentError(`There are: ${projections.map((known) => known.name).join(', ')}.`)
+}
+
+function positiveInteger(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 to 9999999.')
+  return Number(text)
+}
+
+/** Opens what a command needs, runs it, closes everything. */
+async function withSystem<T>(count: number, work: (system: ReturnType<typeof openSystem>) => Promise<T>): Promise<T> {
+  const config = readConfig(Config, process.env)
+  const logger = createLogger('replay', config.LOG_LEVEL)
+  const scope = new Scope(logger)
+  try {
+    return await work(openSystem(config, logger, scope, count))
+  } finally {
+    await scope.close()
+  }
+}
+
+function openSystem(
+  config: z.infer<typeof Config>,
+  logger: ReturnType<typeof createLogger>,
+  scope: Scope,
+  count: number,
+) {
+  const pool = scope.add(
+    'read models',
+    createPool(config.PROJECTION_DATABASE_URL, logger, connections(count), { application_name: 'annals-replay' }),
+    (it) => it.end(),
+  )
+  const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, logger, 2), (it) => it.end())
+  const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY })
+  const log = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
+  const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
+  return { pool, log, logger, openAll }
+}
+
+async function rebuild(
+  named: Projection[],
+  options: { all?: true; dryRun?: true; throttle?: number; restart?: true },
+  command: Command,
+): Promise<void> {
+  const chosen = options.all ? [...projections] : [...new Set(named)]
+  if (chosen.length === 0) command.error('error: name projections, or --all', { exitCode: exitCodes.usage })
+  if (options.dryRun) return plan(chosen)
+
+  const interruption = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interruption.abort())
+  const progress = createProgress(process.stdout)
+  const began = performance.now()
+  try {
+    await withSystem(chosen.length, async (system) => {
+      const rebuilt = await rebuildAll(chosen, {
+        ...system,
+        observer: progress,
+        signal: interruption.signal,
+        throttle: options.throttle,
+        restart: options.restart ?? false,
+      })
+      progress.stop()
+      const seconds = (performance.now() - began) / 1000
+      const events = Math.max(...rebuilt.map((one) => Number(one.events)))
+      print(`done in ${duration(seconds)}: ${grouped(events)} events, ${grouped(Math.round(events / seconds))}/s`)
+      print(`the former tables stay for \`replay rollback <projection>\` until \`replay drop-previous <projection>\``)
+    })
+  } finally {
+    progress.stop()
+  }
+}
+
+async function plan(chosen: readonly Projection[]): Promise<void> {
+  await withSystem(chosen.length, async ({ pool, log }) => {
+    print(`log ends at position ${(await log.head()) ?? 'none: it is empty'}`)
+    for (const projection of chosen) {
+      const { liveVersion, rows, rebuild: last, previousVersion } = await statusOf(pool, projection)
+      const open = last && !['live', 'aborted'].includes(last.state)
+      print(
+        `${projection.name.padEnd(16)} would be rebuilt at version ${projection.version}` +
+          (liveVersion === undefined
+            ? '; nothing is live yet'
+            : `; live: version ${liveVersion}, ${grouped(rows)} rows, ${liveVersion === projection.version ? 'compared row by row before the swap' : 'of another shape, so a sample of streams is compared with the log'}`) +
+          (open ? `; goes on after ${grouped(last.events)} events` : '') +
+          (previousVersion === undefined
+            ? ''
+            : `; the generation kept for rollback (version ${previousVersion}) is dropped`),
+      )
+    }
+    print('nothing was changed')
+  })
+}
+
+async function status(options: { json?: true }): Promise<void> {
+  const found = await withSystem(1, async ({ pool }) => {
+    const all: Status[] = []
+    for (const projection of projections) all.push(await statusOf(pool, projection))
+    return all
+  })
+  if (options.json) return print(JSON.stringify(found))
+  print('projection       live  release  previous        rows  parked  last rebuild')
+  for (const { projection, liveVersion, version, previousVersion, rows, parkedStreams, rebuild: last } of found) {
+    print(
+      [
+        projection.padEnd(16),
+        String(liveVersion ?? '-').padStart(4),
+        String(version).padStart(8),
+        String(previousVersion ?? '-').padStart(9),
+        grouped(rows).padStart(11),
+        String(parkedStreams).padStart(7),
+        ` ${last ? `${last.state}, ${last.updatedAt.slice(0, 19)}` : '-'}`,
+      ].join(' '),
+    )
+  }
+}
+
+async function listParked(named: Projection[] | undefined, options: { json?: true }): Promise<void> {
+  const found = await withSystem(1, async ({ pool }) => {
+    const all = []
+    for (const projection of named ?? projections) all.push(...(await parkedStreams(pool, projection, 1_000)))
+    return all
+  })
+  if (options.json) return print(JSON.stringify(found))
+  if (found.length === 0) return print('nothing is parked')
+  for (const { projection, stream, revision, type, events, error, parkedAt } of found) {
+    print(`${projection} ${stream} revision ${revision} ${type}, ${events} waiting since ${parkedAt}`)
+    print(`  ${error.split('\n').slice(0, 3).join('\n  ')}`)
+  }
+}
+
+async function retry(named: Projection[], stream: string | undefined): Promise<void> {
+  await withSystem(1, async ({ pool, openAll }) => {
+    for (const projection of named) {
+      const streams = stream ? [stream] : (await parkedStreams(pool, projection, 10_000)).map((parked) => parked.stream)
+      if (streams.length === 0) print(`${projection.name}: nothing is parked`)
+      for (const one of streams) {
+        const { applied, error } = await retryParked(pool, projection, one, openAll)
+        print(`${projection.name} ${one}: ${applied} applied${error ? `, then: ${error.message}` : ''}`)
+        if (error) process.exitCode = exitCodes.notEqual
+      }
+    }
+  })
+}
+
+function program(): Command {
+  const cli = new Command('replay')
+    .description('Rebuilds read models from the log, beside the live ones, proves them equal, and swaps them in.')
+    .exitOverride()
+    .showHelpAfterError()
+  cli
+    .command('rebuild', { isDefault: true })
+    .argument('[projection...]', 'read models to rebuild', projectionArgument)
+    .option('--all', 'every read model, with one read of the log')
+    .option('--dry-run', 'tell what would be done')
+    .option('--throttle <events>', 'events per second at most', positiveInteger)
+    .option('--restart', 'throw away what an unfinished rebuild has done')
+    .action((named: Projection[] | undefined, options, command: Command) => rebuild(named ?? [], options, command))
+  cli.command('status').description('versions, rows, parked streams, rebuilds').option('--json').action(status)
+  cli
+    .command('abort')
+    .description('ends an unfinished rebuild and drops its shadow')
+    .argument('<projection>', 'read model', projectionArgument)
+    .action(([projection]: Projection[]) =>
+      withSystem(1, async ({ pool }) => {
+        const there = await abortRebuild(pool, projection!.name, 'by the operator')
+        print(there ? `${projection!.name}: aborted` : `${projection!.name}: there was nothing to abort`)
+      }),
+    )
+  cli
+    .command('rollback')
+    .description('live and previous generation change places')
+    .argument('<projection>', 'read model', projectionArgument)
+    .action(([projection]: Projection[]) =>
+      withSystem(1, async ({ pool }) => {
+        const version = await rollBack(pool, projection!)
+        print(`${projection!.name}: version ${version} is live again, and catches up from its own position`)
+      }),
+    )
+  cli
+    .command('drop-previous')
+    .description('drops the generation kept for rollback')
+    .argument('<projection>', 'read model', projectionArgument)
+    .action(([projection]: Projection[]) =>
+      withSystem(1, async ({ pool }) => {
+        await dropPrevious(pool, projection!)
+        print(`${projection!.name}: the previous generation is gone`)
+      }),
+    )
+  const parked = cli.command('parked').description('events that could not be applied')
+  parked.command('list').argument('[projection]', 'read model', projectionArgument).option('--json').action(listParked)
+  parked
+    .command('retry')
+    .description('applies what is parked, in order')
+    .argument('<projection>', 'read model', projectionArgument)
+    .argument('[stream]', 'only this stream')
+    .action(retry)
+  cli.addHelpText(
+    'after',
+    `
+Exit codes: 0 done; 1 fault (run it again, it goes on); 2 wrong call or configuration; 3 rebuilt and live differ, nothing
+was swapped; 4 another rebuild is running; 5 the swap was not let in; 6 the log can not be folded; 130 interrupted.`,
+  )
+  return cli
+}
+
+function explain(error: unknown): void {
+  if (error instanceof CommanderError) return
+  const text = error instanceof Error ? error.message : String(error)
+  process.stderr.write(`${text}\n`)
+  if (error instanceof NotEqual) {
+    for (const key of error.verification.differing) process.stderr.write(`  ${key}\n`)
+    process.stderr.write(
+      'Nothing was swapped. `replay status` tells what is parked; parked events of live make a difference.\n',
+    )
+  }
+}
+
+async function main(): Promise<void> {
+  try {
+    await program().parseAsync()
+  } catch (error) {
+    explain(error)
+    process.exitCode =
+      error instanceof CommanderError
+        ? error.exitCode === 0
+          ? exitCodes.done
+          : exitCodes.usage
+        : error instanceof ConfigError
+          ? exitCodes.usage
+          : exitCodeOf(error)
+  }
+}
+
+void main()

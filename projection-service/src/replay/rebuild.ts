@@ -1,0 +1,205 @@
+import type { OpenAll } from '@annals/contracts'
+import type { EventLog } from '@annals/platform/event-log'
+import type { Logger } from '@annals/platform/log'
+import type { Pool, PoolClient } from '@annals/platform/postgres'
+import { indexStatements, tablesOf } from '../engine/generation'
+import type { Projection } from '../engine/projection'
+import { installProjection, tryRebuildLock } from '../engine/registry'
+import { Builder, type Limits } from './builder'
+import { passOverLog, type Pass } from './log-pass'
+import { enterStage, openRebuild, type Rebuild, type RebuildStage } from './rebuild-state'
+import { swap } from './swap'
+import { positionsOf, verify, type Verification } from './verify'
+
+/** Another process is rebuilding this projection. */
+export class RebuildRunning extends Error {
+  override readonly name = 'RebuildRunning'
+}
+
+/** The rebuilt read model does not equal the live one: nothing was swapped. */
+export class NotEqual extends Error {
+  override readonly name = 'NotEqual'
+  constructor(
+    readonly projection: string,
+    readonly verification: Verification,
+  ) {
+    super(`${projection}: rebuilt and live differ`)
+  }
+}
+
+export interface RebuildObserver {
+  stage(projection: string, stage: RebuildStage, facts?: Record<string, unknown>): void
+  /** After every chunk of the log: position reached, where the pass will end, events gone through since its beginning. */
+  progress(position: bigint, end: bigint, events: number): void
+}
+
+export interface RebuildDependencies {
+  pool: Pool
+  log: EventLog
+  openAll: OpenAll
+  logger: Logger
+  observer: RebuildObserver
+  /** Ends the work at the next chunk; what is done is kept, and the next call goes on from there. */
+  signal: AbortSignal
+  throttle?: number | undefined
+  /** Throws away what an earlier, unfinished rebuild has done. */
+  restart?: boolean
+}
+
+export interface Rebuilt {
+  projection: string
+  version: number
+  events: bigint
+  verification: Verification
+  /** How long projector transactions of this projection had to wait, in ms. */
+  lockedMs: number
+}
+
+interface Job {
+  projection: Projection
+  rebuild: Rebuild
+  builder: Builder
+  /** The live read model has the same version, so that both can be compared. */
+  comparable: boolean
+}
+
+/** A round of catching up that takes no longer is the last one before verification. */
+const caughtUpMs = 1_000
+const catchUpRoundsMax = 20
+
+/**
+ * Rebuilds read models beside the live ones and swaps them in, one read of the log for all of them. Killed at any point,
+ * the next call goes on where it was.
+ * @throws RebuildRunning, NotEqual, RebuildStopped, SwapBusy, LogBehind
+ */
+export async function rebuildAll(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
+  const locks: PoolClient[] = []
+  try {
+    for (const projection of projections) locks.push(await takeLock(deps.pool, projection))
+    return await rebuildLocked(projections, deps)
+  } finally {
+    // The lock is the connection's: it goes with it, in whatever state it is.
+    for (const client of locks) client.release(true)
+  }
+}
+
+async function takeLock(pool: Pool, { name }: Projection): Promise<PoolClient> {
+  const client = await pool.connect()
+  try {
+    if (await tryRebuildLock(client, name)) return client
+  } catch (error) {
+    client.release(true)
+    throw error
+  }
+  client.release()
+  throw new RebuildRunning(`${name} is being rebuilt by another process`)
+}
+
+async function rebuildLocked(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
+  const { pool, observer } = deps
+  const jobs: Job[] = []
+  for (const projection of projections) jobs.push(await prepare(projection, deps))
+
+  let events = 0
+  let end = 0n
+  const pass: Pass = {
+    ...deps,
+    onChunk: (position, count) => {
+      events += count
+      observer.progress(position, end, events)
+    },
+  }
+  const toLive = async (work: readonly Job[]) =>
+    Promise.all(
+      work.map(async ({ builder, projection, comparable }) => ({
+        builder,
+        limits: comparable ? await positionsOf(pool, projection, 'live') : undefined,
+      })),
+    )
+
+  const round = async (work: readonly { builder: Builder; limits: Limits }[]) => {
+    end = await endOfPass(work, deps.log)
+    try {
+      await passOverLog(work, pass)
+    } finally {
+      // An interruption keeps what was folded.
+      for (const { builder } of work) await builder.flush()
+    }
+  }
+
+  await stageAll(jobs, 'folding', deps)
+  await round(await toLive(jobs))
+  await stageAll(jobs, 'catching-up', deps)
+  for (let rounds = 0; rounds < catchUpRoundsMax; rounds++) {
+    const began = performance.now()
+    await round(await toLive(jobs))
+    if (performance.now() - began <= caughtUpMs) break
+  }
+
+  const done: Rebuilt[] = []
+  for (const job of jobs)
+    done.push(await finish(job, deps, pass, (limits) => round([{ builder: job.builder, limits }])))
+  return done
+}
+
+async function prepare(projection: Projection, deps: RebuildDependencies): Promise<Job> {
+  const { pool, observer } = deps
+  const { version } = await installProjection(pool, projection)
+  const rebuild = await openRebuild(pool, projection, deps.restart)
+  const builder = await Builder.open(projection, pool, rebuild)
+  observer.stage(projection.name, 'prepared', {
+    version: projection.version,
+    live: version,
+    ...(rebuild.resumed ? { resumedAfter: Number(rebuild.events) } : {}),
+  })
+  return { projection, rebuild, builder, comparable: version === projection.version }
+}
+
+async function stageAll(jobs: readonly Job[], stage: RebuildStage, { pool, observer }: RebuildDependencies) {
+  for (const { projection, rebuild } of jobs) {
+    await enterStage(pool, rebuild.id, stage)
+    observer.stage(projection.name, stage)
+  }
+}
+
+/** Where this pass will end, for the progress that is shown. */
+async function endOfPass(work: readonly { limits: Limits }[], log: EventLog): Promise<bigint> {
+  const ends = await Promise.all(
+    work.map(async ({ limits }) => (limits ? [...limits.values()] : [(await log.head()) ?? 0n])),
+  )
+  return ends.flat().reduce((a, b) => (a > b ? a : b), 0n)
+}
+
+async function finish(
+  { projection, rebuild, builder, comparable }: Job,
+  { pool, observer }: RebuildDependencies,
+  pass: Pass,
+  catchUp: (limits: Limits) => Promise<void>,
+): Promise<Rebuilt> {
+  const { name, version } = projection
+  const enter = async (stage: RebuildStage, facts?: Record<string, unknown>) => {
+    await enterStage(pool, rebuild.id, stage, facts)
+    observer.stage(name, stage, facts)
+  }
+  await enter('indexing')
+  for (const sql of indexStatements(projection, 'next')) await pool.query(sql)
+  // The planner must know the new tables before the first query meets them.
+  const { rows, stream } = tablesOf(projection, 'next')
+  await pool.query(`analyze ${rows}, ${stream}`)
+
+  await enter('verifying')
+  const verification = await verify(builder, comparable, pool, pass, catchUp)
+  if (!verification.equal) {
+    await enter('verifying', reportOf(verification))
+    throw new NotEqual(name, verification)
+  }
+
+  await enter('swapping', reportOf(verification))
+  const lockedMs = await swap({ pool, projection, rebuildId: rebuild.id, catchUp, comparable })
+  observer.stage(name, 'live', { version, lockedMs: Math.round(lockedMs) })
+  return { projection: name, version, events: builder.events, verification, lockedMs }
+}
+
+/** What is kept of a verification: JSON knows no bigint. */
+const reportOf = (verification: Verification): Record<string, unknown> =>
+  JSON.parse(JSON.stringify(verification, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value)))

@@ -1,0 +1,57 @@
+import type { Pool } from '@annals/platform/postgres'
+import { schemaOf, tablesOf } from '../engine/generation'
+import type { Projection } from '../engine/projection'
+import { registered } from '../engine/registry'
+import { schemaExists } from './rebuild-state'
+
+export interface Status {
+  projection: string
+  /** Of this release. */
+  version: number
+  /** `undefined`: never installed. */
+  liveVersion: number | undefined
+  previousVersion: number | undefined
+  rows: number
+  parkedStreams: number
+  /** The rebuild that is under way or was the last, if any. */
+  rebuild: { state: string; events: number; startedAt: string; updatedAt: string; reason: string | null } | undefined
+}
+
+/** How a projection stands; row counts are the server's estimate where the table is large. */
+export async function statusOf(pool: Pool, projection: Projection): Promise<Status> {
+  const { name, version } = projection
+  const known = await registered(pool, name)
+  const there = known !== undefined && (await schemaExists(pool, schemaOf(name, 'live')))
+  const tables = tablesOf(projection, 'live')
+  const { rows: counts } = there
+    ? await pool.query<{ rows: bigint; parked: bigint }>(
+        `select (select count(*) from ${tables.rows}) as rows, (select count(distinct stream) from ${tables.parked}) as parked`,
+      )
+    : { rows: [{ rows: 0n, parked: 0n }] }
+  const { rows: rebuilds } = await pool.query<{
+    state: string
+    events: bigint
+    started_at: string
+    updated_at: string
+    reason: string | null
+  }>(
+    'select state, events, started_at, updated_at, reason from annals.rebuild where projection = $1 order by started_at desc limit 1',
+    [name],
+  )
+  const last = rebuilds[0]
+  return {
+    projection: name,
+    version,
+    liveVersion: known?.version,
+    previousVersion: known?.previousVersion,
+    rows: Number(counts[0]!.rows),
+    parkedStreams: Number(counts[0]!.parked),
+    rebuild: last && {
+      state: last.state,
+      events: Number(last.events),
+      startedAt: last.started_at,
+      updatedAt: last.updated_at,
+      reason: last.reason,
+    },
+  }
+}

@@ -1,0 +1,96 @@
+import type { Pool } from '@annals/platform/postgres'
+import type { Projection } from '../engine/projection'
+import { tablesOf } from '../engine/generation'
+import type { Builder, Limits } from './builder'
+import { checksumOf, differingKeys, isSame, type Checksum } from './checksum'
+import { compareSample } from './sample'
+import type { Pass } from './log-pass'
+
+/** Streams folded afresh from the log for each verification. */
+const sampleSize = 50
+/** Differing keys that are told; the first few show the pattern. */
+const differencesMax = 20
+
+export interface Verification {
+  equal: boolean
+  /** `false`: another version is live, whose rows have another shape; only the sample speaks. */
+  compared: boolean
+  live?: Checksum
+  rebuilt: Checksum
+  sampled: number
+  /** Keys and streams that differ; 20 at most. */
+  differing: string[]
+}
+
+/** Positions of a generation's partitions, by `topic/partition`. */
+export async function positionsOf(
+  db: Pick<Pool, 'query'>,
+  projection: Projection,
+  generation: 'live' | 'next',
+): Promise<Map<string, bigint>> {
+  const { rows } = await db.query<{ topic: string; partition: number; position: bigint }>(
+    `select topic, partition, position from ${tablesOf(projection, generation).checkpoint}`,
+  )
+  return new Map(rows.map(({ topic, partition, position }) => [`${topic}/${partition}`, position]))
+}
+
+/**
+ * Compares the shadow with the live read model at exactly the same positions: a snapshot of live is held, the shadow is
+ * brought to it, and both are counted and hashed. The live one goes on meanwhile.
+ * @param comparable live has the same version: the same columns and folds.
+ * @param catchUp brings the shadow to the given positions, durably.
+ */
+export async function verify(
+  builder: Builder,
+  comparable: boolean,
+  pool: Pool,
+  pass: Pass,
+  catchUp: (limits: Limits) => Promise<void>,
+): Promise<Verification> {
+  const { projection } = builder
+  if (!comparable) {
+    await catchUp(undefined)
+    const rebuilt = await checksumOf(pool, projection, 'next')
+    const sample = await compareSample(projection, 'next', sampleSize, { pool, ...pass })
+    return {
+      equal: sample.differing.length === 0,
+      compared: false,
+      rebuilt,
+      sampled: sample.compared,
+      differing: sample.differing.slice(0, differencesMax),
+    }
+  }
+  const snapshot = await pool.connect()
+  try {
+    await snapshot.query('begin isolation level repeatable read read only')
+    await catchUp(await positionsOf(snapshot, projection, 'live'))
+    const live = await checksumOf(snapshot, projection, 'live')
+    const rebuilt = await checksumOf(pool, projection, 'next')
+    const sample = await compareSample(projection, 'next', sampleSize, { pool, ...pass })
+    const same = isSame(live, rebuilt)
+    const differing = [...sample.differing]
+    if (!same) {
+      const next = await pool.connect()
+      try {
+        await next.query('begin isolation level repeatable read read only')
+        differing.push(...(await differingKeys(projection, snapshot, next, differencesMax)))
+        await next.query('commit')
+      } finally {
+        next.release()
+      }
+    }
+    await snapshot.query('commit')
+    return {
+      equal: same && sample.differing.length === 0,
+      compared: true,
+      live,
+      rebuilt,
+      sampled: sample.compared,
+      differing: differing.slice(0, differencesMax),
+    }
+  } finally {
+    // Whatever happened: the snapshot must not outlive this.
+    await snapshot.query('rollback').catch(() => undefined)
+    snapshot.release()
+  }
+}
