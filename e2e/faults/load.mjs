@@ -103,8 +103,9 @@ export function createLoad({ urls, commands, random, signal }) {
     const answer = await process(paymentId, token)
     if (random() < 1 / readBackOneIn && reads.open.size < readsOpenMax) {
       // Beside the commands: a read model that is behind keeps its readers waiting, and nobody else.
-      const read = readBack(paymentId, answer, token).finally(() => reads.open.delete(read))
-      read.catch(() => {})
+      const read = readBack(paymentId, answer, token)
+        .catch((error) => signal.aborted || contradictions.push(error.message))
+        .finally(() => reads.open.delete(read))
       reads.open.add(read)
     }
   }
