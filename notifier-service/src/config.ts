@@ -21,8 +21,8 @@ export const Config = z.object({
   MAIL_FROM: z
     .string()
     .refine((from) => mailDomainOf(from) !== undefined, 'must end with an address, "Name <a@b.example>"'),
-  /** Mails at the same time; most relays allow ten connections or more. */
-  MAIL_CONCURRENCY: field.integer(5, 1, 50),
+  /** Mails at the same time; mail relays commonly allow ten connections. */
+  MAIL_CONCURRENCY: field.integer(10, 1, 50),
   /** Seconds between attempts, comma separated. */
   MAIL_RETRY_SECONDS: list
     .pipe(z.array(z.coerce.number<string>().int().min(1).max(86_400)).min(1).max(20))

@@ -10,8 +10,8 @@ import { attempts, deliveries, mailFrom } from '../support/notifier'
 import { MailServer, Opened, ownDatabase, ownTopics } from '../support/servers'
 
 const main = path.join(__dirname, '../../dist/main.js')
-const kills = 6
-const factsPerRound = 50
+const kills = 5
+const factsPerRound = 60
 
 const opened = new Opened()
 afterAll(() => opened.close())

@@ -29,13 +29,20 @@ export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_
   const cache = new LRUCache<string, Buffer>({ max: 50_000, ttl: cacheMs })
   const nameOf = (tenant: string, subject: string) => `${tenant}|${subject}`
 
-  async function load(parts: readonly SealedText[]): Promise<void> {
+  /**
+   * Keys of all these parts, taken hold of once: what expires from the cache, or is pushed out of it, while the rest is being
+   * read must not look like a key that was destroyed.
+   */
+  async function keysOf(parts: readonly SealedText[]): Promise<Map<string, Buffer>> {
+    const keys = new Map<string, Buffer>()
     const missing = new Map<string, SealedText>()
     for (const part of parts) {
       const name = nameOf(part.tenant, part.subject)
-      if (!cache.has(name)) missing.set(name, part)
+      const key = cache.get(name)
+      if (key) keys.set(name, key)
+      else missing.set(name, part)
     }
-    if (missing.size === 0) return
+    if (missing.size === 0) return keys
     const wanted = [...missing.values()]
     const { rows } = await pool.query<{ tenant: string; subject: string; wrapped_key: Buffer }>(
       `select tenant, subject, wrapped_key from subject_key
@@ -44,15 +51,18 @@ export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_
     )
     for (const row of rows) {
       const name = nameOf(row.tenant, row.subject)
-      cache.set(name, unwrapKey(row.wrapped_key, master, name))
+      const key = unwrapKey(row.wrapped_key, master, name)
+      cache.set(name, key)
+      keys.set(name, key)
     }
+    return keys
   }
 
   return {
     async openAll(parts) {
-      await load(parts)
+      const keys = await keysOf(parts)
       return parts.map(({ tenant, subject, context, sealed }) => {
-        const key = cache.get(nameOf(tenant, subject))
+        const key = keys.get(nameOf(tenant, subject))
         return key ? (JSON.parse(openText(sealed, key, context)) as Record<string, unknown>) : null
       })
     },

@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { randomUUID } from 'node:crypto'
+import type { Pool } from '@annals/platform/postgres'
+import { createKeyReader, sealText } from '@annals/platform/subject-keys'
+import { master, people } from '../support/facts'
+import { Opened, ownDatabase } from '../support/servers'
+
+const opened = new Opened()
+let pool: Pool
+beforeAll(async () => {
+  pool = (await ownDatabase(opened)).pool
+})
+afterAll(() => opened.close())
+
+describe('opening with keys that leave the cache', () => {
+  // A mail that is not sent because its recipient only seemed erased is never sent.
+  it('never takes a key that expired meanwhile for one that was destroyed', async () => {
+    const crowd = people()
+    const parts = Array.from({ length: 200 }, () => {
+      const subject = randomUUID()
+      const sealed = sealText(JSON.stringify({ name: subject }), crowd.keyOf(subject), 'context')
+      return { tenant: 'main', subject, context: 'context', sealed }
+    })
+    await crowd.save(pool)
+    const keys = createKeyReader(pool, master, 1)
+    for (let i = 0; i < 20; i++) {
+      // Some are still cached from the round before, some have expired, some were never asked for.
+      const asked = parts.slice(0, 10 * (i + 1))
+      expect(await keys.openAll(asked)).toEqual(asked.map(({ subject }) => ({ name: subject })))
+    }
+  })
+})
