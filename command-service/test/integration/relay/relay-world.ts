@@ -76,11 +76,15 @@ export async function readTopics(route: Route) {
     topics: route.topics.map(({ topic }) => topic),
     onFatal: () => undefined,
   })
+  // Positions are kept as a service keeps them: a rebalance goes on where it was, and repeats are the relay's own.
+  const positions = new Map<string, bigint>()
+  const keyOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`
   await consumer.run({
-    positions: async (assigned) => assigned.map(() => undefined),
-    handle: async ({ records }) => {
-      for (const { key, headers } of records)
+    positions: async (assigned) => assigned.map((place) => positions.get(keyOf(place))),
+    handle: async (batch) => {
+      for (const { key, headers } of batch.records)
         seen.push({ id: String(headers['ce_id']), stream: key!, revision: Number(String(headers['ce_revision'])) })
+      positions.set(keyOf(batch), batch.nextOffset)
       return { kind: 'done' }
     },
   })
