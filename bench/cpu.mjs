@@ -16,6 +16,17 @@ function readStat(pid) {
   }
 }
 
+/** @param {number} pid @returns {number | undefined} CPU seconds of one process so far; undefined once it has ended */
+export function cpuSecondsOf(pid) {
+  const stat = readStat(pid)
+  return stat && stat.own / ticksPerSecond
+}
+
+/** @param {Record<string, number>} total @param {Record<string, number>} more is added to it, by name */
+export function addUp(total, more) {
+  for (const [name, seconds] of Object.entries(more)) total[name] = (total[name] ?? 0) + seconds
+}
+
 /**
  * CPU time that the profile's processes have used so far, with that of their children (PostgreSQL's connections). Unlike
  * time on the clock it hardly depends on what else the machine does.

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { startCpu } from '../cpu.mjs'
+import { addUp, startCpu } from '../cpu.mjs'
 import { signIn } from '../people.mjs'
 import { median, spread } from '../statistics.mjs'
 
@@ -75,11 +75,6 @@ export async function measureCommands({ env, profile, services, withLoad, step }
   } finally {
     await api.stop()
   }
-}
-
-/** @param {Record<string, number>} total @param {Record<string, number>} more is added to it, by name */
-function addUp(total, more) {
-  for (const [name, seconds] of Object.entries(more)) total[name] = (total[name] ?? 0) + seconds
 }
 
 async function withClient(url, work) {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../dev/profile.mjs'
+import { addUp, cpuSecondsOf, startCpu } from '../cpu.mjs'
 import { median, spread } from '../statistics.mjs'
 
 const rounds = 2
@@ -18,7 +19,7 @@ const eventsPerSecondMin = 1_500
  * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
  */
 export async function measureReplay(scene) {
-  const { env, services, step, withLoad } = scene
+  const { env, profile, services, step, withLoad } = scene
   const running = await services(['relay', 'projector'])
   try {
     return await withLoad('reads', { url: env.EVENTSTORE_URL }, (reads) =>
@@ -32,9 +33,13 @@ export async function measureReplay(scene) {
         }
         const events = await read()
         const seconds = []
+        const cpu = {}
         for (let round = 1; round <= rounds; round++) {
           update(`replay ${round} of ${rounds}`)
-          seconds.push(await replay(scene, 60_000 + (events / eventsPerSecondMin) * 1_000))
+          const used = startCpu(profile)
+          const replayed = await replay(scene, 60_000 + (events / eventsPerSecondMin) * 1_000)
+          seconds.push(replayed.seconds)
+          addUp(cpu, { replay: replayed.cpuSeconds, ...used() })
           await read()
         }
         const rates = seconds.map((each) => events / each)
@@ -46,6 +51,7 @@ export async function measureReplay(scene) {
           bareSpread: spread(bare),
           seconds: median(seconds),
           events,
+          cpuSeconds: cpu,
         }
         return { value, text: `${Math.round(value.perSecond)}/s beside ${Math.round(value.barePerSecond)}/s` }
       }),
@@ -55,7 +61,7 @@ export async function measureReplay(scene) {
   }
 }
 
-/** @returns {Promise<number>} seconds from its start to its end */
+/** @returns {Promise<{ seconds: number, cpuSeconds: number }>} from its start to its end; CPU of its own process */
 async function replay({ env, profile, signal, nodeOptions }, withinMs) {
   const log = join(profile.logs, 'replay.log')
   const output = openSync(log, 'a')
@@ -69,10 +75,14 @@ async function replay({ env, profile, signal, nodeOptions }, withinMs) {
     signal,
   })
   closeSync(output)
+  let cpuSeconds = 0
+  const watch = setInterval(() => {
+    cpuSeconds = cpuSecondsOf(child.pid) ?? cpuSeconds
+  }, 50)
   const code = await new Promise((resolve, reject) => {
     child.once('error', reject)
     child.once('exit', (status, signalName) => resolve(signalName ?? status))
-  })
+  }).finally(() => clearInterval(watch))
   if (code !== 0) throw new Error(`replay ${projection} ended with ${code}; its output: ${log}`)
-  return (performance.now() - begunAt) / 1_000
+  return { seconds: (performance.now() - begunAt) / 1_000, cpuSeconds }
 }
