@@ -33,7 +33,9 @@ export function asOrdinaryUser(command, args, places) {
     '--ambient-caps=-all,+dac_override',
     '--bounding-set=-all,+dac_override',
   ]
-  return { command: setpriv, args: [...ids, ...capability, command, ...args], env }
+  // access(2) asks with the real user's capabilities, which the kernel clears unless told to leave them: initdb needs that.
+  const bits = '--securebits=+no_setuid_fixup'
+  return { command: setpriv, args: [bits, ...ids, ...capability, command, ...args], env }
 }
 
 /** Gives a path to the user PostgreSQL runs as. @param {string} path */

@@ -7,6 +7,7 @@ import { findRunning, recordSelf } from './processes.mjs'
 import { openProfile } from './profile.mjs'
 import { bold, faint } from './progress.mjs'
 import { serviceProcesses, startServices } from './services.mjs'
+import { underWay } from './tools.mjs'
 import { Trouble } from './trouble.mjs'
 
 /**
@@ -60,9 +61,13 @@ export async function bringUpSystem({ name, progress, signal, onEnd }) {
   return { profile, stack, services }
 }
 
-/** Like Promise.all, but nothing goes on in the background when one has failed. */
+/** Like Promise.all, but when one fails the programs that the others wait for are ended, and nothing goes on unseen. */
 async function settled(promises) {
-  const outcomes = await Promise.allSettled(promises)
-  const failure = outcomes.find(({ status }) => status === 'rejected')
-  if (failure) throw failure.reason
+  const failures = []
+  const fail = (error) => {
+    failures.push(error)
+    for (const child of underWay) child.kill()
+  }
+  await Promise.all(promises.map((promise) => promise.catch(fail)))
+  if (failures.length > 0) throw failures[0]
 }
