@@ -103,13 +103,13 @@ export async function failureOf(work: Promise<unknown>): Promise<unknown> {
   throw new Error(`expected a failure, got ${String(value)}`)
 }
 
-/** Waits until `look` gives something defined. @throws Error with `what` after 10 s */
+/** Waits until `look` gives something defined. @throws Error with `what` after 20 s */
 export async function eventually<T>(what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
-  const deadline = Date.now() + 10_000
+  const deadline = Date.now() + 20_000
   for (;;) {
     const found = await look()
     if (found !== undefined) return found
-    if (Date.now() > deadline) throw new Error(`not within 10 s: ${what}`)
+    if (Date.now() > deadline) throw new Error(`not within 20 s: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
