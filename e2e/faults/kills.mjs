@@ -56,6 +56,8 @@ export async function runKills({ plan, processes, load, random, say, signal }) {
         failedStarts.push(`${name}: ${error.message}`)
         say(`${name} did not come up, once more: ${error.message}`)
         await delay(startPauseMs, undefined, { signal })
+        // It may live and not be ready: then it is ended first, as after a probe that failed.
+        await processes[name].kill()
       }
     }
   }
