@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** How often a fact is asked for again, in ms. */
@@ -37,3 +38,15 @@ export function requireEnv(name: string): string {
 
 /** A name that no other test has: what a test touches is its own. */
 export const uniqueName = (prefix: string): string => `${prefix}.${randomUUID().slice(0, 8)}`
+
+/**
+ * Arguments of `node` that run a TypeScript file as a process of its own, from the sources as Jest sees them: for what has
+ * to be killed, or can not live inside Jest.
+ */
+export const typescriptProcess = (file: string, ...args: readonly string[]): string[] => [
+  '--conditions=annals-source',
+  '--require',
+  join(__dirname, 'typescript-hook.cjs'),
+  file,
+  ...args,
+]

@@ -2,26 +2,37 @@ import { context, propagation, trace, SpanKind, SpanStatusCode, type Context, ty
 
 export { SpanKind } from '@opentelemetry/api'
 
+/** Takes spans and forgets them: the SDK makes trace ids only when somebody takes the spans. */
+const forgetful = {
+  onStart: () => undefined,
+  onEnd: () => undefined,
+  forceFlush: async () => undefined,
+  shutdown: async () => undefined,
+}
+
 /**
- * Starts OpenTelemetry, exporting by OTLP over HTTP. Without an endpoint only the W3C propagation is on: ids travel from
- * request to mail, nothing is sent anywhere. Loaded on demand: the SDK costs start-up time that silence need not pay.
+ * Starts OpenTelemetry, exporting by OTLP over HTTP. Without an endpoint trace ids are made and travel from request to mail
+ * and into log lines, nothing is recorded and nothing is sent; such traces say that they are not sampled.
  * @returns stops it, with what is buffered sent.
  */
 export async function startTracing(service: string, endpoint: string | undefined): Promise<() => Promise<void>> {
   const { NodeSDK, tracing, resources, core } = await import('@opentelemetry/sdk-node')
   const { AsyncLocalStorageContextManager } = await import('@opentelemetry/context-async-hooks')
-  const spanProcessors = []
+  let sending
   if (endpoint) {
     const { OTLPTraceExporter } = await import('@opentelemetry/exporter-trace-otlp-http')
     const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` })
-    spanProcessors.push(new tracing.BatchSpanProcessor(exporter, { maxQueueSize: 4_096, exportTimeoutMillis: 5_000 }))
+    sending = new tracing.BatchSpanProcessor(exporter, { maxQueueSize: 4_096, exportTimeoutMillis: 5_000 })
   }
+  const root = sending ? new tracing.AlwaysOnSampler() : new tracing.AlwaysOffSampler()
   const sdk = new NodeSDK({
     resource: resources.resourceFromAttributes({ 'service.name': service, 'service.namespace': 'annals' }),
     contextManager: new AsyncLocalStorageContextManager(),
     textMapPropagator: new core.W3CTraceContextPropagator(),
-    spanProcessors,
+    sampler: new tracing.ParentBasedSampler({ root }),
+    spanProcessors: [sending ?? forgetful],
     metricReaders: [],
+    logRecordProcessors: [],
     instrumentations: [],
   })
   sdk.start()

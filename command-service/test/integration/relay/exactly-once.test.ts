@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { pause } from '@annals/platform/backoff'
-import { eventually } from '@annals/platform/testing'
+import { eventually, typescriptProcess } from '@annals/platform/testing'
 import {
   compare,
   ensureTopics,
@@ -23,17 +23,9 @@ afterEach(async () => {
 
 /** Starts a relay as a process; resolves when it leads. */
 async function startRelay(category: string) {
-  const child = spawn(
-    process.execPath,
-    [
-      '--conditions=annals-source',
-      '--require',
-      join(__dirname, 'typescript-hook.cjs'),
-      join(__dirname, 'relay-process.ts'),
-      category,
-    ],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
+  const child = spawn(process.execPath, typescriptProcess(join(__dirname, 'relay-process.ts'), category), {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const exited = once(child, 'exit')
   const kill = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')

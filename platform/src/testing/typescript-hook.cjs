@@ -1,3 +1,4 @@
+/* oxlint-disable no-underscore-dangle -- Node's own names for its loader */
 // Lets a child process of a test run the sources as Jest does: with swc, and with the `annals-source` condition.
 const { readFileSync } = require('node:fs')
 const Module = require('node:module')
