@@ -316,6 +316,24 @@ describe('a slow reader', () => {
     ])
   })
 
+  it('gets what was appended while the end of history was on its way to it', async () => {
+    const stream = streamName('slow')
+    const history = Array.from({ length: 300 }, () => testEvent('slow', { text: 'x'.repeat(2_000) }))
+    await test.client.appendToStream(stream, history)
+    const subscription = test.client.subscribeToStream(stream)
+    const heard = record(subscription)
+    subscription.pause()
+    // Confirmed: the server is about to send 600 KB, of which the stopped reader takes a tenth.
+    await heard.until('confirmation', () => heard.said.includes('confirmation'))
+    const late = testEvent()
+    await test.client.appendToStream(stream, late)
+    expect(heard.ids()).not.toContain(history.at(-1)?.id)
+    subscription.resume()
+    await heard.until('the late event', () => heard.ids().includes(late.id))
+    await heard.stop()
+    expect(heard.ids()).toEqual([...history, late].map(({ id }) => id))
+  })
+
   it('holds up neither writers nor other readers', async () => {
     const stream = streamName('held')
     await test.client.appendToStream(stream, testEvents(5_000))
