@@ -14,6 +14,8 @@ import { NO_EVENTS } from '../rules/expected-revision'
 import type { StreamMetadata } from '../rules/stream-metadata'
 import { lockDirectory } from './directory-lock'
 import { pragmas, schema, SCHEMA_VERSION } from './schema'
+import { prepareStatements } from './statements'
+import type { Statements } from './statements'
 
 /** An event as a client proposes it. */
 export interface ProposedEvent {
@@ -69,7 +71,7 @@ export class EventLog {
   private readonly remembered = new Map<string, StreamState>()
   private readonly unlock: () => void
   private nextPosition: number
-  private readonly statements
+  private readonly statements: Statements
 
   /** @param directory is created when missing. @throws Error when the file is in use, corrupt or of a newer schema */
   constructor(readonly directory: string) {
@@ -79,7 +81,7 @@ export class EventLog {
       this.database = new DatabaseSync(join(directory, 'events.sqlite'))
       this.database.exec(pragmas)
       this.migrate()
-      this.statements = this.prepare()
+      this.statements = prepareStatements(this.database)
       this.nextPosition = this.readEnd()
     } catch (error) {
       this.unlock()
@@ -98,61 +100,6 @@ export class EventLog {
       throw new Error(`${this.directory} was written by a newer version (schema ${version})`)
     if (version === SCHEMA_VERSION) return
     this.database.exec(`BEGIN IMMEDIATE; ${schema}; PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
-  }
-
-  private prepare() {
-    const prepare = (sql: string) => {
-      const statement = this.database.prepare(sql)
-      statement.setReturnArrays(true)
-      return statement
-    }
-    const read = (columns: string, from: string, order: string) =>
-      prepare(`SELECT ${columns} FROM event ${from} ${order} LIMIT ?`)
-    const all = (direction: 'forwards' | 'backwards', filter: 'none' | 'type' | 'stream') => {
-      const columns = {
-        none: "position, message, NULL, ''",
-        type: 'position, message, NULL, type',
-        stream: 'position, message, NULL, name',
-      }
-      const join = filter === 'stream' ? 'JOIN stream ON stream.id = event.stream' : ''
-      return direction === 'forwards'
-        ? read(columns[filter], `${join} WHERE position >= ?`, 'ORDER BY position')
-        : read(columns[filter], `${join} WHERE position < ?`, 'ORDER BY position DESC')
-    }
-    const stream = "position, message, revision, ''"
-    return {
-      begin: prepare('BEGIN IMMEDIATE'),
-      commit: prepare('COMMIT'),
-      rollback: prepare('ROLLBACK'),
-      lastEvent: prepare('SELECT position, length(message) FROM event ORDER BY position DESC LIMIT 1'),
-      insertStream: prepare('INSERT INTO stream (name) VALUES (?)'),
-      tombstone: prepare('UPDATE stream SET tombstoned = 1 WHERE id = ?'),
-      insertEvent: prepare(
-        'INSERT INTO event (position, stream, revision, id, type, created_ms, message) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ),
-      stream: prepare('SELECT id, tombstoned FROM stream WHERE name = ?'),
-      lastRevision: prepare('SELECT max(revision) FROM event WHERE stream = ?'),
-      lastMessage: prepare(
-        'SELECT message FROM event WHERE stream = ? AND revision IS NOT NULL ORDER BY revision DESC LIMIT 1',
-      ),
-      // Named, because SQLite would otherwise walk the whole stream along the other index.
-      revisionOfId: prepare('SELECT max(revision) FROM event INDEXED BY event_id WHERE stream = ? AND id = ?'),
-      idAt: prepare('SELECT id FROM event WHERE stream = ? AND revision = ?'),
-      positionAt: prepare('SELECT position FROM event WHERE stream = ? AND revision = ?'),
-      messageAt: prepare('SELECT message FROM event WHERE stream = ? AND revision = ?'),
-      streamForwards: read(stream, 'WHERE stream = ? AND revision >= ? AND created_ms >= ?', 'ORDER BY revision'),
-      streamBackwards: read(
-        stream,
-        'WHERE stream = ? AND revision <= ? AND revision >= ? AND created_ms >= ?',
-        'ORDER BY revision DESC',
-      ),
-      allForwards: { none: all('forwards', 'none'), type: all('forwards', 'type'), stream: all('forwards', 'stream') },
-      allBackwards: {
-        none: all('backwards', 'none'),
-        type: all('backwards', 'type'),
-        stream: all('backwards', 'stream'),
-      },
-    }
   }
 
   /** Runs `work` in one transaction, durable when this returns. @throws what `work` or the commit threw, rolled back */
