@@ -7,10 +7,10 @@ import { Trouble } from './trouble.mjs'
  * The addresses and secrets that services and tests need to meet a profile's servers. `.env.example` explains each.
  *
  * @param {import('./profile.mjs').Profile} profile
- * @param {{ kafkaNodes?: number }} [options]
+ * @param {{ kafkaNodes?: number, engine?: 'native' | 'docker' }} [options]
  * @returns {Record<string, string>}
  */
-export function environmentOf({ ports, secrets }, { kafkaNodes = 1 } = {}) {
+export function environmentOf({ ports, secrets }, { kafkaNodes = 1, engine = 'native' } = {}) {
   const database = (role, name) => `postgres://${role}:${secrets[role]}@127.0.0.1:${ports.postgres}/${name}`
   const brokers = [ports.kafka, ports.kafka2, ports.kafka3].slice(0, kafkaNodes)
   return {
@@ -20,7 +20,7 @@ export function environmentOf({ ports, secrets }, { kafkaNodes = 1 } = {}) {
     HTTP_HOST: '127.0.0.1',
     EVENTSTORE_URL: `esdb://127.0.0.1:${ports.eventstore}?tls=false`,
     KAFKA_BROKERS: brokers.map((port) => `127.0.0.1:${port}`).join(','),
-    REDIS_URL: `redis://127.0.0.1:${ports.redis}`,
+    REDIS_URL: `redis://${engine === 'docker' ? `:${secrets.redis}@` : ''}127.0.0.1:${ports.redis}`,
     POSTGRES_ADMIN_URL: `postgres://annals_admin:${secrets.postgresAdmin}@127.0.0.1:${ports.postgres}/postgres`,
     COMMAND_DATABASE_URL: database('annals_command', 'annals_command'),
     SUBJECT_KEYS_DATABASE_URL: database('annals_keys_reader', 'annals_command'),
@@ -83,8 +83,15 @@ export const exportLines = (env) =>
     .join('\n')
 
 /** @returns {string} `.env.example` with every secret that can be generated filled in */
-export function dotenvText() {
-  const secrets = freshSecrets()
+export const dotenvText = () => filledExample(freshSecrets())
+
+/** @param {import('./profile.mjs').Profile} profile @returns {string} an env file for docker-compose.yml: its secrets and ports */
+export function composeEnvironment({ secrets, ports }) {
+  const lines = Object.entries(ports).map(([name, port]) => `ANNALS_PORT_${name.toUpperCase()}=${port}\n`)
+  return `${filledExample(secrets)}\nKAFKA_HEAP_OPTS=-Xms128m -Xmx384m\n${lines.join('')}`
+}
+
+function filledExample(secrets) {
   const values = {
     ...secrets,
     JWT_PRIVATE_JWK: `'${secrets.JWT_PRIVATE_JWK}'`,
@@ -100,5 +107,5 @@ export function dotenvText() {
     REDIS_PASSWORD: secrets.redis,
   }
   const template = readFileSync(join(root, '.env.example'), 'utf8')
-  return template.replaceAll(/^([A-Z][A-Z0-9_]+)=$/gm, (line, name) => `${name}=${values[name] ?? ''}`)
+  return template.replaceAll(/^([A-Z][A-Z0-9_]+)=$/gm, (_line, name) => `${name}=${values[name] ?? ''}`)
 }

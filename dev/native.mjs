@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { containersServer, engineOf, isContainer } from './docker.mjs'
 import { environmentOf, writeEnvironment } from './environment.mjs'
 import { allRunning, findRunning, launch, sendSignal, stop, waitReady } from './processes.mjs'
-import { becomesFree, isFree, openProfile, root } from './profile.mjs'
+import { becomesFree, isFree, openProfile } from './profile.mjs'
 import { eventstoreServer } from './servers/eventstore.mjs'
 import { kafkaServer } from './servers/kafka.mjs'
 import { postgresServer } from './servers/postgres.mjs'
@@ -11,7 +12,7 @@ import { mailServer, smsServer } from './servers/sandboxes.mjs'
 import { Trouble } from './trouble.mjs'
 
 /**
- * @typedef {object} Server one server of the native stack
+ * @typedef {object} Server one server of the stack
  * @property {string} name also of its log, pid file and data folder
  * @property {string} title for people
  * @property {(keyof import('./profile.mjs').Ports)[]} ports
@@ -36,11 +37,12 @@ import { Trouble } from './trouble.mjs'
 
 /** @param {number} kafkaNodes @returns {Server[]} in the order they are listed to a person */
 export const serversOf = (kafkaNodes) => [
-  ...(existsSync(join(root, 'dev/eventstore/src/main.ts')) ? [eventstoreServer] : []),
+  eventstoreServer,
   ...Array.from({ length: kafkaNodes }, (_, index) => kafkaServer(index + 1)),
   postgresServer,
   redisServer,
-  ...[mailServer, smsServer].filter(({ name }) => existsSync(join(root, `dev/${name}/main.mjs`))),
+  mailServer,
+  smsServer,
 ]
 
 /**
@@ -52,6 +54,8 @@ export const serversOf = (kafkaNodes) => [
  * @param {'default' | 'free' | Partial<import('./profile.mjs').Ports>} [options.ports]
  * @param {1 | 3} [options.kafkaNodes] three: replication factor 3, two in sync; a profile keeps its number
  * @param {string[]} [options.only] names of servers; default: all
+ * @param {'native' | 'auto'} [options.engine] `auto`: Docker where an engine answers. Its containers are one server, `docker`,
+ *   which cannot be killed or restarted apart. Default `native`
  * @param {Promise<unknown>} [options.built] a build that is under way; default: what has to be built is built here
  * @param {import('./progress.mjs').Progress} [options.progress]
  * @param {AbortSignal} [options.signal] ends the waiting
@@ -63,14 +67,16 @@ export async function startStack({
   ports = 'default',
   kafkaNodes,
   only,
+  engine: wantedEngine = 'native',
   built,
   progress,
   signal,
 } = {}) {
   const profile = await openProfile(name, { ports })
   const context = { profile, kafkaNodes: keptKafkaNodes(profile, kafkaNodes) }
-  const servers = chosen(serversOf(context.kafkaNodes), only)
-  const env = environmentOf(profile, context)
+  const engine = await engineOf(profile, wantedEngine === 'native' || context.kafkaNodes > 1 ? 'native' : undefined)
+  const servers = chosen(serversOn(engine, context.kafkaNodes), only)
+  const env = environmentOf(profile, { ...context, engine })
   const started = []
   const failed = new AbortController()
   const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])])
@@ -108,12 +114,7 @@ export async function startStack({
     throw failed.signal.reason
   }
   writeEnvironment(profile, env)
-  const serverOf = (wanted) => {
-    const server = servers.find((candidate) => candidate.name === wanted)
-    if (!server)
-      throw new Error(`There is no server "${wanted}"; there are ${servers.map((each) => each.name).join(', ')}.`)
-    return server
-  }
+  const serverOf = (wanted) => chosen(servers, [wanted])[0]
   return {
     profile,
     env,
@@ -136,6 +137,13 @@ export async function startStack({
   }
 }
 
+function serversOn(engine, kafkaNodes) {
+  const native = serversOf(kafkaNodes)
+  if (engine === 'native') return native
+  const contained = native.filter(({ name }) => isContainer(name))
+  return [containersServer(contained), ...native.filter(({ name }) => !isContainer(name))]
+}
+
 function chosen(servers, names) {
   if (!names) return servers
   const unknown = names.find((name) => !servers.some((server) => server.name === name))
@@ -146,7 +154,7 @@ function chosen(servers, names) {
 /** Ends servers of a profile, all at once: nothing but services depends on their order. @param {string[]} [names] default: all */
 export async function stopServers(profile, names) {
   const running = allRunning(profile).filter(({ name }) => names === undefined || names.includes(name))
-  await Promise.all(running.map((each) => stop(profile, each)))
+  await Promise.all(running.map((each) => stop(profile, each, { timeoutMs: each.name === 'docker' ? 90_000 : 15_000 })))
 }
 
 /**
@@ -156,6 +164,7 @@ export async function stopServers(profile, names) {
  * @param {import('./progress.mjs').Progress} progress
  */
 export async function prefetch(profile, progress) {
+  if ((await engineOf(profile)) === 'docker') return
   await Promise.all(
     [kafkaServer(1), redisServer].map(async (server) => {
       const title = `${server.title} programs`
@@ -184,7 +193,8 @@ export async function prefetch(profile, progress) {
  */
 export async function refuseTakenPorts(profile, others = []) {
   for (const server of [...serversOf(1), ...others]) {
-    if (!findRunning(profile, server.name)) await refuseTakenPort(profile, server)
+    const running = findRunning(profile, isContainer(server.name) ? 'docker' : server.name)
+    if (!running && !findRunning(profile, server.name)) await refuseTakenPort(profile, server)
   }
 }
 

@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { dotenvText, exportLines, readEnvironment } from './environment.mjs'
+import { removeContainers } from './docker.mjs'
 import { installDependencies } from './install.mjs'
 import { writeChecksums } from './kafka/jars.mjs'
 import { serversOf, startStack, stopServers } from './native.mjs'
@@ -32,6 +33,7 @@ const commands = {
     await installDependencies(progress)
     const stack = await startStack({
       profile: name,
+      engine: values.only ? 'native' : 'auto',
       progress,
       ...(values.ports ? { ports: 'free' } : {}),
       ...(values.only ? { only: values.only.split(',') } : {}),
@@ -77,6 +79,7 @@ const commands = {
   async reset({ name }) {
     const profile = await known(name)
     await stopServers(profile)
+    await removeContainers(profile)
     rmSync(profile.dir, { recursive: true, force: true })
     console.log(`Deleted ${shown(profile.dir)}.`)
   },

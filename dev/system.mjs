@@ -44,7 +44,7 @@ export async function bringUpSystem({ name, progress, signal, onEnd }) {
   console.log(bold('\nServers'))
   progress.begin('Build')
   const built = buildAll(profile).then(() => progress.done('Build'))
-  const starting = startStack({ profile: name, built, progress, signal })
+  const starting = startStack({ profile: name, engine: 'auto', built, progress, signal })
   onEnd(async () => (await starting.catch(() => undefined))?.stop())
   await settled([built, starting])
   const stack = await starting

@@ -7,6 +7,7 @@
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checks, runCheck, runJest } from './checks.mjs'
+import { removeContainers } from './docker.mjs'
 import { installDependencies } from './install.mjs'
 import { withLifetime } from './lifetime.mjs'
 import { startStack, stopServers } from './native.mjs'
@@ -75,9 +76,10 @@ async function serversForTests({ signal, onEnd, total }) {
       cpSync(profile.logs, keptLogs, { recursive: true })
       console.log(`\nThe servers' logs of this run: ${shown(keptLogs)}`)
     }
+    await removeContainers(profile)
     rmSync(profile.dir, { recursive: true, force: true })
   })
-  const { env } = await startStack({ profile: name, progress, signal })
+  const { env } = await startStack({ profile: name, engine: 'auto', progress, signal })
   // The profile's name lets end-to-end tests start services on these servers. A cheaper hash, because tests log in a lot.
   return { ...process.env, ...env, ANNALS_PROFILE: name, BCRYPT_COST: '10', LOG_LEVEL: 'error' }
 }
@@ -90,6 +92,7 @@ async function removeLeftovers() {
     if (!pid || isProcess(pid)) continue
     const profile = await openProfile(name)
     await stopServers(profile)
+    await removeContainers(profile)
     rmSync(profile.dir, { recursive: true, force: true })
   }
 }

@@ -50,7 +50,7 @@ function findRedis() {
   return tool ? { command: tool, argv0: 'redis-server' } : undefined
 }
 
-/** Resolves on +PONG; a server that still loads its file answers -LOADING. */
+/** Resolves when it serves; a server that still loads its file answers -LOADING. */
 function ping(port) {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ port, host: '127.0.0.1', timeout: 1_000 })
@@ -62,7 +62,8 @@ function ping(port) {
     socket.once('timeout', () => fail(new Error('no answer to PING')))
     socket.once('connect', () => socket.write('PING\r\n'))
     socket.once('data', (answer) => {
-      if (!String(answer).startsWith('+PONG')) return fail(new Error(String(answer).trim()))
+      // A server with a password asks for it: it is there, too.
+      if (!/^(\+PONG|-NOAUTH)/.test(String(answer))) return fail(new Error(String(answer).trim()))
       socket.end()
       resolve()
     })
