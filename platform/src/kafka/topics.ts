@@ -43,6 +43,8 @@ export class TopicMismatch extends Error {
 const configEntries = [
   { name: 'retention.ms', value: '-1' },
   { name: 'retention.bytes', value: '-1' },
+  // The log accepts 1 MiB in one append, and a record carries the metadata besides.
+  { name: 'max.message.bytes', value: String(2 * 1024 * 1024) },
   { name: 'message.timestamp.after.max.ms', value: '9223372036854775807' },
 ]
 
