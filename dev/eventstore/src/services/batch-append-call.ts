@@ -126,7 +126,7 @@ export function serveBatchAppend(
     underWayBytes -= size
     if (outcome.kind !== 'unavailable') answer(correlationId, stream, outcome)
     // The whole call ends, and the client knows that it may try again: no answer to one append says so.
-    else if (!call.cancelled && !call.destroyed) call.emit('error', unavailable(outcome.reason))
+    else if (!call.cancelled && !call.writableEnded) call.emit('error', unavailable(outcome.reason))
     regulate()
     endWhenDone()
   }
