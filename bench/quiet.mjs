@@ -6,23 +6,25 @@ import { setTimeout as delay } from 'node:timers/promises'
  *
  * @param {object} options
  * @param {() => Promise<number>} options.sample the number now; 0 before the beginning
- * @param {(value: number) => boolean} [options.complete] ends the watching at once; without it silence does
+ * @param {() => boolean} [options.complete] whether the last sample was the end; without it silence is
+ * @param {number} [options.least] silence below it is no end yet, but a pause
  * @param {number} options.withinMs for all of it
  * @param {AbortSignal} options.signal
  * @param {(value: number) => void} [options.onProgress]
  * @param {number} [options.everyMs] between samples
- * @param {number} [options.quietMs] as long as this without growth is the end
+ * @param {number} [options.quietMs] as long as this without growth is the end, six times as long below `least` a failure
  * @returns {Promise<{ value: number, first: number, ms: number }>} `first`: the first number seen that was not 0; `ms` passed
  *   from there until `value`, the last one, was there
  */
 export async function watchGrowth({
   sample,
   complete = () => false,
+  least = 0,
   withinMs,
   signal,
   onProgress,
   everyMs = 100,
-  quietMs = 3_000,
+  quietMs = 5_000,
 }) {
   const deadline = performance.now() + withinMs
   let first
@@ -40,7 +42,11 @@ export async function watchGrowth({
       firstAt ??= sampledAt
       onProgress?.(now)
     }
-    if (first !== undefined && (complete(value) || sampledAt - at > quietMs)) return { value, first, ms: at - firstAt }
+    const quiet = sampledAt - at
+    if (first !== undefined && (complete() || (value >= least && quiet > quietMs)))
+      return { value, first, ms: at - firstAt }
+    if (first !== undefined && quiet > 6 * quietMs)
+      throw new Error(`nothing came for ${(6 * quietMs) / 1000} s, at ${value}`)
     if (sampledAt > deadline) throw new Error(`not done after ${withinMs / 1000} s, at ${value}`)
     await delay(everyMs)
   }

@@ -29,15 +29,18 @@ export async function measureProjection(scene, { published, payments }) {
       step('Projection', async (update) => {
         let paymentsAt
         let begunAt
+        let behind
         const { value, first, ms } = await watchGrowth({
           sample: async () => {
-            const reached = await reachedBy(db)
-            const now = performance.now()
-            const all = sum(reached)
-            if (all > 0) begunAt ??= now
-            if (reached.payments >= endOf({ topics: ['annals.payments'] }, ends) - partitions) paymentsAt ??= now
-            return all
+            const at = performance.now()
+            const reached = await reachedBy(db, ends)
+            behind = reached.behind
+            if (reached.offsets > 0) begunAt ??= at
+            if (!behind.has('payments')) paymentsAt ??= at
+            return reached.offsets
           },
+          complete: () => behind.size === 0,
+          least: total,
           withinMs: 60_000 + (published / eventsPerSecondMin) * 1_000,
           signal,
           onProgress: (offset) => update(`${Math.min(99, Math.round((offset / total) * 100))} %`),
@@ -61,23 +64,29 @@ export async function measureProjection(scene, { published, payments }) {
   }
 }
 
-/** A partition mostly ends with a marker, behind which no reader goes. */
-const partitions = 6
-
 const endOf = ({ topics }, ends) =>
   sum(Object.entries(ends).map(([place, end]) => (topics.includes(place.slice(0, place.indexOf('/'))) ? end : 0)))
 
-/** @returns {Promise<Record<string, number>>} offsets gone through by read model, added up over its partitions */
-async function reachedBy(db) {
-  const { rows } = await db.query('select schema_name from information_schema.schemata where schema_name = any($1)', [
-    projections.map(({ name }) => name),
-  ])
-  if (rows.length < projections.length) return { payments: 0 }
-  const parts = projections.map(
-    ({ name }) => `select '${name}' as name, sum(next_offset)::float8 as reached from ${name}.checkpoint`,
+/**
+ * @param {import('pg').Client} db @param {Record<string, number>} ends
+ * @returns {Promise<{ offsets: number, behind: Set<string> }>} offsets gone through, added up over read models and partitions;
+ *   `behind`: read models that have not had all
+ */
+async function reachedBy(db, ends) {
+  const names = projections.map(({ name }) => name)
+  const { rows: made } = await db.query('select from annals.projection where name = any($1)', [names])
+  if (made.length < names.length) return { offsets: 0, behind: new Set(names) }
+  const checkpoints = names.map(
+    (name) =>
+      `select '${name}' as name, topic || '/' || partition as place, next_offset::float8 as reached from ${name}.checkpoint`,
   )
-  const { rows: reached } = await db.query(parts.join(' union all '))
-  return Object.fromEntries(reached.map(({ name, reached }) => [name, reached]))
+  const { rows } = await db.query(checkpoints.join(' union all '))
+  // A partition ends with the marker of its last transaction, behind which no reader goes.
+  const late = rows.filter(({ place, reached }) => reached < (ends[place] ?? 0) - 1)
+  return {
+    offsets: rows.reduce((total, { reached }) => total + reached, 0),
+    behind: new Set(late.map(({ name }) => name)),
+  }
 }
 
 /** Events that a read model has seen, by its streams' revisions: a lost one or a double would show. */

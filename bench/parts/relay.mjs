@@ -61,6 +61,7 @@ export async function catchUp({ env, profile, services, signal }, published, upd
     return await withAdmin(env.KAFKA_BROKERS.split(','), async (admin) => {
       const { value, first, ms } = await watchGrowth({
         sample: async () => sum(await endOffsets(admin)),
+        least: published,
         withinMs: 60_000 + (published / eventsPerSecondMin) * 1_000,
         signal,
         onProgress: (offset) => update(`${Math.min(99, Math.round((offset / published) * 100))} %`),

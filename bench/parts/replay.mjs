@@ -37,7 +37,7 @@ export async function measureReplay(scene) {
         for (let round = 1; round <= rounds; round++) {
           update(`replay ${round} of ${rounds}`)
           const used = startCpu(profile)
-          const replayed = await replay(scene, 60_000 + (events / eventsPerSecondMin) * 1_000)
+          const replayed = await replay(scene, Math.ceil(60_000 + (events / eventsPerSecondMin) * 1_000))
           seconds.push(replayed.seconds)
           addUp(cpu, { replay: replayed.cpuSeconds, ...used() })
           await read()
