@@ -11,8 +11,11 @@
  *   -- --keep              leaves data and logs
  */
 import { setMaxListeners } from 'node:events'
+import { cpSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { withLifetime } from '../dev/lifetime.mjs'
+import { root, shown } from '../dev/profile.mjs'
 import { Progress } from '../dev/progress.mjs'
 import { Trouble } from '../dev/trouble.mjs'
 import { breaks } from './faults/breaks.mjs'
@@ -23,9 +26,11 @@ import { createRandom } from './faults/random.mjs'
 import { printReport, reportOf, writeReport } from './faults/report.mjs'
 import { openSystem } from './system.mjs'
 
-/** Ten times six kills take about three minutes on two cores; a run that takes this long has hung. */
-const runMsMax = 15 * 60_000
+/** Ten times six kills take some minutes on two idle cores; a run that takes this long has hung. */
+const runMsMax = 20 * 60_000
 const sayEveryMs = 10_000
+/** The logs of the last run that failed. */
+const keptLogs = join(root, '.annals/failed-faults-logs')
 
 /** Everybody here comes from one address and insists; the throttle of logins has tests of its own. */
 const oneHouse = { LOGIN_ATTEMPTS_PER_IP: '100000', LOGIN_ATTEMPTS_PER_ADDRESS: '1000' }
@@ -45,17 +50,23 @@ await withLifetime(
     const options = readOptions()
     /** Load and kills end together when one of them fails. */
     const failing = new AbortController()
-    const signal = AbortSignal.any([interrupted, failing.signal, AbortSignal.timeout(runMsMax)])
+    const signal = AbortSignal.any([interrupted, failing.signal])
+    const tooLong = new Trouble(`The run was not over after ${runMsMax / 60_000} minutes.`)
+    setTimeout(() => failing.abort(tooLong), runMsMax).unref()
     // Every client and every kill waits on it.
     setMaxListeners(100, signal)
     const random = createRandom(options.seed)
     const system = await openSystem(`faults-${process.pid}`, { env: oneHouse, progress, signal })
-    let failed = true
-    onEnd(() => system.close({ keep: options.keep }))
-    onEnd(() => {
-      if (failed && options.keep) console.log(`Logs and data are left in ${system.stack.profile.dir}`)
-    })
     const { env, stack, services } = system
+    let failed = true
+    onEnd(async () => {
+      await system.close({ keep: true })
+      rmSync(keptLogs, { recursive: true, force: true })
+      if (failed) cpSync(stack.profile.logs, keptLogs, { recursive: true })
+      if (failed) console.log(`The logs of this run: ${shown(keptLogs)}`)
+      if (options.keep) console.log(`Its data: ${shown(stack.profile.dir)}`)
+      else rmSync(stack.profile.dir, { recursive: true, force: true })
+    })
     const load = createLoad({ urls: services.urls, commands: options.commands, random, signal })
     say(
       `${options.commands} commands, ${options.kills} kills of each of ${Object.values(targets).flat().join(', ')}; seed ${options.seed}`,
@@ -116,7 +127,8 @@ async function underFire({ load, processes, options, random, signal, failing }) 
       [runKills({ plan, processes, load, random, say, signal }), load.run()].map((work) =>
         work.catch((error) => {
           failing.abort(error)
-          throw error
+          // What went wrong first: everything after it only heard that it is over.
+          throw signal.reason
         }),
       ),
     )
@@ -140,17 +152,7 @@ function secondsSince(moment) {
 }
 
 function readOptions() {
-  const { values } = parseArgs({
-    options: {
-      commands: { type: 'string', default: '3000' },
-      kills: { type: 'string', default: '10' },
-      json: { type: 'string' },
-      seed: { type: 'string', default: String(process.pid) },
-      break: { type: 'string', multiple: true, default: [] },
-      'self-check': { type: 'boolean', default: false },
-      keep: { type: 'boolean', default: false },
-    },
-  })
+  const values = readArguments()
   const unknown = values.break.find((name) => !Object.hasOwn(breaks, name))
   if (unknown !== undefined)
     throw new Trouble(`"${unknown}" can not be broken; --break takes ${Object.keys(breaks).join(', ')}.`)
@@ -169,4 +171,21 @@ function whole(name, text, min, max) {
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= min && value <= max) return value
   throw new Trouble(`--${name} has to be a whole number from ${min} to ${max}, not "${text}".`)
+}
+
+function readArguments() {
+  const options = {
+    commands: { type: 'string', default: '3000' },
+    kills: { type: 'string', default: '10' },
+    json: { type: 'string' },
+    seed: { type: 'string', default: String(process.pid) },
+    break: { type: 'string', multiple: true, default: [] },
+    'self-check': { type: 'boolean', default: false },
+    keep: { type: 'boolean', default: false },
+  }
+  try {
+    return parseArgs({ options }).values
+  } catch (error) {
+    throw new Trouble(`${error.message}.`, { remedy: 'the options stand at the top of e2e/faults.mjs.', cause: error })
+  }
 }

@@ -44,10 +44,11 @@ export async function runProgram(program, args, env) {
  * @param {string} program path from the root
  * @param {string[]} args
  * @param {Record<string, string>} env
+ * @param {number} [withinMs] then it is asked to end
  * @returns {Promise<{ code: number | null, output: string }>} when it has ended
  */
-export function startProgram(program, args, env) {
-  const options = { env: { ...process.env, ...env }, timeout: cliMsMax, stdio: ['ignore', 'pipe', 'pipe'] }
+export function startProgram(program, args, env, withinMs = cliMsMax) {
+  const options = { env: { ...process.env, ...env }, timeout: withinMs, stdio: ['ignore', 'pipe', 'pipe'] }
   const child = spawn(process.execPath, [join(root, program), ...args], options)
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += chunk))

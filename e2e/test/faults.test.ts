@@ -1,0 +1,54 @@
+/** A small fault run, and after it every promise broken on purpose: proves both that the system keeps them and that the check sees. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, expect, it } from '@jest/globals'
+import { breaks } from '../faults/breaks.mjs'
+import { startProgram } from '../processes.mjs'
+
+const runMsMax = 300_000
+const folder = mkdtempSync(join(tmpdir(), 'annals-faults-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const faults = async (args: string[]) => {
+  const file = join(folder, 'report.json')
+  const { code, output } = await startProgram('e2e/faults.mjs', [...args, '--json', file], {}, runMsMax)
+  return { code, output, report: JSON.parse(readFileSync(file, 'utf8')) }
+}
+
+it(
+  'keeps every promise through a kill of each process, and notices each that is broken',
+  async () => {
+    const { code, output, report } = await faults(['--commands', '120', '--kills', '1', '--self-check'])
+    expect({ code, output }).toMatchObject({ code: 0 })
+    expect(report).toMatchObject({ kills: 6, wholeBeforeBreaking: true, allBreaksNoticed: true })
+    expect(report.killsBy).toEqual({ relay: 1, projector: 1, notifier: 1, command: 1, eventstore: 1, kafka: 1 })
+    expect(report.commandsAcknowledged).toBeGreaterThanOrEqual(120)
+    expect(report.broken).toEqual(Object.keys(breaks))
+  },
+  runMsMax,
+)
+
+it(
+  'ends with code 1 when a promise is broken',
+  async () => {
+    const { code, report } = await faults(['--commands', '20', '--kills', '0', '--break', 'ack'])
+    expect(code).toBe(1)
+    expect(report).toMatchObject({ lost: 1, doubled: 0, reordered: 0, wrong: 0, wholeBeforeBreaking: true })
+  },
+  runMsMax,
+)
+
+it('refuses options that make no sense', async () => {
+  const refused = (...args: string[]) => startProgram('e2e/faults.mjs', args, {})
+  expect(await refused('--break', 'nothing')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('--break takes'),
+  })
+  expect(await refused('--kills', '101')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('--kills has to be'),
+  })
+  expect(await refused('--nothing')).toMatchObject({ code: 1, output: expect.stringContaining('Unknown option') })
+  expect(await refused('--commands=x')).toMatchObject({ code: 1, output: expect.stringContaining('--commands has') })
+})
