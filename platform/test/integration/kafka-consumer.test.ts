@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { Kafka, logLevel, type Producer } from 'kafkajs'
 import { pino } from 'pino'
 import {
@@ -13,6 +13,9 @@ import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
 const brokers = requireEnv('KAFKA_BROKERS').split(',')
 const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
 const kafka = new Kafka({ brokers, clientId: 'test', logLevel: logLevel.NOTHING })
+
+// Each of these waits for facts on a real broker; on a busy machine that takes its time.
+jest.setTimeout(90_000)
 
 const opened: (() => Promise<unknown>)[] = []
 afterEach(async () => {

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { createTopics } from '@annals/platform/kafka'
 import { eventually } from '@annals/platform/testing'
 import { runRelay, type RelayOptions } from '../../../src/relay/relay'
@@ -17,6 +17,9 @@ import {
   readTopics,
   routeFor,
 } from './relay-world'
+
+// Each of these waits for facts on a real broker; on a busy machine that takes its time.
+jest.setTimeout(90_000)
 
 const opened: (() => unknown)[] = []
 afterEach(async () => {
