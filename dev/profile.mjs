@@ -1,5 +1,5 @@
 import { randomBytes, generateKeyPairSync } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, statfsSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { homedir } from 'node:os'
 import { join, dirname, relative } from 'node:path'
@@ -80,6 +80,9 @@ export async function openProfile(name, { ports = 'default' } = {}) {
 
 /** @param {string} name @returns {boolean} whether a profile of this name was ever opened here */
 export const profileExists = (name) => existsSync(join(root, '.annals', name))
+
+/** Deletes a profile whose processes have been stopped. @param {Profile} profile */
+export const removeProfile = ({ dir }) => rmSync(dir, { recursive: true, force: true })
 
 /** @param {string} path @returns {string} the path as a person at the root would type it */
 export const shown = (path) =>

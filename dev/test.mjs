@@ -29,6 +29,8 @@ await withLifetime(
       total.failed += failed
     }
     await removeLeftovers()
+    // End-to-end tests that were interrupted could not stop what they had started.
+    onEnd(removeLeftovers)
     await installDependencies(progress)
     const chosen = checks.filter(({ part }) => parts.includes(part))
     if (chosen.length > 0) console.log(bold('Checks'))
@@ -88,7 +90,7 @@ async function serversForTests({ signal, onEnd, total }) {
 async function removeLeftovers() {
   const folder = join(root, '.annals')
   for (const name of existsSync(folder) ? readdirSync(folder) : []) {
-    const pid = Number(/^test-(\d+)$/.exec(name)?.[1])
+    const pid = Number(/^(?:test|e2e|faults)-(\d+)(?:-|$)/.exec(name)?.[1])
     if (!pid || isProcess(pid)) continue
     const profile = await openProfile(name)
     await stopServers(profile)
