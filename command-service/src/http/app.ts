@@ -56,14 +56,11 @@ export function buildApp({ handlers, authenticate, ...options }: AppDeps): Fasti
             detail: 'Send a header "Idempotency-Key" that names this payment, such as a UUID of yours.',
           })
       },
-      onError: async (_request, _reply, error) => {
-        const outcome = error instanceof HttpProblem ? error.code : toProblem(error)?.code
-        commands.inc({ route: name, outcome: outcome ?? 'failed' })
+      async onResponse(_request, reply) {
+        commands.inc({ route: name, outcome: reply.problemCode ?? 'done' })
       },
       async handler(request, reply) {
-        const answer = await handle(incomingOf(request))
-        commands.inc({ route: name, outcome: 'done' })
-        return send(reply, route.response.status, answer)
+        return send(reply, route.response.status, await handle(incomingOf(request)))
       },
     })
   }

@@ -74,6 +74,7 @@ const appendTimeoutMs = 5_000
 const appendAttemptsMax = 3
 /** How long a stream, or the end of the log, may take to read; an aggregate's stream is a few events. */
 const readTimeoutMs = 5_000
+const closeTimeoutMs = 2_000
 const appendBackoff = { firstMs: 50, maxMs: 500 }
 const subscriptionBackoff = { firstMs: 100, maxMs: 5_000 }
 
@@ -125,10 +126,16 @@ export function createEventLog(url: string, log: Logger): EventLog {
     const wanted = prefixes
       ? (stream: string) => prefixes.some((prefix) => stream.startsWith(prefix))
       : (stream: string) => !stream.startsWith('$')
-    for await (const resolved of client.readAll({ fromPosition: fromOf(after) })) {
-      const event = toLogEvent(resolved)
-      // A read from a position includes the event at it.
-      if (event && (after === undefined || event.position > after) && wanted(event.stream)) yield event
+    const events = client.readAll({ fromPosition: fromOf(after) })
+    try {
+      for await (const resolved of events) {
+        const event = toLogEvent(resolved)
+        // A read from a position includes the event at it.
+        if (event && (after === undefined || event.position > after) && wanted(event.stream)) yield event
+      }
+    } finally {
+      // Whoever stops reading early leaves a call behind that would never end by itself.
+      await events.cancel()
     }
   }
 
@@ -198,12 +205,17 @@ export function createEventLog(url: string, log: Logger): EventLog {
 
     async head() {
       const newest = { direction: 'backwards', fromPosition: 'end', maxCount: 1, deadline: readTimeoutMs } as const
-      for await (const resolved of client.readAll(newest)) {
-        return toLogEvent(resolved)?.position
-      }
-      return undefined
+      let position: bigint | undefined
+      // To its end, although one event is all there is: a read that is left early never ends.
+      for await (const resolved of client.readAll(newest)) position = toLogEvent(resolved)?.position
+      return position
     },
 
-    close: () => client.dispose(),
+    async close() {
+      const closed = new AbortController()
+      // The client waits for every call to end; one that does not end on a dead connection is left behind.
+      await Promise.race([client.dispose(), pause(closeTimeoutMs, closed.signal)])
+      closed.abort()
+    },
   }
 }

@@ -1,4 +1,5 @@
 import fastify, {
+  LogController,
   type FastifyBaseLogger,
   type FastifyError,
   type FastifyInstance,
@@ -33,6 +34,10 @@ declare module 'fastify' {
     /** Given by the client as `X-Correlation-Id`, or made; echoed, logged, and recorded with what the request causes. */
     correlationId: string
   }
+  interface FastifyReply {
+    /** The code of the problem that is answered, or `undefined`. */
+    problemCode: string | undefined
+  }
 }
 
 /** No command or query needs more; a body above it is refused unread. */
@@ -66,8 +71,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
   const { log, metrics, problems, problemType, toProblem } = options
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
-    disableRequestLogging: true,
-    requestIdLogLabel: 'correlationId',
+    // One line per request, written below; its id is the correlation id.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
     bodyLimit: bodyBytesMax,
     requestTimeout: requestMsMax,
     return503OnClosing: true,
@@ -83,6 +88,8 @@ export function createApi(options: ApiOptions): FastifyInstance {
     'status',
   ])
 
+  // Bodies are JSON and nothing else: what an HTML form of another site can send is refused.
+  app.removeContentTypeParser('text/plain')
   app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
     const result = schema.safeParse(data)
     return result.success ? { value: result.data } : { error: result.error }
@@ -93,6 +100,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   function answer(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
     const row = problems[problem.code] ?? { status: 500, title: problem.code }
     const { detail, errors, headers = {} } = problem.facts
+    reply.problemCode = problem.code
     return reply
       .code(row.status)
       .headers(headers)
@@ -150,6 +158,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
   })
 
   app.decorateRequest('correlationId', '')
+  app.decorateReply('problemCode', undefined)
   app.addHook('onRequest', (request, reply, done) => {
     request.correlationId = request.id
     reply.header('x-correlation-id', request.id)
@@ -174,6 +183,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
         method: request.method,
         route,
         status: reply.statusCode,
+        ...(reply.problemCode ? { problem: reply.problemCode } : {}),
         ms: Math.round(reply.elapsedTime * 10) / 10,
       },
       'request',
