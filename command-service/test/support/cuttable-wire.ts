@@ -1,0 +1,53 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+
+/** A wire to a real server that a test can cut and mend; the server itself goes on, for others. */
+export interface CuttableWire {
+  /** The server's address, through the wire. */
+  url: string
+  cut(): void
+  mend(): void
+  close(): Promise<void>
+}
+
+export async function layWire(url: string): Promise<CuttableWire> {
+  const target = new URL(url)
+  const sockets = new Set<Socket>()
+  let whole = true
+  const server = createServer((near) => {
+    if (!whole) return near.destroy()
+    const far = connect(Number(target.port), target.hostname)
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(one)
+      one.pipe(other)
+      one.on('error', () => other.destroy())
+      one.on('close', () => {
+        sockets.delete(one)
+        other.destroy()
+      })
+    }
+    return undefined
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const through = new URL(url)
+  through.host = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const drop = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    url: through.href,
+    cut() {
+      whole = false
+      drop()
+    },
+    mend() {
+      whole = true
+    },
+    close() {
+      drop()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}

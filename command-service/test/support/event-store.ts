@@ -1,0 +1,61 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+
+const main = path.join(__dirname, '../../../dev/eventstore/dist/main.js')
+
+/** An event store of the test's own, which it may stop, freeze and kill. It keeps its port and its data. */
+export interface TestEventStore {
+  url: string
+  /** As `kill -9` does. */
+  kill(): Promise<void>
+  freeze(): void
+  thaw(): void
+  start(): Promise<void>
+  remove(): Promise<void>
+}
+
+export async function startTestEventStore(): Promise<TestEventStore> {
+  if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`)
+  const data = mkdtempSync(path.join(tmpdir(), 'annals-eventstore-'))
+  let child: ChildProcess | undefined
+  let port = 0
+
+  async function start() {
+    const started = spawn(process.execPath, [main, '--data', data, '--port', String(port)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    child = started
+    for await (const line of createInterface({ input: started.stdout! })) {
+      const said = JSON.parse(line) as { port?: number }
+      if (said.port) {
+        port = said.port
+        started.stdout!.resume()
+        return
+      }
+    }
+    throw new Error('the event store ended before it was ready')
+  }
+  async function kill() {
+    const running = child
+    if (!running || running.exitCode !== null || running.signalCode !== null) return
+    const exited = new Promise((resolve) => running.once('exit', resolve))
+    running.kill('SIGKILL')
+    await exited
+  }
+
+  await start()
+  return {
+    url: `esdb://127.0.0.1:${port}?tls=false`,
+    kill,
+    freeze: () => void child?.kill('SIGSTOP'),
+    thaw: () => void child?.kill('SIGCONT'),
+    start,
+    async remove() {
+      await kill()
+      rmSync(data, { recursive: true, force: true })
+    },
+  }
+}
