@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -23,6 +23,7 @@ const serviceEnvironment = { BCRYPT_COST: '10', GATEWAY_URL: 'http://127.0.0.1:1
  */
 export async function openScene({ progress, signal, onEnd }, options) {
   await installDependencies(progress)
+  await removeLeftovers()
   const name = `bench-${process.pid}`
   const profile = await openProfile(name, { ports: 'free' })
   const kept = join(root, '.annals/failed-bench-logs')
@@ -110,6 +111,27 @@ export async function openScene({ progress, signal, onEnd }, options) {
     finish() {
       outcome.measured = true
     },
+  }
+}
+
+/** A run that was killed could not tidy up. */
+async function removeLeftovers() {
+  mkdirSync(join(root, '.annals'), { recursive: true })
+  for (const name of readdirSync(join(root, '.annals'))) {
+    const pid = Number(/^bench-(\d+)$/.exec(name)?.[1])
+    if (!pid || isProcess(pid)) continue
+    const profile = await openProfile(name)
+    await stopServers(profile)
+    rmSync(profile.dir, { recursive: true, force: true })
+  }
+}
+
+function isProcess(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code === 'EPERM'
   }
 }
 
