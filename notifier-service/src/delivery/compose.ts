@@ -1,4 +1,5 @@
-import { decodeEvent, sealedPartOf, type RecordedEvent } from '@annals/contracts'
+import { decodeEvent, sealedPartOf, type RecordedEvent, type SealedPart } from '@annals/contracts'
+import { isTransientPostgresError } from '@annals/platform/postgres'
 import type { KeyReader } from '@annals/platform/subject-keys'
 import type { OutgoingMessage } from '../channels/channel'
 import type { Claim } from '../ledger/claims'
@@ -8,7 +9,9 @@ import type { Templates } from '../templates/templates'
 export type Composed =
   | { kind: 'message'; message: Omit<OutgoingMessage, 'traceparent'> }
   | { kind: 'suppressed'; reason: 'recipient-erased' }
-  | { kind: 'rejected'; reason: 'no-address' | 'registration-unreadable' | 'not-renderable'; cause?: unknown }
+  | { kind: 'rejected'; reason: 'no-address' }
+  /** A fault of ours, such as a wrong master key or a template's mistake: the schedule leaves hours to mend it. */
+  | { kind: 'put-off'; reason: 'registration-unreadable' | 'not-renderable'; cause?: unknown }
 
 /**
  * Opens the recipients of claims, with one call, and writes their messages. Addresses exist in clear from here to the
@@ -19,17 +22,43 @@ export type Composed =
 export async function compose(claims: readonly Claim[], keys: KeyReader, templates: Templates): Promise<Composed[]> {
   const recorded = claims.map(({ registration }) => registration && asRecorded(registration))
   const parts = recorded.map((event) => (event ? sealedPartOf(event) : undefined))
-  const sealed = parts.filter((part) => part !== undefined)
-  const opened = sealed.length ? await keys.openAll(sealed) : []
+  const opened = await openEach(
+    parts.filter((part) => part !== undefined),
+    keys,
+  )
   let next = 0
   return claims.map((claim, i) => {
     const event = recorded[i]
-    if (!event) return { kind: 'rejected', reason: 'registration-unreadable' }
+    if (!event) return { kind: 'put-off', reason: 'registration-unreadable' }
     const personal = parts[i] ? opened[next++] : undefined
+    if (personal === unreadable) return { kind: 'put-off', reason: 'registration-unreadable' }
     if (personal === null) return { kind: 'suppressed', reason: 'recipient-erased' }
     return composeOne(claim, event, personal, templates)
   })
 }
+
+const unreadable = Symbol('does not open')
+
+/** All with one call; if one of them does not open, each by itself, so that it does not hold up the others. */
+async function openEach(
+  parts: readonly SealedPart[],
+  keys: KeyReader,
+): Promise<(Record<string, unknown> | null | typeof unreadable)[]> {
+  if (parts.length === 0) return []
+  try {
+    return await keys.openAll(parts)
+  } catch (error) {
+    if (isTransientPostgresError(error) || isRefusedByPostgres(error)) throw error
+    if (parts.length === 1) return [unreadable]
+    const each = []
+    for (const part of parts) each.push(...(await openEach([part], keys)))
+    return each
+  }
+}
+
+/** A five-character SQLSTATE: the key table is missing, or may not be read; that says nothing about a text. */
+const isRefusedByPostgres = (error: unknown): boolean =>
+  /^[0-9A-Z]{5}$/.test(String((error as { code?: unknown }).code))
 
 /** Where the event stood does not matter for reading it. */
 const asRecorded = (registration: NonNullable<Claim['registration']>): RecordedEvent => ({
@@ -47,7 +76,7 @@ function composeOne(
 ): Composed {
   const result = decodeEvent(recorded, personal)
   if (result.kind !== 'event' || result.event.type !== 'user.registered')
-    return { kind: 'rejected', reason: 'registration-unreadable', cause: result }
+    return { kind: 'put-off', reason: 'registration-unreadable', cause: result }
   const { email, name, locale } = result.event.data
   // Nobody has told us a phone number yet: the channel is ready, the address is not.
   const to = channel === 'email' ? email : null
@@ -55,6 +84,6 @@ function composeOne(
   try {
     return { kind: 'message', message: { identity, to, ...templates.render(template, locale, { name, data }) } }
   } catch (cause) {
-    return { kind: 'rejected', reason: 'not-renderable', cause }
+    return { kind: 'put-off', reason: 'not-renderable', cause }
   }
 }

@@ -9,7 +9,7 @@ import type { Claim, Ledger } from '../ledger/claims'
 import type { NotifierMetrics } from '../metrics'
 import type { Templates } from '../templates/templates'
 import type { Breaker } from './breaker'
-import { compose } from './compose'
+import { compose, type Composed } from './compose'
 import { settlementOf, type DeliveryPolicy } from './settlement'
 
 export interface WorkerDeps {
@@ -117,6 +117,19 @@ export function startWorker(deps: WorkerDeps): Worker {
     }
   }
 
+  async function leaveUnsent(claim: Claim, why: Exclude<Composed, { kind: 'message' }>): Promise<void> {
+    if (why.kind === 'put-off') {
+      log.error(
+        { err: why.cause, deliveryId: claim.id, rule: claim.rule, reason: why.reason },
+        'mail can not be written',
+      )
+      return settle(claim, { kind: 'transient', code: why.reason, about: 'message' })
+    }
+    log.info({ deliveryId: claim.id, rule: claim.rule, state: why.kind, reason: why.reason }, 'not sent')
+    await ledger.withdraw(claim, { state: why.kind, reason: why.reason })
+    metrics.settled.inc({ channel: channel.name, state: why.kind })
+  }
+
   async function take(): Promise<number> {
     const limit = Math.min(concurrency - inHand.size, breaker.permits())
     if (limit <= 0) return 0
@@ -132,13 +145,7 @@ export function startWorker(deps: WorkerDeps): Worker {
     for (const [i, claim] of claims.entries()) {
       const ready = composed[i]!
       if (ready.kind !== 'message') {
-        const { kind: state, reason } = ready
-        log.warn(
-          { deliveryId: claim.id, rule: claim.rule, state, reason, err: 'cause' in ready ? ready.cause : undefined },
-          'not sent',
-        )
-        await ledger.withdraw(claim, { state, reason })
-        metrics.settled.inc({ channel: channel.name, state })
+        await leaveUnsent(claim, ready)
         continue
       }
       const work = attempt(claim, ready.message)

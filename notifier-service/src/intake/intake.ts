@@ -33,7 +33,7 @@ class CheckpointMoved extends Error {
 
 /**
  * Events in, intents out: recipients, intents, parked records and the partition's checkpoint move in one transaction.
- * Transient faults are thrown, and the consumer waits. What fails for any other reason is found record by record and parked.
+ * A record that can never be applied is found, and parked. All other faults are thrown, and the partition waits.
  */
 export function createIntake({ pool, rules, admission, mailDomain, metrics, log, onDue }: IntakeDeps) {
   const options = { rules, admission, wanted: eventTypesOf(rules) }
@@ -86,7 +86,7 @@ export function createIntake({ pool, rules, admission, mailDomain, metrics, log,
       try {
         plan = await applyAll(single)
       } catch (error) {
-        if (!isOurFault(error)) throw error
+        if (!isRecordFault(error)) throw error
         log.error({ err: error, topic, partition, offset: String(record.offset) }, 'record can not be applied')
         // The error's code only: its words may quote the record.
         const { code, name } = error as { code?: string; name: string }
@@ -113,7 +113,7 @@ export function createIntake({ pool, rules, admission, mailDomain, metrics, log,
       const { topic, partition } = batch
       try {
         const { newer, nextOffset } = await applyAll(batch).catch((error: unknown) => {
-          if (isOurFault(error)) return applyEach(batch)
+          if (isRecordFault(error)) return applyEach(batch)
           throw error
         })
         metrics.newerVersion.set({ topic, partition }, newer ? 1 : 0)
@@ -129,8 +129,15 @@ export function createIntake({ pool, rules, admission, mailDomain, metrics, log,
   }
 }
 
-/** Not the database's mood, nor another instance: the same work would fail again. */
-const isOurFault = (error: unknown): boolean => !(error instanceof CheckpointMoved) && !isTransientPostgresError(error)
+/**
+ * Whether the record itself is at fault: its values (SQLSTATE class 22) break a rule of the ledger (23), or our own code on it.
+ * Everything else, a missing table or right included, is not cured by parking.
+ */
+function isRecordFault(error: unknown): boolean {
+  if (error instanceof CheckpointMoved || isTransientPostgresError(error)) return false
+  const { code } = error as { code?: unknown }
+  return typeof code !== 'string' || /^2[23]/.test(code)
+}
 
 const emptyPlan = {
   registrations: [],

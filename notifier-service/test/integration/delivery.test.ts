@@ -14,7 +14,7 @@ let notifier: Awaited<ReturnType<typeof stack.start>>
 beforeAll(async () => {
   stack = await notifierStack(opened)
   notifier = await stack.start()
-})
+}, 60_000)
 afterAll(() => opened.close())
 
 async function publish(...facts: Fact[]): Promise<void> {
@@ -96,6 +96,19 @@ describe('from a fact to a mail', () => {
       ['recipient-erased', 0],
     ])
     expect(await stack.mail.mails(gone.email)).toEqual([])
+  })
+
+  it('is not held up by a registration that does not open', async () => {
+    const broken = registered(crowd)
+    const whole = registered(crowd)
+    const sealed = JSON.parse(broken.record.value) as { sealed: string }
+    const other = JSON.parse(whole.record.value) as { sealed: string }
+    broken.record.value = JSON.stringify({ ...sealed, sealed: other.sealed })
+    await publish(broken, whole)
+    await settledAs(whole.userId, { welcome: 'accepted' })
+    // A wrong key can be put right: it is tried again, and nothing is said to have been sent.
+    const [row] = await settledAs(broken.userId, { welcome: 'exhausted' })
+    expect(row).toMatchObject({ reason: 'registration-unreadable', attempts: 3 })
   })
 
   it('records what is too old without sending it', async () => {
@@ -191,15 +204,6 @@ describe('when the mail server refuses', () => {
     const mails = await stack.mail.mails(ada.email)
     expect(mails.map(({ messageId }) => messageId)).toEqual([row!.identity, row!.identity])
   })
-
-  it('calls the end unknown when a frozen server may have taken the mail', async () => {
-    const ada = registered(crowd)
-    await stack.mail.fail('hang', 100, ada.email)
-    await publish(ada)
-    const [row] = await settledAs(ada.userId, { welcome: 'unknown' })
-    expect((await outcomes(row!.id)).map(([outcome]) => outcome)).toEqual(['unknown', 'unknown', 'unknown'])
-    await stack.mail.heal()
-  })
 })
 
 describe('a checkpoint that another has moved', () => {
@@ -207,7 +211,6 @@ describe('a checkpoint that another has moved', () => {
     const ada = registered(crowd)
     await publish(ada, processed(crowd, ada.userId))
     await settledAs(ada.userId, { welcome: 'accepted', 'payment-confirmation': 'accepted' })
-    const before = await stack.mail.mails()
     // As after a restore: the ledger knows nothing of that payment any more, and stands at the topic's beginning.
     await stack.pool.query(`delete from delivery where rule = 'payment-confirmation' and recipient = $1`, [ada.userId])
     await stack.pool.query('delete from checkpoint')
@@ -215,15 +218,15 @@ describe('a checkpoint that another has moved', () => {
     const later = Array.from({ length: 30 }, () => processed(crowd, ada.userId))
     const users = Array.from({ length: 30 }, () => registered(crowd))
     await publish(...later, ...users)
-    await eventually(
+    const rows = await eventually(
       async () => {
-        const rows = await deliveries(stack.pool, ada.userId)
-        expect(rows.map(({ state }) => state)).toEqual(Array.from({ length: 1 + 1 + later.length }, () => 'accepted'))
+        const found = await deliveries(stack.pool, ada.userId)
+        expect(found.map(({ state }) => state)).toEqual(Array.from({ length: 1 + 1 + later.length }, () => 'accepted'))
+        return found
       },
-      { withinMs: 20_000 },
+      { withinMs: 40_000 },
     )
-    await eventually(async () => expect(await stack.mail.mails()).toHaveLength(before.length + 1 + 60), {
-      withinMs: 20_000,
-    })
-  })
+    const mails = await stack.mail.mails(ada.email)
+    expect(new Set(mails.map(({ messageId }) => messageId))).toEqual(new Set(rows.map(({ identity }) => identity)))
+  }, 60_000)
 })

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import { eventually } from '@annals/platform/testing'
 import { people, processed, registered, type People } from '../support/facts'
-import { deliveries, notifierStack } from '../support/notifier'
+import { attempts, deliveries, notifierStack } from '../support/notifier'
 import { Opened } from '../support/servers'
 
 /** What needs a notifier that nothing else is asked of: it stops, stands still, or meets a dead server. */
@@ -13,7 +13,7 @@ let crowd: People
 beforeEach(async () => {
   stack = await notifierStack(opened)
   crowd = people()
-})
+}, 60_000)
 afterEach(() => opened.close())
 
 const accepted = (recipient: string, count: number) =>
@@ -65,6 +65,23 @@ describe('reading', () => {
   })
 })
 
+describe('a frozen mail server', () => {
+  it('may have taken the mail: the end is called unknown', async () => {
+    const ada = registered(crowd)
+    await crowd.save(stack.pool)
+    await stack.mail.fail('hang', 100, ada.email)
+    await stack.topics.publish([ada])
+    await stack.start({ mailSchedule: [1], attemptMsMax: 2_000 })
+    const [row] = await eventually(async () => {
+      const rows = await deliveries(stack.pool)
+      expect(rows.map(({ state }) => state)).toEqual(['unknown'])
+      return rows
+    })
+    const made = await attempts(stack.pool, row!.id)
+    expect(made.map(({ outcome }) => outcome)).toEqual(['unknown', 'unknown'])
+  })
+})
+
 describe('the circuit breaker', () => {
   it('leaves a dead server alone without using up attempts, and sends when it is back', async () => {
     const many = Array.from({ length: 30 }, () => registered(crowd))
@@ -86,5 +103,5 @@ describe('the circuit breaker', () => {
     )
     expect(notifier.breakers.get('email')).toBe('closed')
     expect(await stack.mail.mails()).toHaveLength(30)
-  })
+  }, 60_000)
 })

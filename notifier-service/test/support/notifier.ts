@@ -80,7 +80,7 @@ export async function notifierStack(opened: Opened, options: Partial<NotifierDep
       mailDomain: 'annals.example',
       mailSchedule: [1, 1],
       concurrency: 5,
-      attemptMsMax: 1_500,
+      attemptMsMax: 10_000,
       registry,
       log,
       ...options,

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
@@ -96,12 +96,17 @@ export async function ownTopics(opened: Opened): Promise<Topics> {
   }
 }
 
+/** Below the range from which outgoing connections take theirs: it stays free until its server listens. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (let tried = 0; tried < 50; tried++) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const server = createServer()
+    const free = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    })
+    if (free) return port
+  }
+  throw new Error('no free port found')
 }
 
 export interface Mail {
@@ -141,7 +146,7 @@ export class MailServer {
     const { smtpPort, httpPort } = this
     const args = ['--smtp-port', String(smtpPort), '--http-port', String(httpPort), '--data', this.#directory]
     this.#child = spawn(process.execPath, [path.join(root, 'dev/mail/main.mjs'), ...args], { stdio: 'ignore' })
-    await eventually(() => this.#fetch('/healthz'))
+    await eventually(() => this.#fetch('/healthz'), { withinMs: 25_000 })
   }
 
   async stop(): Promise<void> {
