@@ -8,6 +8,9 @@ function log(level: 'info' | 'error', message: string, facts: object = {}): void
   )
 }
 
+// Whoever read the log may be gone; the server is not to fall with them.
+process.stdout.on('error', () => undefined)
+
 async function main(): Promise<void> {
   const options = parseArguments(process.argv.slice(2))
   if ('fault' in options) {

@@ -6,8 +6,8 @@ import { ServerFeaturesService } from '@eventstore/db-client/generated/serverfea
 import { StreamsService } from '@eventstore/db-client/generated/streams_grpc_pb'
 import { EventLog } from './log/event-log'
 import { GroupCommit } from './log/group-commit'
-import { pageInterceptor } from './reading/page-interceptor'
 import { gossipService } from './services/gossip-service'
+import { pageInterceptor } from './services/page-interceptor'
 import { serverFeaturesService } from './services/server-features-service'
 import { streamsService } from './services/streams-service'
 
@@ -59,7 +59,7 @@ export async function startEventStore(options: EventStoreOptions): Promise<Event
   const server = new Server({
     'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': -1,
-    interceptors: [pageInterceptor(StreamsService.read.path)],
+    interceptors: [pageInterceptor([StreamsService.read.path, StreamsService.batchAppend.path])],
   })
   let port = options.port
   const streams = streamsService({ log, commits, appendSizeMax, onFault })

@@ -2,7 +2,7 @@ import type { ServerWritableStream } from '@grpc/grpc-js'
 import type { ReadReq } from '@eventstore/db-client/generated/streams_pb'
 import type { MessageForm } from './message-form'
 
-/** A call of `Read`; it is answered in pages of messages already serialised (see page-interceptor.ts). */
+/** A call of `Read`; it is answered in pages of messages already serialised (see services/page-interceptor.ts). */
 export type ReadCall = ServerWritableStream<ReadReq, readonly Uint8Array[]>
 
 /** Pages on their way to one client: the next is read from disk while the last is being sent. */

@@ -8,6 +8,9 @@ import { invalidArgument, unavailable } from '../protocol/errors'
 import type { ExpectedRevision } from '../rules/expected-revision'
 import type { StreamsDependencies } from './streams-service'
 
+/** Answered in pages (see page-interceptor.ts). */
+export type BatchAppendCall = ServerDuplexStream<BatchAppendReq, readonly BatchAppendResp[]>
+
 /** An append whose last part has not come yet. */
 interface Unfinished {
   stream: string
@@ -33,13 +36,14 @@ const TIMER_MS_MAX = 2 ** 31 - 1
  * exactly one answer; what comes for it afterwards is ignored (the client would fail on a second one).
  */
 export function serveBatchAppend(
-  call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>,
+  call: BatchAppendCall,
   { commits, appendSizeMax }: Pick<StreamsDependencies, 'commits' | 'appendSizeMax'>,
 ): void {
   const unfinished = new Map<string, Unfinished>()
   let underWay = 0
   let underWayBytes = 0
   let halfClosed = false
+  let answers: BatchAppendResp[] = []
 
   call.on('data', (request: BatchAppendReq) => {
     try {
@@ -139,13 +143,20 @@ export function serveBatchAppend(
     }
   }
 
+  /** Answers given in one turn, such as those to a group of writes, leave together. */
   function answer(correlationId: string, stream: string, result: Written | BatchFailure): void {
-    if (call.cancelled || call.destroyed || call.writableEnded) return
-    call.write(batchAnswer(correlationId, stream, result))
+    if (answers.push(batchAnswer(correlationId, stream, result)) === 1) process.nextTick(sendAnswers)
+  }
+
+  function sendAnswers(): void {
+    const page = answers
+    answers = []
+    if (!call.cancelled && !call.destroyed && !call.writableEnded) call.write(page)
+    endWhenDone()
   }
 
   function endWhenDone(): void {
-    if (halfClosed && underWay === 0 && !call.writableEnded) call.end()
+    if (halfClosed && underWay === 0 && answers.length === 0 && !call.writableEnded) call.end()
   }
 
   function forgetAll(): void {

@@ -1,19 +1,11 @@
 import { callbackify } from 'node:util'
 import type {
-  ServerDuplexStream,
   ServerReadableStream,
   ServerUnaryCall,
   UntypedHandleCall,
   UntypedServiceImplementation,
 } from '@grpc/grpc-js'
-import type {
-  AppendReq,
-  AppendResp,
-  BatchAppendReq,
-  BatchAppendResp,
-  DeleteReq,
-  TombstoneReq,
-} from '@eventstore/db-client/generated/streams_pb'
+import type { AppendReq, AppendResp, DeleteReq, TombstoneReq } from '@eventstore/db-client/generated/streams_pb'
 import { DeleteResp, TombstoneResp } from '@eventstore/db-client/generated/streams_pb'
 import type { EventLog } from '../log/event-log'
 import type { GroupCommit } from '../log/group-commit'
@@ -28,6 +20,7 @@ import type { ReadCall } from '../reading/outlet'
 import { serveSubscription } from '../reading/subscription'
 import { serveAppend } from './append-call'
 import { serveBatchAppend } from './batch-append-call'
+import type { BatchAppendCall } from './batch-append-call'
 
 export interface StreamsDependencies {
   log: EventLog
@@ -54,7 +47,7 @@ export function streamsService(deps: StreamsDependencies): StreamsService {
       reads.add(read)
     },
     append: answering((call: ServerReadableStream<AppendReq, AppendResp>) => serveAppend(call, deps)),
-    batchAppend(call: ServerDuplexStream<BatchAppendReq, BatchAppendResp>) {
+    batchAppend(call: BatchAppendCall) {
       serveBatchAppend(call, deps)
     },
     delete: answering(async (call: ServerUnaryCall<DeleteReq, DeleteResp>) => {
