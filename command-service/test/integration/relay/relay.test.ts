@@ -21,6 +21,9 @@ import {
 // Each of these waits for facts on a real broker; on a busy machine that takes its time.
 jest.setTimeout(90_000)
 
+/** A filtered subscription walks through all that other tests have appended before it comes to its own. */
+const soon = <T>(check: () => T) => eventually(check, { withinMs: 30_000 })
+
 const opened: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close()
@@ -67,9 +70,9 @@ describe('the relay', () => {
     const before = await fill(eventLog, category, 1_000)
     const relay = relayOn(route, { eventLog })
     const seen = await reading(route)
-    await eventually(() => expect(seen.length).toBeGreaterThanOrEqual(1_000), { withinMs: 20_000 })
+    await soon(() => expect(seen.length).toBeGreaterThanOrEqual(1_000))
     const after = await fill(eventLog, category, 200)
-    await eventually(() => expect(seen.length).toBeGreaterThanOrEqual(1_200))
+    await soon(() => expect(seen.length).toBeGreaterThanOrEqual(1_200))
     expect(compare([...before, ...after], seen)).toEqual(nothingWrong)
     await relay.ready()
     expect(relay.role()).toBe('leader')
@@ -80,11 +83,11 @@ describe('the relay', () => {
     const seen = await reading(route)
     const all = await fill(eventLog, category, 300)
     const first = relayOn(route, { eventLog })
-    await eventually(() => expect(seen.length).toBe(300))
+    await soon(() => expect(seen.length).toBe(300))
     await first.stop()
     all.push(...(await fill(eventLog, category, 100)))
     relayOn(route, { eventLog })
-    await eventually(() => expect(seen.length).toBe(400))
+    await soon(() => expect(seen.length).toBe(400))
     expect(compare(all, seen)).toEqual(nothingWrong)
   })
 
@@ -93,7 +96,7 @@ describe('the relay', () => {
     const all = await fill(eventLog, category, 500)
     await relayOn(route, { eventLog, untilCaughtUp: true }).ended
     const seen = await reading(route)
-    await eventually(() => expect(seen.length).toBe(500))
+    await soon(() => expect(seen.length).toBe(500))
     expect(compare(all, seen)).toEqual(nothingWrong)
   })
 
@@ -102,22 +105,22 @@ describe('the relay', () => {
     const seen = await reading(route)
     const all = await fill(eventLog, category, 200)
     const first = relayOn(route, { eventLog })
-    await eventually(() => expect(seen.length).toBe(200))
+    await soon(() => expect(seen.length).toBe(200))
     const second = relayOn(route, { eventLog })
-    await eventually(() => expect(second.role()).toBe('leader'))
+    await soon(() => expect(second.role()).toBe('leader'))
     all.push(...(await fill(eventLog, category, 200)))
-    await eventually(() => expect(seen.length).toBe(400))
-    await eventually(() => expect(first.role()).toBe('standby'))
+    await soon(() => expect(seen.length).toBe(400))
+    await soon(() => expect(first.role()).toBe('standby'))
     await first.ready()
 
     // While the second one works, the first leaves it alone, however long nothing comes.
     all.push(...(await fill(eventLog, category, 40)))
-    await eventually(() => expect(seen.length).toBe(440))
+    await soon(() => expect(seen.length).toBe(440))
     expect([first.role(), second.role()]).toEqual(['standby', 'leader'])
 
     await second.stop()
     all.push(...(await fill(eventLog, category, 200)))
-    await eventually(() => expect(seen.length).toBe(640), { withinMs: 15_000 })
+    await soon(() => expect(seen.length).toBe(640))
     expect(first.role()).toBe('leader')
     expect(compare(all, seen)).toEqual(nothingWrong)
   })
@@ -132,12 +135,12 @@ describe('the relay', () => {
     await expect(refused.ended).rejects.toBeInstanceOf(RelayRefusal)
     await expect(refused.ended).rejects.toThrow(/--resume-after/)
     const seen = await reading(route)
-    await eventually(() => expect(seen.length).toBe(20))
+    await soon(() => expect(seen.length).toBe(20))
 
     const checkpoint = await publisherFor(route).position()
     const more = await fill(eventLog, category, 20)
     await relayOn(forgotten, { eventLog, untilCaughtUp: true, resumeAfter: checkpoint }).ended
-    await eventually(() => expect(seen.length).toBe(40))
+    await soon(() => expect(seen.length).toBe(40))
     expect(
       seen
         .slice(20)
@@ -157,7 +160,7 @@ describe('the relay', () => {
     const all = await fill(eventLog, category, 600)
     const seen = await reading(route)
     relayOn(route, { eventLog, limits: { eventsMax: 7, bytesMax: 20_000 } })
-    await eventually(() => expect(seen.length).toBe(600), { withinMs: 20_000 })
+    await soon(() => expect(seen.length).toBe(600))
     expect(compare(all, seen)).toEqual(nothingWrong)
   })
 })
