@@ -17,12 +17,14 @@ const packages = {
  * A rule speaks about the sources under `in` (tests and the folders in `except` excepted) and says what is wrong with one import.
  * `to` is the workspace folder an import leads to, or undefined for a package from outside.
  *
- * @type {{ in: string, except?: string[], wrong: (import_: { specifier: string, to?: string, path?: string }) => string | false }[]}
+ * @typedef {{ specifier: string, to?: string, path?: string }} Import
+ * @type {{ in: string, except?: string[], wrong: (found: Import) => string | false | undefined }[]}
  */
 const rules = [
   ...services.map((service) => ({
     in: `${service}/`,
-    wrong: ({ to }) => services.includes(to) && to !== service && 'a service never imports another service',
+    wrong: (/** @type {Import} */ { to }) =>
+      services.includes(to) && to !== service && 'a service never imports another service',
   })),
   {
     in: 'contracts/src/',
@@ -40,7 +42,8 @@ const rules = [
   ...['contracts/', 'platform/', ...services.map((service) => `${service}/`)].map((folder) => ({
     in: folder,
     except: ['platform/src/kafka/'],
-    wrong: ({ specifier }) => specifier === 'kafkajs' && 'only platform/src/kafka imports kafkajs',
+    wrong: (/** @type {Import} */ { specifier }) =>
+      specifier === 'kafkajs' && 'only platform/src/kafka imports kafkajs',
   })),
 ]
 
@@ -92,7 +95,7 @@ const withoutComments = (text) =>
 
 function checkAll() {
   const files = ['contracts', 'platform', ...services].flatMap((folder) =>
-    readdirSync(join(root, folder, 'src'), { recursive: true })
+    readdirSync(join(root, folder, 'src'), { recursive: true, encoding: 'utf8' })
       .filter((file) => file.endsWith('.ts'))
       .map((file) => posix.join(folder, 'src', file.replaceAll('\\', '/'))),
   )

@@ -82,7 +82,13 @@ export async function runJest(project, { env, args, signal }) {
   }
 }
 
-/** Its stdout (Jest's JSON) is dropped when `onOutput` is missing; stderr goes to ours. */
+/**
+ * Its stdout (Jest's JSON) is dropped when `onOutput` is missing; stderr goes to ours.
+ *
+ * @param {string[]} args
+ * @param {{ env: Record<string, string | undefined>, signal: AbortSignal, onOutput?: (text: string) => void }} options
+ * @returns {Promise<number | string>} its exit code, or the signal that ended it
+ */
 async function runNode(args, { env, signal, onOutput }) {
   signal.throwIfAborted()
   const child = spawn(process.execPath, args, {

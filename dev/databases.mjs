@@ -47,7 +47,8 @@ async function setUpRole(client, { role, password }) {
 }
 
 /** The query API selects whatever the projector makes, rebuilt tables in schemas made later included; it writes nothing. */
-async function letReadEverything(client, { owner, readers: [reader] }) {
+async function letReadEverything(client, { owner, readers }) {
+  const [reader] = readers
   const future = `alter default privileges for role ${name(owner.role)} grant`
   await client.query(`${future} usage on schemas to ${name(reader.role)}`)
   await client.query(`${future} select on tables to ${name(reader.role)}`)

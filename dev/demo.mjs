@@ -132,7 +132,11 @@ export async function runDemo({ commandUrl, queryUrl, inboxUrl, makeAdmin, signa
   }
 }
 
-/** @returns {Promise<{ status: number, body: any }>} for 2xx */
+/**
+ * @param {string} url
+ * @param {{ method?: string, headers?: Record<string, string>, body?: unknown, signal?: AbortSignal }} options
+ * @returns {Promise<{ status: number, body: any }>} for 2xx
+ */
 async function call(url, { method = 'GET', headers, body, signal }) {
   const timeout = AbortSignal.timeout(requestTimeoutMs)
   const response = await fetch(url, {

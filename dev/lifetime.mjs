@@ -32,6 +32,7 @@ export async function withLifetime(work, { progress } = {}) {
     code = interrupted.signal.aborted ? 130 : 1
     progress?.close()
     if (code === 1) console.error(`\n${bold('Stopped.')} ${explain(error)}`)
+    else farewell = 'Interrupted. What was started has been stopped.'
   }
   for (const stop of stops.toReversed()) {
     try {

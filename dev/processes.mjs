@@ -91,6 +91,7 @@ export const isAlive = ({ pid, birth }) => birthOf(pid) === birth
  * @returns {Promise<'stopped' | 'killed'>}
  */
 export async function stop(profile, running, { timeoutMs = 15_000, signal = running.stopSignal } = {}) {
+  /** @type {'stopped' | 'killed'} */
   let outcome = signal === 'SIGKILL' ? 'killed' : 'stopped'
   sendSignal(running, signal)
   const deadline = Date.now() + timeoutMs

@@ -24,7 +24,7 @@ export const problem = (reply, status, detail) =>
  *
  * @param {import('fastify').FastifyInstance} app
  * @param {import('./sandbox-faults.mjs').FaultSwitch} faultSwitch
- * @param {[string, ...string[]]} faults
+ * @param {string[]} faults
  */
 export function faultRoutes(app, faultSwitch, faults) {
   const Behaviour = z.strictObject({

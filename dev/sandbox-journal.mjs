@@ -8,7 +8,7 @@ import { dirname } from 'node:path'
  * @template {{ id: string }} Entry
  */
 export class Journal {
-  /** @type {Map<string, Entry>} oldest first */
+  /** @type {Map<string, { entry: Entry, bytes: number }>} oldest first */
   #entries = new Map()
   #bytes = 0
   #linesOnDisk = 0

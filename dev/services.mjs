@@ -4,13 +4,15 @@ import { becomesFree, root } from './profile.mjs'
 import { Trouble } from './trouble.mjs'
 
 /** Reads its log, catches up and connects to everything: seconds on an idle machine, more beside a test run. */
-const readyWithinMs = 60_000
+const readyWithinMs = 120_000
 /** A service finishes what it has begun; its own limit is lower. */
 const stopWithinMs = 20_000
 
 /**
  * The processes of the system, in the order of the data's way through them. They stop in this order too: first nothing comes in,
  * then what is under way passes through.
+ *
+ * @type {{ name: keyof import('./profile.mjs').Ports, title: string, main: string, ready?: string }[]}
  */
 export const serviceProcesses = [
   { name: 'command', title: 'Command API', main: 'command-service/dist/main.js' },

@@ -37,7 +37,7 @@ const commands = {
       progress,
       ...(values.ports ? { ports: 'free' } : {}),
       ...(values.only ? { only: values.only.split(',') } : {}),
-      ...(nodes ? { kafkaNodes: Number(nodes) } : {}),
+      ...(nodes ? { kafkaNodes: nodes === '3' ? 3 : 1 } : {}),
     })
     console.log(`\nThe stack is up. Its environment: ${shown(stack.profile.envFile)}`)
     console.log(`In a shell:  eval "$(node dev/stack.mjs env${name === 'dev' ? '' : ` --profile ${name}`})"`)

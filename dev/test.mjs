@@ -42,6 +42,7 @@ await withLifetime(
         signal.throwIfAborted()
         console.error(`\n${explain(error)}`)
         count({ passed: 0, failed: 1 })
+        return undefined
       })
       for (const part of env ? onServers : []) count(await runJest(part, { signal, args, env }))
     }

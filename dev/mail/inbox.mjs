@@ -53,7 +53,7 @@ export function buildInbox({ inbox, faultSwitch }) {
     return { total: found.length, messages }
   })
   app.get('/api/messages/:id', async (request, reply) => {
-    const message = inbox.get(request.params.id)
+    const message = inbox.get(idOf(request))
     if (!message) return problem(reply, 404, 'There is no such message.')
     const { raw, ...summary } = message
     const source = Buffer.from(raw, 'base64')
@@ -68,12 +68,12 @@ export function buildInbox({ inbox, faultSwitch }) {
     }
   })
   app.get('/api/messages/:id/raw', (request, reply) => {
-    const message = inbox.get(request.params.id)
+    const message = inbox.get(idOf(request))
     if (!message) return problem(reply, 404, 'There is no such message.')
     return reply.type('text/plain; charset=utf-8').send(Buffer.from(message.raw, 'base64'))
   })
   app.get('/api/messages/:id/html', async (request, reply) => {
-    const message = inbox.get(request.params.id)
+    const message = inbox.get(idOf(request))
     if (!message) return problem(reply, 404, 'There is no such message.')
     const { html, textAsHtml } = await parse(Buffer.from(message.raw, 'base64'))
     return reply
@@ -90,7 +90,12 @@ export function buildInbox({ inbox, faultSwitch }) {
   return app
 }
 
-/** `to` is a whole address of the envelope or the header, `subject` a part of it; both without regard to case. */
+/**
+ * `to` is a whole address of the envelope or the header, `subject` a part of it; both without regard to case.
+ *
+ * @param {{ to?: string, subject?: string, messageId?: string }} filter
+ * @returns {(message: import('./smtp.mjs').StoredMessage) => boolean}
+ */
 const matches = ({ to, subject, messageId }) => {
   const address = to?.toLowerCase()
   const words = subject?.toLowerCase()
@@ -99,6 +104,9 @@ const matches = ({ to, subject, messageId }) => {
     (words === undefined || message.subject.toLowerCase().includes(words)) &&
     (messageId === undefined || message.messageId === messageId)
 }
+
+/** @param {import('fastify').FastifyRequest} request @returns {string} */
+const idOf = ({ params }) => /** @type {{ id: string }} */ (params).id
 
 const parse = (source) => simpleParser(source, { skipImageLinks: true, skipHtmlToText: true })
 

@@ -19,6 +19,7 @@ if (!Number.isInteger(smtpPort) || !Number.isInteger(httpPort) || !values.data) 
 
 /** A fault test of a few thousand commands keeps all its mail; it is held in memory, and a development machine has this much. */
 const bounds = { countMax: 20_000, bytesMax: 256 * 2 ** 20 }
+/** @type {Journal<import('./smtp.mjs').StoredMessage>} */
 const inbox = new Journal(join(values.data, 'messages.jsonl'), bounds)
 const faultSwitch = new FaultSwitch()
 const smtp = buildSmtpServer({ inbox, faultSwitch })
@@ -26,7 +27,7 @@ const smtp = buildSmtpServer({ inbox, faultSwitch })
 smtp.on('error', (error) => console.error(`smtp: ${error.message}`))
 const web = buildInbox({ inbox, faultSwitch })
 
-await new Promise((resolve, reject) => {
+await new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
   smtp.server.once('error', reject)
   smtp.listen(smtpPort, '127.0.0.1', resolve)
 })
@@ -36,7 +37,7 @@ console.log(`Mail sandbox: SMTP on 127.0.0.1:${smtpPort}, inbox at http://127.0.
 for (const signal of ['SIGTERM', 'SIGINT']) {
   process.once(signal, async () => {
     await web.close()
-    await new Promise((resolve) => smtp.close(resolve))
+    await new Promise((/** @type {(value?: unknown) => void} */ resolve) => smtp.close(() => resolve()))
     process.exit(0)
   })
 }

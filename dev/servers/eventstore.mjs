@@ -13,7 +13,7 @@ export const eventstoreServer = {
   name: 'eventstore',
   title: 'Event store (dev)',
   ports: ['eventstore'],
-  readyWithinMs: 30_000,
+  readyWithinMs: 60_000,
   async prepare({ profile, say, built }) {
     if (built) return void (await built)
     if (!existsSync(program)) say('building')
@@ -35,7 +35,7 @@ export const eventstoreServer = {
 
 /** gRPC is HTTP/2: a server that has sent its settings serves calls. It listens only after its log was opened and checked. */
 function answersHttp2(port) {
-  return new Promise((resolve, reject) => {
+  return new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
     const session = http2.connect(`http://127.0.0.1:${port}`)
     const timer = setTimeout(() => session.destroy(new Error('no answer')), 1_000)
     session.once('error', reject)

@@ -13,7 +13,7 @@ const javaMajorNeeded = 17
 /** A development broker is small: measured, a topic can be created 2 s after start, with about 200 MB resident. */
 const javaFlags = ['-Xms128m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
-/** The nodes of a three-node cluster differ in this only. */
+/** The nodes of a three-node cluster differ in this only. @type {(keyof import('../profile.mjs').Ports)[][]} */
 const nodePorts = [
   ['kafka', 'kafkaController'],
   ['kafka2', 'kafkaController2'],
@@ -32,7 +32,7 @@ export function kafkaServer(node) {
     name,
     title: node === 1 ? 'Kafka' : `Kafka node ${node}`,
     ports: nodePorts[node - 1],
-    readyWithinMs: 60_000,
+    readyWithinMs: 120_000,
     async prepare({ profile, say }) {
       await checkJava()
       await kafkaJars({ log: logOf(profile, 'kafka-download'), say })

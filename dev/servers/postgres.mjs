@@ -17,7 +17,7 @@ export const postgresServer = {
   name: 'postgres',
   title: 'PostgreSQL',
   ports: ['postgres'],
-  readyWithinMs: 60_000,
+  readyWithinMs: 120_000,
   async prepare({ profile, say }) {
     const { version, origin } = await postgresBinaries({ log: logOf(profile, 'postgres-install'), say })
     say(`PostgreSQL ${version} (${origin})`)

@@ -14,7 +14,7 @@ export const redisServer = {
   name: 'redis',
   title: 'Redis',
   ports: ['redis'],
-  readyWithinMs: 20_000,
+  readyWithinMs: 60_000,
   async prepare({ profile, say }) {
     if (findRedis()) return
     // redis-tools, not redis-server: the program without a system service that would take port 6379.
@@ -52,7 +52,7 @@ function findRedis() {
 
 /** Resolves when it serves; a server that still loads its file answers -LOADING. */
 function ping(port) {
-  return new Promise((resolve, reject) => {
+  return new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
     const socket = createConnection({ port, host: '127.0.0.1', timeout: 1_000 })
     const fail = (error) => {
       socket.destroy()

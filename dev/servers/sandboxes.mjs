@@ -7,7 +7,7 @@ export const mailServer = {
   name: 'mail',
   title: 'Mail sandbox',
   ports: ['smtp', 'inbox'],
-  readyWithinMs: 20_000,
+  readyWithinMs: 60_000,
   prepare: async () => {},
   async launch({ profile }) {
     const { smtp, inbox } = profile.ports
@@ -25,7 +25,7 @@ export const smsServer = {
   name: 'sms',
   title: 'SMS sandbox',
   ports: ['sms'],
-  readyWithinMs: 20_000,
+  readyWithinMs: 60_000,
   prepare: async () => {},
   async launch({ profile }) {
     const { TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN } = profile.secrets
@@ -43,7 +43,7 @@ async function answersHealth(port) {
 }
 
 function accepts(port) {
-  return new Promise((resolve, reject) => {
+  return new Promise((/** @type {(value?: unknown) => void} */ resolve, reject) => {
     const socket = createConnection({ port, host: '127.0.0.1', timeout: 1_000 })
     socket.once('error', reject)
     socket.once('timeout', () => socket.destroy(new Error('no greeting')))

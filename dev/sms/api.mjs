@@ -1,7 +1,8 @@
 import { randomBytes, timingSafeEqual, createHash } from 'node:crypto'
 import formbody from '@fastify/formbody'
 import fastify from 'fastify'
-import { faultRoutes, onlyFromThisMachine } from '../sandbox-http.mjs'
+import { z } from 'zod'
+import { faultRoutes, onlyFromThisMachine, problem } from '../sandbox-http.mjs'
 import { brokenRule, twilioError } from './rules.mjs'
 
 /** What the sandbox can be told to do wrong with the next messages. */
@@ -20,6 +21,22 @@ const smsFaults = {
   drop: 'drop',
 }
 const faultCodes = { 'rate-limit': 20429, 'server-error': 20500, unverified: 21608, unsubscribed: 21610 }
+
+/** The fields that are looked at; a field given twice is not a string, and refused. */
+const Form = z.object({
+  To: z.string().optional(),
+  From: z.string().optional(),
+  MessagingServiceSid: z.string().optional(),
+  Body: z.string().optional(),
+  MediaUrl: z.string().optional(),
+  StatusCallback: z.string().optional(),
+})
+const ListQuery = z.object({
+  To: z.string().optional(),
+  From: z.string().optional(),
+  PageSize: z.coerce.number().int().min(1).catch(50).default(50),
+  Page: z.coerce.number().int().min(0).catch(0).default(0),
+})
 
 const apiVersion = '2010-04-01'
 const pageSizeMax = 1000
@@ -49,8 +66,9 @@ export function buildSmsApi({ accountSid, authToken, sent, faultSwitch }) {
   onlyFromThisMachine(app)
   app.register(formbody)
   app.get('/healthz', () => ({ status: 'ok' }))
-  app.get('/api/messages', ({ query }) => {
-    const messages = sent.find(({ to }) => query.to === undefined || to === query.to)
+  app.get('/api/messages', (request) => {
+    const { to: wanted } = /** @type {{ to?: string }} */ (request.query)
+    const messages = sent.find(({ to }) => wanted === undefined || to === wanted)
     return { total: messages.length, messages: messages.slice(0, pageSizeMax) }
   })
   app.delete('/api/messages', (_request, reply) => {
@@ -70,11 +88,14 @@ export function buildSmsApi({ accountSid, authToken, sent, faultSwitch }) {
     async (account) => {
       account.addHook('onRequest', async (request, reply) => {
         if (!authorised(request.headers.authorization, accountSid, authToken)) return refuse(reply, 20003)
-        if (request.params.sid !== accountSid) return refuse(reply, 20404, { path: request.url })
+        if (/** @type {{ sid: string }} */ (request.params).sid !== accountSid)
+          return refuse(reply, 20404, { path: request.url })
       })
 
       account.post('/Messages.json', (request, reply) => {
-        const form = request.body ?? {}
+        const parsed = Form.safeParse(request.body ?? {})
+        if (!parsed.success) return problem(reply, 400, z.prettifyError(parsed.error))
+        const form = parsed.data
         const facts = { to: form.To ?? '', from: form.From ?? '' }
         const rule = brokenRule(form)
         if (rule) return refuse(reply, rule, facts)
@@ -95,13 +116,17 @@ export function buildSmsApi({ accountSid, authToken, sent, faultSwitch }) {
         request.raw.socket.destroy()
       })
 
-      account.get('/Messages.json', ({ query, url }) => {
+      account.get('/Messages.json', (request, reply) => {
+        const parsed = ListQuery.safeParse(request.query)
+        if (!parsed.success) return problem(reply, 400, z.prettifyError(parsed.error))
+        const { url } = request
+        const query = parsed.data
         const all = sent.find(
           ({ to, from }) =>
             (query.To === undefined || to === query.To) && (query.From === undefined || from === query.From),
         )
-        const pageSize = Math.min(Math.max(Number(query.PageSize) || 50, 1), pageSizeMax)
-        const page = Math.max(Number(query.Page) || 0, 0)
+        const pageSize = Math.min(query.PageSize, pageSizeMax)
+        const page = query.Page
         const start = page * pageSize
         const next = new URL(url, 'http://sandbox')
         next.searchParams.set('Page', String(page + 1))
@@ -117,7 +142,7 @@ export function buildSmsApi({ accountSid, authToken, sent, faultSwitch }) {
       })
 
       account.get('/Messages/:file', (request, reply) => {
-        const message = sent.get(request.params.file.replace(/\.json$/, ''))
+        const message = sent.get(/** @type {{ file: string }} */ (request.params).file.replace(/\.json$/, ''))
         return message ? resource(message, accountSid, 'delivered') : refuse(reply, 20404, { path: request.url })
       })
     },

@@ -17,6 +17,7 @@ if (!Number.isInteger(Number(values.port)) || !values.data || !accountSid || !au
 
 /** As many as the mail sandbox keeps; a message is under 2 KB. */
 const bounds = { countMax: 20_000, bytesMax: 64 * 2 ** 20 }
+/** @type {Journal<import('./api.mjs').StoredSms>} */
 const sent = new Journal(join(values.data, 'messages.jsonl'), bounds)
 const api = buildSmsApi({ accountSid, authToken, sent, faultSwitch: new FaultSwitch() })
 await api.listen({ port: Number(values.port), host: '127.0.0.1' })
