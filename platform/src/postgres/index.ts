@@ -25,6 +25,8 @@ export function createPool(connectionString: string, log: Logger, size = 10, ext
   // An idle connection that the server closed: the pool makes a new one, the process must not end of it.
   // Its text only: the error carries the whole client.
   pool.on('error', ({ message }) => log.warn({ reason: message }, 'idle PostgreSQL connection lost'))
+  // A connection that is lost while it is in use fails the query in hand; without a listener it would end the process too.
+  pool.on('connect', (client) => client.on('error', () => undefined))
   return pool
 }
 

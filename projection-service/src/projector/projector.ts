@@ -1,5 +1,5 @@
 import type { OpenAll } from '@annals/contracts'
-import { createConsumer, type PartitionedConsumer } from '@annals/platform/kafka'
+import { createConsumer, type PartitionedConsumer, type TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
@@ -17,8 +17,10 @@ export interface ProjectorOptions {
   metrics: Registry
   observerOf: (projection: string) => LiveObserver
   onFatal: (error: unknown) => void
-  /** Group of a projection; tests take their own. */
+  /** Group of a projection; `annals.projection.<name>` unless told otherwise. */
   groupOf?: (projection: string) => string
+  /** Stands before the names of the published topics: copies of them are read in their place. */
+  topicPrefix?: string
 }
 
 export interface Projector {
@@ -36,6 +38,12 @@ export function createProjector(options: ProjectorOptions): Projector {
   const { projections, brokers, pool, openAll, metrics, observerOf, onFatal } = options
   const groupOf = options.groupOf ?? ((name: string) => `annals.projection.${name}`)
 
+  const prefix = options.topicPrefix ?? ''
+  const published = <Place extends { topic: string }>(place: Place): Place => ({
+    ...place,
+    topic: place.topic.slice(prefix.length),
+  })
+
   const running = projections.map((projection) => {
     const log = options.log.child({ projection: projection.name })
     const live = createLiveProjection(projection, { pool, openAll, log, observer: observerOf(projection.name) })
@@ -43,7 +51,7 @@ export function createProjector(options: ProjectorOptions): Projector {
       brokers,
       clientId: `annals-projector-${projection.name}`,
       groupId: groupOf(projection.name),
-      topics: projection.topics,
+      topics: projection.topics.map((topic) => `${prefix}${topic}`),
       log,
       metrics,
       onFatal,
@@ -63,10 +71,14 @@ export function createProjector(options: ProjectorOptions): Projector {
             'messaging.batch.message_count': batch.records.length,
           },
         },
-        () => live.handle(batch),
+        () => live.handle(published(batch)),
       )
     }
-    return { projection, consumer, handler: { positions: live.positions, handle } }
+    return {
+      projection,
+      consumer,
+      handler: { positions: (places: readonly TopicPartition[]) => live.positions(places.map(published)), handle },
+    }
   })
 
   return {

@@ -96,6 +96,13 @@ export class Builder {
     return this.#reached
   }
 
+  /** Whether there is nothing within the limits that has not been folded. */
+  hasReached(limits: Limits): boolean {
+    return (
+      limits !== undefined && [...this.#reached].every(([place, position]) => position >= (limits.get(place) ?? -1n))
+    )
+  }
+
   /** A new pass through the log begins, with other limits. */
   beginRound(): void {
     this.#heldAt = undefined
@@ -200,6 +207,9 @@ export class Builder {
 
   /** Writes everything there is; when it returns, the shadow and the rebuild's position are durable together. */
   async flush(): Promise<void> {
+    await this.#flushing
+    const { position, events } = this.#written
+    if (this.#position === position && this.#events === events) return
     await this.#flushBehind()
     await this.#flushing
   }

@@ -19,9 +19,11 @@ export interface Pass {
 
 /** Reads the log once for all builders, from where the one that is furthest behind stands, up to their limits or the end. */
 export async function passOverLog(
-  work: readonly { builder: Builder; limits: Limits }[],
+  all: readonly { builder: Builder; limits: Limits }[],
   { log, openAll, signal, throttle, onChunk }: Pass,
 ): Promise<void> {
+  const work = all.filter(({ builder, limits }) => !builder.hasReached(limits))
+  if (work.length === 0) return
   for (const { builder } of work) builder.beginRound()
   const from = work.map(({ builder }) => builder.position).reduce((a, b) => (a < b ? a : b))
   const end = endOf(work.map(({ limits }) => limits))

@@ -63,8 +63,8 @@ interface Job {
   comparable: boolean
 }
 
-/** A round of catching up that takes no longer is the last one before verification. */
-const caughtUpMs = 1_000
+/** A round of catching up that finds no more events is the last one before verification. */
+const caughtUpEvents = 1_000
 const catchUpRoundsMax = 20
 
 /**
@@ -74,12 +74,22 @@ const catchUpRoundsMax = 20
  */
 export async function rebuildAll(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
   const locks: PoolClient[] = []
+  const lost = new AbortController()
   try {
-    for (const projection of projections) locks.push(await takeLock(deps.pool, projection))
-    return await rebuildLocked(projections, deps)
+    for (const projection of projections) {
+      const client = await takeLock(deps.pool, projection)
+      locks.push(client)
+      client.once('error', (error) => {
+        lost.abort(new Error(`the connection that holds the lock of ${projection.name} is lost`, { cause: error }))
+      })
+    }
+    return await rebuildLocked(projections, { ...deps, signal: AbortSignal.any([deps.signal, lost.signal]) })
   } finally {
-    // The lock is the connection's: it goes with it, in whatever state it is.
-    for (const client of locks) client.release(true)
+    for (const client of locks) {
+      // Said aloud: the server may notice a closed connection only after the next rebuild has asked.
+      await client.query('select pg_advisory_unlock_all()').catch(() => undefined)
+      client.release(true)
+    }
   }
 }
 
@@ -131,9 +141,9 @@ async function rebuildLocked(projections: readonly Projection[], deps: RebuildDe
   await round(await toLive(jobs))
   await stageAll(jobs, 'catching-up', deps)
   for (let rounds = 0; rounds < catchUpRoundsMax; rounds++) {
-    const began = performance.now()
+    const before = events
     await round(await toLive(jobs))
-    if (performance.now() - began <= caughtUpMs) break
+    if (events - before <= caughtUpEvents) break
   }
 
   const done: Rebuilt[] = []
@@ -194,6 +204,7 @@ async function finish(
     throw new NotEqual(name, verification)
   }
 
+  pass.signal.throwIfAborted()
   await enter('swapping', reportOf(verification))
   const lockedMs = await swap({ pool, projection, rebuildId: rebuild.id, catchUp, comparable })
   observer.stage(name, 'live', { version, lockedMs: Math.round(lockedMs) })

@@ -4,7 +4,7 @@ import { schemaOf, tablesOf } from '../engine/generation'
 import type { Projection } from '../engine/projection'
 import { ownGenerationSql } from '../engine/registry'
 import type { Limits } from './builder'
-import { schemaExists } from './rebuild-state'
+import { RebuildTaken, schemaExists } from './rebuild-state'
 import { positionsOf } from './verify'
 
 /** The swap did not get its turn: nothing has changed, and it can be asked for again. */
@@ -97,7 +97,11 @@ export async function swap({ pool, projection, rebuildId, catchUp, comparable }:
        where name = $1`,
       [name, version],
     )
-    await client.query(`update annals.rebuild set state = 'live', updated_at = now() where id = $1`, [rebuildId])
+    const { rowCount } = await client.query(
+      `update annals.rebuild set state = 'live', updated_at = now() where id = $1 and state = 'swapping'`,
+      [rebuildId],
+    )
+    if (rowCount !== 1) throw new RebuildTaken('another process goes on with this rebuild, or has aborted it')
   })
   // It has been out of use since the swap before; should it not go now, the next rebuild drops it.
   await dropSchema(pool, discarded).catch(() => undefined)

@@ -25,7 +25,9 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     url: url.href,
     pool,
     async drop() {
-      await pool.end()
+      // A test that failed may still hold a connection: the server ends it.
+      const ended = pool.end()
+      await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 2_000).unref())])
       await admin.query(`drop database ${name} with (force)`)
       await admin.end()
     },

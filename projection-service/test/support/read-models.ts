@@ -42,7 +42,9 @@ export async function createReadModels(
           await positions([{ topic, partition: Number(partition) }])
           const outcome = await handle(batch)
           if (outcome.kind !== 'done')
-            throw new Error(`${projection.name}: ${JSON.stringify(outcome, (_, v) => String(v))}`)
+            throw new Error(
+              `${projection.name}: ${JSON.stringify(outcome, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`,
+            )
         }
         offsets.set(name, batch.nextOffset)
       }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { copyLine, encode, UnfitRow, type ColumnKind } from '../../src/engine/columns'
 import { defineProjection } from '../../src/engine/projection'
 

@@ -1,0 +1,333 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { registered } from '../../src/engine/registry'
+import { parkedStreams, retryParked } from '../../src/engine/parked'
+import type { Projection } from '../../src/engine/projection'
+import { payments, paymentHistory, paymentTotals } from '../../src/projections'
+import { checksumOf } from '../../src/replay/checksum'
+import { exitCodeOf, exitCodes } from '../../src/replay/exit-code'
+import { NotEqual, rebuildAll, RebuildRunning, type RebuildDependencies } from '../../src/replay/rebuild'
+import { abortRebuild } from '../../src/replay/rebuild-state'
+import { statusOf } from '../../src/replay/status'
+import { dropPrevious, NoPrevious, rollBack } from '../../src/replay/swap'
+import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { opensNothing } from '../support/facts'
+import { openOwnLog, type OwnLog } from '../support/own-log'
+import { createReadModels } from '../support/read-models'
+
+// Each goes through a whole rebuild, some through several, perhaps on a busy machine.
+jest.setTimeout(90_000)
+
+let database: TestDatabase
+let own: OwnLog
+beforeEach(async () => {
+  database = await createTestDatabase()
+  own = await openOwnLog()
+})
+afterEach(async () => {
+  await own.close()
+  await database.drop()
+})
+
+const three: readonly Projection[] = [payments, paymentTotals, paymentHistory]
+
+const deps = (over: Partial<RebuildDependencies> = {}): RebuildDependencies => ({
+  pool: database.pool,
+  log: own.log,
+  openAll: opensNothing,
+  logger: silent,
+  observer: { stage: () => undefined, progress: () => undefined },
+  signal: new AbortController().signal,
+  ...over,
+})
+
+const row = async (schema: string, paymentId: string) =>
+  (await database.pool.query(`select * from ${schema}.payment where payment_id = $1`, [paymentId])).rows[0]
+
+describe('a rebuild', () => {
+  it('equals the live read models and takes their place, while events flow', async () => {
+    const models = await createReadModels(database.pool, three)
+    await models.feed((await own.pay(60, 10)).events)
+    let flowing = true
+    let flowed = 0
+    const flow = (async () => {
+      while (flowing) {
+        const { events } = await own.pay(5)
+        await models.feed(events)
+        flowed += events.length
+      }
+    })()
+    const rebuilt = await rebuildAll(three, deps()).finally(() => {
+      flowing = false
+      return flow
+    })
+
+    expect(
+      rebuilt.map(({ projection, verification }) => [projection, verification.equal, verification.compared]),
+    ).toEqual(three.map(({ name }) => [name, true, true]))
+    expect(flowed).toBeGreaterThan(0)
+    // Fed on after the swap, at the offsets where live stood: nothing is missing, nothing was applied twice.
+    await models.feed((await own.pay(10)).events)
+    const all = await own.events()
+    for (const projection of three) {
+      const { rows } = await database.pool.query(`select sum(revision + 1) as seen from ${projection.name}.stream`)
+      expect(Number(rows[0].seen)).toBe(all.length)
+      expect(await registered(database.pool, projection.name)).toEqual({ version: 1, previousVersion: 1 })
+    }
+    const { rows } = await database.pool.query('select sum(completed_count) as n from payment_totals.payment_total')
+    expect(Number(rows[0].n)).toBe(all.filter(({ type }) => type === 'payment.processed').length)
+  })
+
+  it('goes on after PostgreSQL has cut it off, and folds nothing twice', async () => {
+    const models = await createReadModels(database.pool, [payments, paymentTotals])
+    await models.feed((await own.pay(40, 58)).events)
+    let cut = false
+    const observer = {
+      stage: () => undefined,
+      progress: () => {
+        if (cut) return
+        cut = true
+        void database.pool.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity
+           where datname = current_database() and pid <> pg_backend_pid()`,
+        )
+      },
+    }
+    await expect(rebuildAll([payments, paymentTotals], deps({ observer, throttle: 5_000 }))).rejects.toThrow()
+
+    const rebuilt = await rebuildAll([payments, paymentTotals], deps())
+    expect(rebuilt.map(({ events, verification }) => [Number(events), verification.equal])).toEqual([
+      [2_400, true],
+      [2_400, true],
+    ])
+  })
+
+  it('keeps what was folded when it is interrupted, and says that it goes on', async () => {
+    const models = await createReadModels(database.pool, [payments])
+    await models.feed((await own.pay(35, 58)).events)
+    const interruption = new AbortController()
+    const observer = { stage: () => undefined, progress: () => interruption.abort() }
+    const error = await rebuildAll([payments], deps({ observer, signal: interruption.signal })).catch((e: unknown) => e)
+    expect(exitCodeOf(error)).toBe(exitCodes.interrupted)
+    const { rebuild } = await statusOf(database.pool, payments)
+    expect(rebuild).toMatchObject({ state: 'folding', events: 1_000 })
+
+    const told: unknown[] = []
+    const second = {
+      stage: (_: string, stage: string, facts?: object) => void told.push([stage, facts]),
+      progress: () => undefined,
+    }
+    const [rebuilt] = await rebuildAll([payments], deps({ observer: second }))
+    expect(told[0]).toEqual(['prepared', { version: 1, live: 1, resumedAfter: 1_000 }])
+    expect(Number(rebuilt!.events)).toBe(2_100)
+  })
+
+  it('finds a row that was changed by hand, names it, and swaps nothing', async () => {
+    const models = await createReadModels(database.pool, [payments])
+    const { payments: paid, events } = await own.pay(50)
+    await models.feed(events)
+    const { paymentId } = paid[17]!
+    await database.pool.query('update payments.payment set amount_minor = amount_minor + 1 where payment_id = $1', [
+      paymentId,
+    ])
+    const error = await rebuildAll([payments], deps()).catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(NotEqual)
+    expect((error as NotEqual).verification.differing).toEqual([paymentId])
+    expect(exitCodeOf(error)).toBe(exitCodes.notEqual)
+    expect((await row('payments', paymentId)).amount_minor).toBe(1251n)
+
+    await database.pool.query('update payments.payment set amount_minor = amount_minor - 1 where payment_id = $1', [
+      paymentId,
+    ])
+    const [rebuilt] = await rebuildAll([payments], deps())
+    expect(rebuilt!.verification.equal).toBe(true)
+  })
+
+  it.each([
+    ['a row that is missing', 'delete from payments.payment where payment_id = $1', / \(only rebuilt\)$/],
+    [
+      'a row that is too much',
+      `insert into payments.payment select gen_random_uuid(), user_id, status, amount_minor, currency, method_type, description,
+         failure_code, gateway_reference, attempts, created_at, updated_at, revision from payments.payment where payment_id = $1`,
+      / \(only live\)$/,
+    ],
+  ])('finds %s', async (_, corruption, told) => {
+    const models = await createReadModels(database.pool, [payments])
+    const { payments: paid, events } = await own.pay(20)
+    await models.feed(events)
+    await database.pool.query(corruption, [paid[3]!.paymentId])
+    const error = await rebuildAll([payments], deps()).catch((e: unknown) => e)
+    expect((error as NotEqual).verification.differing).toEqual([expect.stringMatching(told)])
+  })
+
+  it('finds a wrong row of the shadow by folding streams afresh, even without a live one to compare with', async () => {
+    const models = await createReadModels(database.pool, [payments])
+    await models.feed((await own.pay(20)).events)
+    const next = { ...payments, version: 2 }
+    const observer = {
+      progress: () => undefined,
+      stage: (_: string, stage: string) => {
+        if (stage === 'indexing') corrupted = database.pool.query(`update payments_next.payment set status = 'lost'`)
+      },
+    }
+    let corrupted: Promise<unknown> = Promise.resolve()
+    const error = await rebuildAll([next], deps({ observer })).catch((e: unknown) => e)
+    await corrupted
+    expect(error).toBeInstanceOf(NotEqual)
+    expect((error as NotEqual).verification).toMatchObject({ compared: false, sampled: 20 })
+  })
+
+  it('excludes another one of the same projection, and no other', async () => {
+    const models = await createReadModels(database.pool, three)
+    await models.feed((await own.pay(40, 58)).events)
+    let begun: () => void = () => undefined
+    const running = new Promise<void>((resolve) => (begun = resolve))
+    const observer = { stage: () => undefined, progress: () => begun() }
+    const first = rebuildAll([payments], deps({ observer, throttle: 1_000 }))
+    await running
+    const second = await rebuildAll([paymentTotals, payments], deps()).catch((e: unknown) => e)
+    expect(second).toBeInstanceOf(RebuildRunning)
+    await rebuildAll([paymentTotals], deps())
+    await first
+  })
+
+  it('lets long readers finish on the tables they began with, and does not wait for them', async () => {
+    const models = await createReadModels(database.pool, [payments])
+    await models.feed((await own.pay(30)).events)
+    const reader = await database.pool.connect()
+    await reader.query('begin')
+    await reader.query('declare c cursor for select payment_id from payments.payment')
+    await reader.query('fetch 5 from c')
+    const [rebuilt] = await rebuildAll([payments], deps())
+    expect(rebuilt!.lockedMs).toBeLessThan(1_000)
+    expect((await reader.query('fetch all from c')).rows).toHaveLength(25)
+    await reader.query('commit')
+    reader.release()
+  })
+
+  it('waits for a projector transaction in hand, and swaps after it', async () => {
+    const models = await createReadModels(database.pool, [payments])
+    await models.feed((await own.pay(10)).events)
+    const projector = await database.pool.connect()
+    await projector.query('begin')
+    await projector.query(`select pg_advisory_xact_lock_shared(hashtextextended('annals.generation.payments', 0))`)
+    let released = false
+    setTimeout(() => {
+      released = true
+      void projector.query('commit').then(() => projector.release())
+    }, 600)
+    await rebuildAll([payments], deps())
+    expect(released).toBe(true)
+  })
+
+  it('begins anew when it is told to, and can be aborted', async () => {
+    await createReadModels(database.pool, [payments])
+    const interruption = new AbortController()
+    interruption.abort()
+    await own.pay(2)
+    await rebuildAll([payments], deps({ signal: interruption.signal })).catch(() => undefined)
+    await rebuildAll([payments], deps({ restart: true }))
+    const { rows } = await database.pool.query('select state, reason from annals.rebuild order by started_at')
+    expect(rows.map(({ state }) => state)).toContain('live')
+    expect(await abortRebuild(database.pool, 'payments', 'test')).toBe(false)
+  })
+})
+
+describe('a new version of a projection', () => {
+  const second: Projection = {
+    ...payments,
+    version: 2,
+    columns: { ...payments.columns, big: 'text' },
+    on: Object.fromEntries(
+      Object.entries(payments.on).map(([type, fold]) => [
+        type,
+        (before, event) => {
+          const after = fold!(before, event)
+          return { ...after, big: (after['amount_minor'] as bigint) > 1_000n ? 'yes' : 'no' }
+        },
+      ]),
+    ),
+  }
+
+  it('is built beside the old one, which no projector of the other release may touch', async () => {
+    const old = await createReadModels(database.pool, [payments])
+    const { events } = await own.pay(20)
+    await old.feed(events)
+    const release = await createReadModels(database.pool, [second])
+    await expect(release.feed((await own.pay(1)).events)).rejects.toThrow(/run `replay payments`/)
+
+    const [rebuilt] = await rebuildAll([second], deps())
+    expect(rebuilt).toMatchObject({ version: 2, verification: { compared: false, equal: true } })
+    const { rows } = await database.pool.query('select big, count(*) as n from payments.payment group by big')
+    expect(rows).toEqual([{ big: 'yes', n: 21n }])
+    await expect(old.feed((await own.pay(1)).events)).rejects.toThrow(/deploy the release that is live/)
+  })
+
+  it('can be rolled back, and forth again, until the previous one is dropped', async () => {
+    const old = await createReadModels(database.pool, [payments])
+    await old.feed((await own.pay(5)).events)
+    await rebuildAll([second], deps())
+    expect(await rollBack(database.pool, second)).toBe(1)
+    await old.feed((await own.pay(2)).events)
+    expect(await rollBack(database.pool, second)).toBe(2)
+    await dropPrevious(database.pool, second)
+    await expect(rollBack(database.pool, second)).rejects.toThrow(NoPrevious)
+    expect(await registered(database.pool, 'payments')).toEqual({ version: 2, previousVersion: undefined })
+  })
+})
+
+describe('parked events', () => {
+  const broken: Projection = {
+    ...payments,
+    on: {
+      ...payments.on,
+      'payment.process_started': () => {
+        throw new Error('a rule that is wrong')
+      },
+    },
+  }
+
+  it('are applied in order once the rule is right', async () => {
+    const { payments: paid, events } = await own.pay(3)
+    await (await createReadModels(database.pool, [broken])).feed(events)
+    const parked = await parkedStreams(database.pool, payments, 10)
+    expect(parked).toHaveLength(3)
+    expect(parked[0]).toMatchObject({ events: 2, revision: 1, error: 'a rule that is wrong' })
+
+    const { stream, paymentId } = paid[0]!
+    const again = await retryParked(database.pool, broken, stream, opensNothing)
+    expect(again).toMatchObject({ applied: 0, error: { message: 'a rule that is wrong' } })
+    expect(await retryParked(database.pool, payments, stream, opensNothing)).toEqual({ applied: 2, error: undefined })
+    expect(await row('payments', paymentId)).toMatchObject({ status: 'completed', attempts: 1 })
+    expect(await parkedStreams(database.pool, payments, 10)).toHaveLength(2)
+    // The stream flows again.
+    const { rows } = await database.pool.query('select revision, blocked from payments.stream where stream = $1', [
+      stream,
+    ])
+    expect(rows).toEqual([{ revision: 2n, blocked: false }])
+  })
+
+  it('are parked by a rebuild with the same rule as well, so both are equal; with another rule they differ', async () => {
+    const { events } = await own.pay(4)
+    await (await createReadModels(database.pool, [broken])).feed(events)
+    const [rebuilt] = await rebuildAll([broken], deps())
+    expect(rebuilt!.verification.equal).toBe(true)
+    expect(await parkedStreams(database.pool, payments, 10)).toHaveLength(4)
+    await expect(rebuildAll([payments], deps())).rejects.toThrow(NotEqual)
+  })
+})
+
+describe('a checksum', () => {
+  it('does not depend on the order of rows', async () => {
+    const models = await createReadModels(database.pool, [payments])
+    await models.feed((await own.pay(10)).events)
+    const before = await checksumOf(database.pool, payments, 'live')
+    await database.pool.query('create table copy as select * from payments.payment order by random()')
+    await database.pool.query('delete from payments.payment')
+    await database.pool.query('insert into payments.payment select * from copy order by random()')
+    expect(await checksumOf(database.pool, payments, 'live')).toEqual(before)
+    await database.pool.query(
+      `update payments.payment set currency = 'USD' where ctid = (select min(ctid) from payments.payment)`,
+    )
+    expect(await checksumOf(database.pool, payments, 'live')).not.toEqual(before)
+  })
+})

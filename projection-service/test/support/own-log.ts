@@ -1,0 +1,98 @@
+import { randomUUID } from 'node:crypto'
+import { encodeEvent, type NewEvent, type RecordedEvent } from '@annals/contracts'
+import { createEventLog, type EventLog, type LogEvent } from '@annals/platform/event-log'
+import { requireEnv } from '@annals/platform/testing'
+import { silent } from './database'
+import { aPayment, type PaymentFacts } from './facts'
+
+export interface OwnLog {
+  /** The real log, as if nobody else wrote to it: only streams of this test, from where the test began. */
+  log: EventLog
+  /**
+   * Appends the facts of new payments: created, so many attempts (1), processed.
+   * @returns them, and the events as the log holds them.
+   */
+  pay(count: number, attempts?: number): Promise<{ payments: PaymentFacts[]; events: RecordedEvent[] }>
+  append(stream: string, revision: number, event: NewEvent): Promise<void>
+  /** Events of this test's streams, after a position. */
+  events(after?: bigint): Promise<LogEvent[]>
+  close(): Promise<void>
+}
+
+const envelope = () => {
+  const commandId = randomUUID()
+  return {
+    tenant: 'main',
+    commandId,
+    correlationId: commandId,
+    causationId: commandId,
+    actor: { type: 'system' as const, id: 'test' },
+    occurredAt: new Date().toISOString(),
+    source: 'test',
+  }
+}
+
+const sealsNothing = () => {
+  throw new Error('nothing was expected to be sealed')
+}
+
+export async function openOwnLog(): Promise<OwnLog> {
+  const real = createEventLog(requireEnv('EVENTSTORE_URL'), silent)
+  const began = await real.head()
+  const own = new Set<string>()
+  const later = (after: bigint | undefined) =>
+    after === undefined || (began !== undefined && after < began) ? began : after
+
+  const log: EventLog = {
+    ...real,
+    async *readAll({ after, ...options }) {
+      for await (const event of real.readAll({ ...options, after: later(after) }))
+        if (own.has(event.stream)) yield event
+    },
+  }
+
+  async function append(stream: string, revision: number, ...events: NewEvent[]): Promise<void> {
+    own.add(stream)
+    const encoded = events.map((event) => encodeEvent(event, randomUUID(), envelope(), sealsNothing))
+    await real.append(stream, encoded, revision - 1)
+  }
+
+  function appendPayment({ paymentId, userId, stream, amount }: PaymentFacts, attempts: number): Promise<void> {
+    const started = (attempt: number): NewEvent => ({
+      type: 'payment.process_started',
+      data: { paymentId, userId, attempt, gatewayKey: 'key' },
+    })
+    return append(
+      stream,
+      0,
+      {
+        type: 'payment.created',
+        data: { paymentId, userId, amount, method: { type: 'card', token: 'tok_visa' }, description: null },
+      },
+      ...Array.from({ length: attempts }, (_, i) => started(i + 1)),
+      { type: 'payment.processed', data: { paymentId, userId, attempt: attempts, amount, gatewayReference: 'ref' } },
+    )
+  }
+
+  async function events(after?: bigint): Promise<LogEvent[]> {
+    const found: LogEvent[] = []
+    for await (const event of log.readAll({ after })) found.push(event)
+    return found
+  }
+
+  return {
+    log,
+    events,
+    append: (stream, revision, event) => append(stream, revision, event),
+    async pay(count, attempts = 1) {
+      const before = await real.head()
+      const payments = Array.from({ length: count }, () => aPayment())
+      for (let i = 0; i < count; i += 32) {
+        await Promise.all(payments.slice(i, i + 32).map((payment) => appendPayment(payment, attempts)))
+      }
+      const streams = new Set(payments.map(({ stream }) => stream))
+      return { payments, events: (await events(before)).filter(({ stream }) => streams.has(stream)) }
+    },
+    close: () => real.close(),
+  }
+}
