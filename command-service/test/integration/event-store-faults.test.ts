@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { createEventLog } from '@annals/platform/event-log'
-import { eventually } from '@annals/platform/testing'
+import { eventually, startTestEventStore, type TestEventStore } from '@annals/platform/testing'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
-import { startTestEventStore, type TestEventStore } from '../support/event-store'
 import {
   aPayment,
   somebody,

@@ -8,6 +8,7 @@ import {
   type AppendExpectedRevision,
   type JSONEventType,
   type ResolvedEvent,
+  type StreamingRead,
 } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import { backoffMs, pause } from '../backoff'
@@ -102,6 +103,19 @@ async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }
 
+/** A short read to its end. The client gives reads no deadline of its own: a frozen server would hold them for ever. */
+async function* answered<T>(read: StreamingRead<T>): AsyncGenerator<T> {
+  const timer = setTimeout(() => {
+    read.destroy(new Error(`no answer within ${readTimeoutMs} ms`))
+    void read.cancel()
+  }, readTimeoutMs)
+  try {
+    yield* read
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** Opens the log through the official client. `url`: an `esdb://` connection string. */
 export function createEventLog(url: string, log: Logger): EventLog {
   const client = EventStoreDBClient.connectionString(url)
@@ -111,11 +125,8 @@ export function createEventLog(url: string, log: Logger): EventLog {
   const fromOf = (after: bigint | undefined) => (after === undefined ? START : { commit: after, prepare: after })
 
   async function* readStreamEvents(stream: string, fromRevision: number) {
-    const events = client.readStream(stream, {
-      fromRevision: fromRevision === 0 ? START : BigInt(fromRevision),
-      deadline: readTimeoutMs,
-    })
-    for await (const resolved of events) {
+    const events = client.readStream(stream, { fromRevision: fromRevision === 0 ? START : BigInt(fromRevision) })
+    for await (const resolved of answered(events)) {
       const event = toLogEvent(resolved)
       if (event) yield event
     }
@@ -204,10 +215,10 @@ export function createEventLog(url: string, log: Logger): EventLog {
     },
 
     async head() {
-      const newest = { direction: 'backwards', fromPosition: 'end', maxCount: 1, deadline: readTimeoutMs } as const
+      const newest = { direction: 'backwards', fromPosition: 'end', maxCount: 1 } as const
       let position: bigint | undefined
       // To its end, although one event is all there is: a read that is left early never ends.
-      for await (const resolved of client.readAll(newest)) position = toLogEvent(resolved)?.position
+      for await (const resolved of answered(client.readAll(newest))) position = toLogEvent(resolved)?.position
       return position
     },
 

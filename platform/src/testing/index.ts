@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+export { startTestEventStore, type TestEventStore } from './event-store'
+
 /** How often a fact is asked for again, in ms. */
 const askEveryMs = 50
 

@@ -1,0 +1,48 @@
+import { describe, expect, it } from '@jest/globals'
+import { z } from 'zod'
+import { ConfigError, field, processFields, readConfig } from '@annals/platform/config'
+
+const Config = z.object({
+  ...processFields,
+  PORT: field.port(3000),
+  KEY: field.key256(),
+  URL: field.url('postgres'),
+  BROKERS: field.brokers(),
+})
+const key = Buffer.alloc(32, 7)
+const good = { KEY: key.toString('base64'), URL: 'postgres://u:p@h/d', BROKERS: 'a:1, b:2' }
+
+describe('configuration', () => {
+  it('is read with its defaults and in its own types', () =>
+    expect(readConfig(Config, good)).toEqual({
+      HTTP_HOST: '127.0.0.1',
+      LOG_LEVEL: 'info',
+      TENANT: 'main',
+      ENVIRONMENT: 'development',
+      PORT: 3000,
+      KEY: key,
+      URL: good.URL,
+      BROKERS: ['a:1', 'b:2'],
+    }))
+
+  it('tells every fault at once, and no value', () => {
+    const read = () => readConfig(Config, { KEY: 'c2hvcnQ=', URL: 'http://secret@host', PORT: 'x', BROKERS: 'a' })
+    expect(read).toThrow(ConfigError)
+    let message = ''
+    try {
+      read()
+    } catch (error) {
+      message = (error as Error).message
+    }
+    for (const name of ['KEY', 'URL', 'PORT', 'BROKERS']) expect(message).toContain(`  ${name}: `)
+    for (const value of ['c2hvcnQ=', 'secret']) expect(message).not.toContain(value)
+  })
+
+  it('says of what is missing or empty that it is not set', () => {
+    expect(() => readConfig(Config, { ...good, KEY: '' })).toThrow('KEY: is not set')
+    expect(() => readConfig(Config, { ...good, URL: undefined })).toThrow('URL: is not set')
+  })
+
+  it('reads nothing but what it names', () =>
+    expect(Object.keys(readConfig(Config, { ...good, HOME: '/root' }))).not.toContain('HOME'))
+})
