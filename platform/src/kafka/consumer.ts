@@ -270,18 +270,20 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
   return {
     async run(handler) {
       const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = consumer.events
-      const joined = new Promise<void>((resolve) => {
+      const joined = new Promise<void>((resolve, reject) => {
         consumer.on(GROUP_JOIN, ({ payload }) => {
           onJoin(handler, payload.memberAssignment)
           resolve()
         })
+        consumer.on(CRASH, ({ payload }) => {
+          if (payload.restart) return log.warn({ err: payload.error }, 'consumer fell out of the group, joining again')
+          log.fatal({ err: payload.error }, 'consumer ended for good')
+          reject(payload.error)
+          onFatal(payload.error)
+        })
         ending.signal.addEventListener('abort', () => resolve())
       })
-      consumer.on(CRASH, ({ payload }) => {
-        if (payload.restart) return log.warn({ err: payload.error }, 'consumer fell out of the group, joining again')
-        log.fatal({ err: payload.error }, 'consumer ended for good')
-        onFatal(payload.error)
-      })
+      joined.catch(() => undefined)
       // Also told of batches that hold nothing but markers, which the handler never sees.
       consumer.on(END_BATCH_PROCESS, ({ payload }) => {
         const { topic, partition, highWatermark, lastOffset } = payload

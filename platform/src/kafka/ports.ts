@@ -72,7 +72,11 @@ export type BatchOutcome =
 
 /** A consumer whose position lives with its effects, not in Kafka. */
 export interface PartitionedConsumer {
-  /** Starts; resolves when the group has been joined once. Group instances share the partitions. */
+  /**
+   * Starts; resolves when the group has been joined once. Group instances share the partitions. Waits for brokers and
+   * topics that are not there yet.
+   * @throws Error when the group can not be joined at all.
+   */
   run(handler: {
     /** The next offset to read of each partition, from where its effects are kept; `undefined`: from the beginning. */
     positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]>

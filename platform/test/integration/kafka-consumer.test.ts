@@ -8,6 +8,7 @@ import {
   type IncomingBatch,
   type PartitionedConsumer,
 } from '@annals/platform/kafka'
+import { createMetrics } from '@annals/platform/metrics'
 import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
 
 const brokers = requireEnv('KAFKA_BROKERS').split(',')
@@ -243,6 +244,53 @@ describe('a partitioned consumer', () => {
     await send.send({ topic, messages: messages(0, 1, 1) })
     await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1]), { withinMs: 15_000 })
     expect(calls).toBe(2)
+  })
+
+  it('ends the process when it is out for good', async () => {
+    const topic = await topicWith(1)
+    const ends: Error[] = []
+    // A session of 100 ms is one that no broker grants: an error that no new attempt would change.
+    const consumer = createConsumer({
+      brokers,
+      clientId: 'test',
+      groupId: uniqueName('group'),
+      topics: [topic],
+      log,
+      sessionTimeoutMs: 100,
+      onFatal: (error) => ends.push(error),
+    })
+    opened.push(() => consumer.stop())
+    await expect(consumer.run(reader().handler)).rejects.toThrow(/session timeout/)
+    expect(ends.length).toBe(1)
+  })
+
+  it('measures what it handled, how far it lags and what waits', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 4) })
+    const groupId = uniqueName('group')
+    const metrics = createMetrics('test')
+    let refuse = true
+    const who = reader((batch) =>
+      refuse ? { kind: 'wait', waitMs: 300, reason: 'not yet', resumeAt: batch.records[0]!.offset } : undefined,
+    )
+    const consumer = createConsumer({
+      brokers,
+      clientId: 'test',
+      groupId,
+      topics: [topic],
+      log,
+      metrics,
+      onFatal: () => undefined,
+    })
+    opened.push(() => consumer.stop())
+    await consumer.run(who.handler)
+    const value = async (name: string) => (await metrics.getSingleMetric(name)!.get()).values[0]?.value
+    await eventually(async () => expect(await value('kafka_consumer_partition_waiting')).toBe(1))
+    refuse = false
+    await eventually(async () => expect(await value('kafka_consumer_records_total')).toBe(4))
+    await eventually(async () => expect(await value('kafka_consumer_lag_records')).toBe(0))
+    expect(await value('kafka_consumer_partition_waiting')).toBe(0)
   })
 
   it('ends after the batch in hand', async () => {
