@@ -43,6 +43,9 @@ const renewEveryMs = 3_000
 /** Looks for what others have made due; what this process made due wakes the worker itself. */
 const lookEveryMs = 1_000
 const faultBackoff = { firstMs: 200, maxMs: 10_000 }
+/** A restart or a failover of the database. After that the attempt stays unknown, which is then the truth. */
+const insistMsMax = 60_000
+const insistBackoff = { firstMs: 100, maxMs: 1_000 }
 
 /** Sends one channel's due deliveries, several at a time, until it is stopped. */
 export function startWorker(deps: WorkerDeps): Worker {
@@ -103,31 +106,33 @@ export function startWorker(deps: WorkerDeps): Worker {
   }
 
   /**
-   * What was sent has to be recorded: the database is asked again while the lease may still hold. If it stays away, the
-   * lease runs out and the attempt counts as unknown, which is then the truth.
+   * What was sent has to be recorded, so a database that is away is asked again. When it comes back after the lease has run
+   * out, an acceptance is still taken as proof, if only it comes before the repeat: hence a short wait between the questions.
    */
   async function insisting(write: () => Promise<void>): Promise<void> {
+    const deadline = Date.now() + insistMsMax
     for (let attempt = 1; ; attempt++) {
       try {
         return await write()
       } catch (error) {
-        if (attempt === 5) throw error
-        await delay(backoffMs(faultBackoff, attempt, Math.random()))
+        if (Date.now() > deadline) throw error
+        await delay(backoffMs(insistBackoff, attempt, Math.random()))
       }
     }
   }
 
-  async function leaveUnsent(claim: Claim, why: Exclude<Composed, { kind: 'message' }>): Promise<void> {
-    if (why.kind === 'put-off') {
+  async function deliver(claim: Claim, composed: Composed): Promise<void> {
+    if (composed.kind === 'message') return attempt(claim, composed.message)
+    if (composed.kind === 'put-off') {
       log.error(
-        { err: why.cause, deliveryId: claim.id, rule: claim.rule, reason: why.reason },
+        { err: composed.cause, deliveryId: claim.id, rule: claim.rule, reason: composed.reason },
         'mail can not be written',
       )
-      return settle(claim, { kind: 'transient', code: why.reason, about: 'message' })
+      return settle(claim, { kind: 'transient', code: composed.reason, about: 'message' })
     }
-    log.info({ deliveryId: claim.id, rule: claim.rule, state: why.kind, reason: why.reason }, 'not sent')
-    await ledger.withdraw(claim, { state: why.kind, reason: why.reason })
-    metrics.settled.inc({ channel: channel.name, state: why.kind })
+    log.info({ deliveryId: claim.id, rule: claim.rule, state: composed.kind, reason: composed.reason }, 'not sent')
+    await ledger.withdraw(claim, { state: composed.kind, reason: composed.reason })
+    metrics.settled.inc({ channel: channel.name, state: composed.kind })
   }
 
   async function take(): Promise<number> {
@@ -135,30 +140,27 @@ export function startWorker(deps: WorkerDeps): Worker {
     if (limit <= 0) return 0
     const claims = await ledger.claim(channel.name, limit, leaseMs, name)
     if (claims.length === 0) return 0
-    let composed
-    try {
-      composed = await compose(claims, keys, templates)
-    } catch (error) {
-      await Promise.all(claims.map((claim) => ledger.withdraw(claim)))
-      throw error
-    }
+    const composing = compose(claims, keys, templates)
     for (const [i, claim] of claims.entries()) {
-      const ready = composed[i]!
-      if (ready.kind !== 'message') {
-        await leaveUnsent(claim, ready)
-        continue
-      }
-      const work = attempt(claim, ready.message)
-        .catch((error: unknown) =>
-          log.error({ err: error, deliveryId: claim.id }, 'attempt not recorded; its lease runs out'),
-        )
-        .finally(() => {
-          inHand.delete(claim)
-          wake()
-        })
-      inHand.set(claim, work)
+      const work = composing.then(
+        (composed) => deliver(claim, composed[i]!),
+        () => ledger.withdraw(claim),
+      )
+      hold(claim, work)
     }
+    await composing
     return claims.length
+  }
+
+  /** From here on the claim is renewed, until its work has ended. */
+  function hold(claim: Claim, work: Promise<void>): void {
+    const ended = work
+      .catch((error: unknown) => log.error({ err: error, deliveryId: claim.id }, 'not recorded; its lease runs out'))
+      .finally(() => {
+        inHand.delete(claim)
+        wake()
+      })
+    inHand.set(claim, ended)
   }
 
   async function run(): Promise<void> {

@@ -65,6 +65,26 @@ describe('reading', () => {
   })
 })
 
+describe('a key store that is away', () => {
+  it('holds mails up without using up attempts, and calls nobody erased', async () => {
+    const ada = registered(crowd)
+    await crowd.save(stack.pool)
+    await stack.pool.query('alter table subject_key rename to subject_key_away')
+    await stack.topics.publish([ada])
+    const notifier = await stack.start()
+    await eventually(async () => expect(await deliveries(stack.pool)).toHaveLength(1))
+    await eventually(async () => {
+      const { rows } = await stack.pool.query('select state, attempts from delivery')
+      expect(rows).toEqual([{ state: 'pending', attempts: 0 }])
+    })
+    await stack.pool.query('alter table subject_key_away rename to subject_key')
+    await accepted(ada.userId, 1)
+    const [row] = await deliveries(stack.pool)
+    expect(row).toMatchObject({ attempts: 1 })
+    expect(notifier.breakers.get('email')).toBe('closed')
+  })
+})
+
 describe('a frozen mail server', () => {
   it('may have taken the mail: the end is called unknown', async () => {
     const ada = registered(crowd)
