@@ -1,10 +1,8 @@
 import type { NewEvent, SessionEndReason, SessionId, UserId } from '@annals/contracts'
-import type { z } from 'zod'
 import type { Decider, Past } from './decider'
 import { Rejected } from './rejected'
 
 type SessionEventType = 'user.login' | 'session.refreshed' | 'session.ended'
-type EndReason = z.infer<typeof SessionEndReason>
 
 export type Session =
   | { status: 'none' }
@@ -19,7 +17,7 @@ export type Session =
       /** ISO 8601: no refresh is accepted from then on. */
       expiresAt: string
     }
-  | { status: 'ended'; userId: UserId; reason: EndReason }
+  | { status: 'ended'; userId: UserId; reason: SessionEndReason }
 
 const initial: Session = { status: 'none' }
 
@@ -97,7 +95,7 @@ export const refresh =
 
 /** A session ends once, for the reason that came first. */
 export const end =
-  ({ reason }: { reason: EndReason }) =>
+  ({ reason }: { reason: SessionEndReason }) =>
   (session: Session): NewEvent<'session.ended'>[] => {
     switch (session.status) {
       case 'none':

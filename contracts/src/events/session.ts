@@ -31,6 +31,7 @@ export const SessionRefreshed = defineEvent({
 })
 
 export const SessionEndReason = z.enum(['logout', 'refresh-token-reused'])
+export type SessionEndReason = z.infer<typeof SessionEndReason>
 
 /** The session is over: its refresh token is refused, and so are its access tokens where revocation is checked. */
 export const SessionEnded = defineEvent({
