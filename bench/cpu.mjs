@@ -22,6 +22,15 @@ export function cpuSecondsOf(pid) {
   return stat && stat.own / ticksPerSecond
 }
 
+/**
+ * @param {Record<string, number>} seconds by process @param {number} count of whatever was done in them
+ * @returns {Record<string, number>} microseconds for each, the largest first; what has used less than one is left out
+ */
+export function microsEach(seconds, count) {
+  const micros = Object.entries(seconds).map(([name, used]) => [name, Math.round((used / count) * 1e6)])
+  return Object.fromEntries(micros.filter(([, each]) => each > 0).toSorted(([, a], [, b]) => b - a))
+}
+
 /** @param {Record<string, number>} total @param {Record<string, number>} more is added to it, by name */
 export function addUp(total, more) {
   for (const [name, seconds] of Object.entries(more)) total[name] = (total[name] ?? 0) + seconds
@@ -52,14 +61,9 @@ export function cpuSeconds(profile) {
 
 /**
  * @param {import('../dev/profile.mjs').Profile} profile
- * @returns {() => Record<string, number>} call it at the end: seconds used since, by process, the largest first; processes that
- *   have used less than a hundredth are left out
+ * @returns {() => Record<string, number>} call it at the end: CPU seconds used since, by process
  */
 export function startCpu(profile) {
   const before = cpuSeconds(profile)
-  return () => {
-    const used = [...cpuSeconds(profile)].map(([name, seconds]) => [name, seconds - (before.get(name) ?? 0)])
-    const rounded = used.map(([name, seconds]) => [name, Math.round(seconds * 100) / 100])
-    return Object.fromEntries(rounded.filter(([, seconds]) => seconds > 0).toSorted(([, a], [, b]) => b - a))
-  }
+  return () => Object.fromEntries([...cpuSeconds(profile)].map(([name, now]) => [name, now - (before.get(name) ?? 0)]))
 }

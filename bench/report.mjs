@@ -52,8 +52,9 @@ export function report(figures, machine) {
     if (!figures[part]) continue
     for (const [title, value, beside] of lineOf(figures[part]))
       text.push(`  ${title.padEnd(18)} ${value.padStart(18)}   ${beside}`)
-    const cpu = Object.entries(figures[part].cpuSeconds ?? {}).slice(0, 6)
-    if (cpu.length > 0) text.push(`    CPU seconds: ${cpu.map(([name, s]) => `${name} ${s.toFixed(1)}`).join(', ')}`)
+    const cpu = Object.entries(figures[part].cpuMicros ?? {}).slice(0, 7)
+    if (cpu.length > 0)
+      text.push(`    CPU µs each: ${cpu.map(([name, micros]) => `${name} ${whole(micros)}`).join(', ')}`)
   }
   text.push('', styleText('bold', 'Marks'))
   for (const { title, value, unit, least, digits = 0, reached, most } of judge(figures)) {

@@ -11,6 +11,7 @@ import { join } from 'node:path'
 export function startLoad(name, { execArgv = [] } = {}) {
   const child = fork(join(import.meta.dirname, `${name}.mjs`), { execArgv, serialization: 'advanced' })
   let pending
+  let cpuSeconds = 0
   const settle = (act) => {
     const waiting = pending
     pending = undefined
@@ -19,11 +20,13 @@ export function startLoad(name, { execArgv = [] } = {}) {
       act(waiting)
     }
   }
-  child.on('message', ({ answer, failure }) =>
-    settle(({ resolve, reject }) =>
-      failure === undefined ? resolve(answer) : reject(new Error(`load "${name}": ${failure}`)),
-    ),
-  )
+  child.on('message', ({ answer, failure, cpuSeconds: used = 0 }) => {
+    cpuSeconds += used
+    settle(({ resolve, reject }) => {
+      if (failure === undefined) resolve(answer)
+      else reject(new Error(`load "${name}": ${failure}`))
+    })
+  })
   child.on('exit', (code, signal) =>
     settle(({ reject }) => reject(new Error(`load "${name}" ended early (${signal ?? code})`))),
   )
@@ -42,6 +45,12 @@ export function startLoad(name, { execArgv = [] } = {}) {
         pending = { resolve, reject, timer }
         child.send({ name: handler, order })
       })
+    },
+    /** @returns {number} CPU seconds that orders have taken since this was asked last */
+    cpuSeconds() {
+      const used = cpuSeconds
+      cpuSeconds = 0
+      return used
     },
     /** Ends the process; resolves when it has ended. */
     async stop() {

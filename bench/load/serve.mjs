@@ -7,7 +7,10 @@
 export function serve(handlers) {
   process.on('message', async ({ name, order }) => {
     try {
-      process.send({ answer: await handlers[name](order) })
+      const before = process.cpuUsage()
+      const answer = await handlers[name](order)
+      const { user, system } = process.cpuUsage(before)
+      process.send({ answer, cpuSeconds: (user + system) / 1e6 })
     } catch (error) {
       process.send({ failure: error instanceof Error ? (error.stack ?? error.message) : String(error) })
     }

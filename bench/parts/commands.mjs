@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { addUp, startCpu } from '../cpu.mjs'
+import { addUp, microsEach, startCpu } from '../cpu.mjs'
 import { signIn } from '../people.mjs'
 import { median, spread } from '../statistics.mjs'
 
@@ -44,17 +44,26 @@ export async function measureCommands({ env, profile, services, withLoad, step }
           ;({ last: event } = await createdPayments(env.EVENTSTORE_URL, begin))
           await append(warmUpMs)
           const through = []
+          let timed = 0
+          let appended = 0
           const cpu = {}
+          const bareCpu = {}
           const bare = []
           for (let phase = 1; phase <= phases; phase++) {
             update(`phase ${phase} of ${phases}`)
             const used = startCpu(profile)
+            const before = acknowledged
+            commands.cpuSeconds()
+            appends.cpuSeconds()
             through.push(await command(phaseMs))
-            addUp(cpu, used())
+            addUp(cpu, { ...used(), load: commands.cpuSeconds() })
+            timed += acknowledged - before
             bare.push(await append(phaseMs))
+            addUp(bareCpu, { 'bare appends': appends.cpuSeconds() })
+            appended += (bare.at(-1) * phaseMs) / 1_000
           }
           return {
-            value: { through, bare, cpu },
+            value: { through, bare, cpuMicros: { ...microsEach(cpu, timed), ...microsEach(bareCpu, appended) } },
             text: `${Math.round(median(through))}/s beside ${Math.round(median(bare))}/s`,
           }
         })
@@ -68,7 +77,7 @@ export async function measureCommands({ env, profile, services, withLoad, step }
           spread: spread(rates.through),
           bareSpread: spread(rates.bare),
           acknowledged,
-          cpuSeconds: rates.cpu,
+          cpuMicros: rates.cpuMicros,
         }
       }),
     )

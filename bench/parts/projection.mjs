@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { startCpu } from '../cpu.mjs'
+import { microsEach, startCpu } from '../cpu.mjs'
 import { endOffsets, sum, withAdmin } from '../kafka.mjs'
 import { watchGrowth } from '../quiet.mjs'
 
@@ -54,7 +54,7 @@ export async function measureProjection(scene, { published, payments }) {
           paymentsPerSecond: payments / ((paymentsAt - begunAt) / 1_000),
           foldedPerSecond: (value - first) / (ms / 1_000),
           projections: projections.length,
-          cpuSeconds: cpu(),
+          cpuMicros: microsEach(cpu(), published),
         }
         return { value: measured, text: `${Math.round(measured.perSecond)}/s, ${projections.length} read models` }
       }),

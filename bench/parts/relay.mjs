@@ -1,4 +1,4 @@
-import { startCpu } from '../cpu.mjs'
+import { microsEach, startCpu } from '../cpu.mjs'
 import { countRecords, createCopies, endOffsets, sum, withAdmin } from '../kafka.mjs'
 import { watchGrowth } from '../quiet.mjs'
 import { median, spread } from '../statistics.mjs'
@@ -31,10 +31,15 @@ export async function measureRelay(scene, { published }) {
         update('warming up')
         await transactions.ask('run', { ...order, count: Math.min(count, 10_000) }, 60_000)
         update('bare transactions')
+        transactions.cpuSeconds()
         const before = await bare()
         const relayed = await catchUp(scene, published, update)
         update('bare transactions')
         const rates = [before, await bare()]
+        relayed.cpuMicros['bare transactions'] = microsEach(
+          { bare: transactions.cpuSeconds() },
+          rates.length * count,
+        ).bare
         const value = { ...relayed, barePerSecond: median(rates), bareSpread: spread(rates) }
         return { value, text: `${Math.round(value.perSecond)}/s beside ${Math.round(value.barePerSecond)}/s` }
       }),
@@ -67,7 +72,7 @@ export async function catchUp({ env, profile, services, signal }, published, upd
         onProgress: (offset) => update(`${Math.min(99, Math.round((offset / published) * 100))} %`),
       })
       // Offsets count markers as well; they lie evenly between the records.
-      return { perSecond: (published * (1 - first / value)) / (ms / 1_000), cpuSeconds: cpu() }
+      return { perSecond: (published * (1 - first / value)) / (ms / 1_000), cpuMicros: microsEach(cpu(), published) }
     })
   } finally {
     await relay.stop()

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from '../../dev/profile.mjs'
-import { addUp, cpuSecondsOf, startCpu } from '../cpu.mjs'
+import { addUp, cpuSecondsOf, microsEach, startCpu } from '../cpu.mjs'
 import { median, spread } from '../statistics.mjs'
 
 const rounds = 2
@@ -51,7 +51,10 @@ export async function measureReplay(scene) {
           bareSpread: spread(bare),
           seconds: median(seconds),
           events,
-          cpuSeconds: cpu,
+          cpuMicros: {
+            ...microsEach(cpu, rounds * events),
+            ...microsEach({ 'bare read': reads.cpuSeconds() }, bare.length * events),
+          },
         }
         return { value, text: `${Math.round(value.perSecond)}/s beside ${Math.round(value.barePerSecond)}/s` }
       }),

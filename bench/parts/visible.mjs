@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { startCpu } from '../cpu.mjs'
+import { microsEach, startCpu } from '../cpu.mjs'
 import { signIn } from '../people.mjs'
 import { percentile } from '../statistics.mjs'
 
@@ -27,6 +27,7 @@ export async function measureVisible({ profile, services, withLoad, step, signal
         await arrivals.ask('run', { ...order, forMs: warmUpMs, seed: 3 }, warmUpMs + 60_000)
         await delay(500, undefined, { signal })
         update(`${perSecond} commands/s for ${forMs / 1_000} s`)
+        arrivals.cpuSeconds()
         const cpu = startCpu(profile)
         const { visibleMs, ackMs, lateMs, retries } = await arrivals.ask(
           'run',
@@ -42,7 +43,7 @@ export async function measureVisible({ profile, services, withLoad, step, signal
           lateP99Ms: percentile(lateMs, 0.99),
           commands: visibleMs.length,
           retries,
-          cpuSeconds: cpu(),
+          cpuMicros: microsEach({ ...cpu(), load: arrivals.cpuSeconds() }, visibleMs.length),
         }
         const text = `p50 ${Math.round(value.p50Ms)} ms, p99 ${Math.round(value.p99Ms)} ms`
         return { value, text: value.lateP99Ms > lateP99MsMax ? `${text} (load was late)` : text }
