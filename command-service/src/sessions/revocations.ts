@@ -39,6 +39,24 @@ export function createRevocations({ redis, execute, log, lifeSeconds, onSkipped 
     pending.delete(sessionId)
   }
 
+  /** Sessions asked after since the last turn of the event loop: one question to Redis answers all of them. */
+  let asked: { sessionIds: Set<SessionId>; revoked: Promise<Set<SessionId>> } | undefined
+
+  function revokedAmong(sessionId: SessionId): Promise<Set<SessionId>> {
+    if (!asked) {
+      const sessionIds = new Set<SessionId>()
+      const revoked = new Promise((resolve) => setImmediate(resolve)).then(async () => {
+        asked = undefined
+        const ids = [...sessionIds]
+        const marks = await redis.mget(ids.map(keyOf))
+        return new Set(ids.filter((_, i) => marks[i] !== null))
+      })
+      asked = { sessionIds, revoked }
+    }
+    asked.sessionIds.add(sessionId)
+    return asked.revoked
+  }
+
   const timer = setInterval(async () => {
     try {
       for (const [sessionId, untilMs] of pending) await tell(sessionId, untilMs)
@@ -61,7 +79,7 @@ export function createRevocations({ redis, execute, log, lifeSeconds, onSkipped 
     async has(sessionId) {
       if (pending.has(sessionId)) return true
       try {
-        return (await redis.exists(keyOf(sessionId))) === 1
+        return (await revokedAmong(sessionId)).has(sessionId)
       } catch {
         onSkipped()
         const { state } = await execute.load(sessionDecider, streamOf.session(sessionId))
