@@ -36,62 +36,66 @@ export class UnfitRow extends Error {
   override readonly name = 'UnfitRow'
 }
 
-const unfit = (what: string): never => {
-  throw new UnfitRow(what)
-}
-
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const dateForm = /^\d{4}-\d\d-\d\d$/
 const int4 = { min: -(2 ** 31), max: 2 ** 31 - 1 }
 const int8 = { min: -(2n ** 63n), max: 2n ** 63n - 1n }
+/** An escaped NUL, and not an escaped backslash before "u0000". */
+const jsonNul = /(?<!\\)(?:\\\\)*\\u0000/
 
-function text(value: unknown): string {
-  if (typeof value !== 'string') return unfit(`${typeof value} is no text`)
-  // PostgreSQL's text can not hold it.
-  return value.includes('\u0000') ? unfit('text with a NUL character') : value
-}
+// PostgreSQL's text can not hold a NUL character.
+const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\u0000')
 
-function timestamp(value: unknown): string {
-  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN
-  if (Number.isNaN(ms)) return unfit(`${JSON.stringify(value)} is no time`)
-  return (value as string).length === 24 ? (value as string) : new Date(ms).toISOString()
-}
-
-const quoted = (item: unknown) => `"${text(item).replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
-
-/** Checks a value and writes it as PostgreSQL reads it, for array parameters and for COPY alike. */
-const encoders: Record<ColumnType, (value: unknown) => string> = {
-  text,
-  uuid: (value) => (typeof value === 'string' && uuidForm.test(value) ? value : unfit(`${String(value)} is no UUID`)),
-  integer: (value) =>
-    Number.isInteger(value) && (value as number) >= int4.min && (value as number) <= int4.max
-      ? String(value)
-      : unfit(`${String(value)} is no 32-bit integer`),
-  bigint: (value) =>
-    typeof value === 'bigint' && value >= int8.min && value <= int8.max
-      ? value.toString()
-      : unfit(`${String(value)} is no 64-bit integer`),
-  timestamptz: timestamp,
-  date: (value) => (typeof value === 'string' && dateForm.test(value) ? value : unfit(`${String(value)} is no date`)),
+/** Whether PostgreSQL takes a value: asked after every fold, so it makes no garbage. */
+const fits: Record<ColumnType, (value: unknown) => boolean> = {
+  text: isText,
+  uuid: (value) => typeof value === 'string' && uuidForm.test(value),
+  integer: (value) => Number.isInteger(value) && (value as number) >= int4.min && (value as number) <= int4.max,
+  bigint: (value) => typeof value === 'bigint' && value >= int8.min && value <= int8.max,
+  timestamptz: (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
+  date: (value) => typeof value === 'string' && dateForm.test(value),
   jsonb: (value) => {
     const json = JSON.stringify(value)
-    if (json === undefined) return unfit('a value that JSON does not know')
-    // PostgreSQL's jsonb refuses it as its text does.
-    return json.includes('\\u0000') ? unfit('JSON with a NUL character') : json
+    return json !== undefined && !jsonNul.test(json)
   },
-  'text[]': (value) => (Array.isArray(value) ? `{${value.map(quoted).join(',')}}` : unfit('no array')),
+  'text[]': (value) => Array.isArray(value) && value.every(isText),
 }
 
-/** @throws UnfitRow naming the column. `null` and `undefined` are the database's null. */
-export function encode(kind: ColumnKind, value: unknown, column: string): string | null {
-  if (value === null || value === undefined) {
-    return isNullable(kind) ? null : unfit(`column ${column}: must not be null`)
-  }
-  try {
-    return encoders[typeOf(kind)](value)
-  } catch (error) {
-    if (error instanceof UnfitRow) throw new UnfitRow(`column ${column}: ${error.message}`)
-    throw error
+const quoted = (item: string) => `"${item.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
+
+/** A value that fits, as PostgreSQL reads it, in array parameters and in COPY alike. */
+const write: Record<ColumnType, (value: never) => string> = {
+  text: (value: string) => value,
+  uuid: (value: string) => value,
+  integer: String,
+  bigint: String,
+  timestamptz: (value: string) => (value.length === 24 ? value : new Date(value).toISOString()),
+  date: (value: string) => value,
+  jsonb: (value: unknown) => JSON.stringify(value),
+  'text[]': (value: readonly string[]) => `{${value.map(quoted).join(',')}}`,
+}
+
+/** What is done with the values of one column. */
+export interface ColumnCodec {
+  /** @throws UnfitRow naming the column. */
+  check(value: unknown): void
+  /** Of a value that was checked. `null` and `undefined` are the database's null. */
+  write(value: unknown): string | null
+}
+
+export function columnCodec(name: string, kind: ColumnKind): ColumnCodec {
+  const type = typeOf(kind)
+  const nullable = isNullable(kind)
+  return {
+    check(value) {
+      if (value === null || value === undefined) {
+        if (!nullable) throw new UnfitRow(`column ${name}: must not be null`)
+      } else if (!fits[type](value)) {
+        // The value may be personal: its kind is told, not the value.
+        throw new UnfitRow(`column ${name}: PostgreSQL’s ${type} can not hold this ${typeof value}`)
+      }
+    },
+    write: (value) => (value === null || value === undefined ? null : write[type](value as never)),
   }
 }
 

@@ -1,5 +1,5 @@
-import { topicNames, topicOfCategory, type AnnalsEvent, type EventType, type TopicName } from '@annals/contracts'
-import { encode, type ColumnKind, type Columns, type Row, type RowOf } from './columns'
+import { topicNames, type AnnalsEvent, type EventType, type TopicName } from '@annals/contracts'
+import { columnCodec, type ColumnCodec, type ColumnKind, type Columns, type Row, type RowOf } from './columns'
 
 /**
  * What one row stands for. It is what keeps folds free of races: every row is fed by one partition, whose events arrive
@@ -85,11 +85,9 @@ export interface RowKey {
   readonly shard: number
 }
 
-/** A row to be written, and the same as PostgreSQL reads it. */
+/** A row and where it belongs. */
 export interface StoredRow extends RowKey {
   readonly row: Row
-  /** Values in the order of `columnsOf`. */
-  readonly encoded: readonly (string | null)[]
 }
 
 /** All columns of a projection's table in order, key first. */
@@ -105,16 +103,37 @@ export const keyWidth = (projection: Projection): number => (projection.grain ==
 /** Name of a row within a projection: unique over keys and shards. */
 export const rowName = (key: string, shard: number): string => `${shard}|${key}`
 
-/** @throws UnfitRow when the table can not hold it. */
-export function storedRow(projection: Projection, key: string, shard: number, row: Row): StoredRow {
-  const encoded: (string | null)[] = [encode(projection.keyType, key, projection.keyColumn)]
-  if (projection.grain === 'shard') encoded.push(String(shard))
-  for (const column in projection.columns) encoded.push(encode(projection.columns[column]!, row[column], column))
-  return { key, shard, row, encoded }
+interface Codecs {
+  key: ColumnCodec
+  columns: [name: string, codec: ColumnCodec][]
 }
 
-/** Topic of a stream, when this projection reads it. */
-export function readsStream(projection: Projection, stream: string): boolean {
-  const topic = topicOfCategory(stream.slice(0, Math.max(0, stream.indexOf('-'))))
-  return topic !== undefined && projection.topics.includes(topic)
+/** Made once for each definition: rows are checked after every fold. */
+const codecs = new WeakMap<Projection, Codecs>()
+
+function codecsOf(projection: Projection): Codecs {
+  let made = codecs.get(projection)
+  if (!made) {
+    made = {
+      key: columnCodec(projection.keyColumn, projection.keyType),
+      columns: Object.entries(projection.columns).map(([name, kind]) => [name, columnCodec(name, kind)]),
+    }
+    codecs.set(projection, made)
+  }
+  return made
+}
+
+/** @throws UnfitRow when the table can not hold it. */
+export function storedRow(projection: Projection, key: string, shard: number, row: Row): StoredRow {
+  const codecs = codecsOf(projection)
+  codecs.key.check(key)
+  for (const [name, codec] of codecs.columns) codec.check(row[name])
+  return { key, shard, row }
+}
+
+/** Values of a row in the order of `columnsOf`, as PostgreSQL reads them. */
+export function encodeRow(projection: Projection, { key, shard, row }: StoredRow): (string | null)[] {
+  const encoded: (string | null)[] = projection.grain === 'shard' ? [key, String(shard)] : [key]
+  for (const [name, codec] of codecsOf(projection).columns) encoded.push(codec.write(row[name]))
+  return encoded
 }

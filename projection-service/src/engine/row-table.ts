@@ -3,11 +3,11 @@ import { Readable } from 'node:stream'
 import type { PoolClient } from '@annals/platform/postgres'
 import { from as copyFrom } from 'pg-copy-streams'
 import { copyLine, typeOf, type Row } from './columns'
-import { columnsOf, keyWidth, type Projection, type RowKey, type StoredRow } from './projection'
+import { columnsOf, encodeRow, keyWidth, type Projection, type RowKey, type StoredRow } from './projection'
 
 /** Reads and writes the rows of one projection's table, many at a time. */
 export interface RowTable {
-  load(client: PoolClient, keys: readonly RowKey[]): Promise<(RowKey & { row: Row })[]>
+  load(client: PoolClient, keys: readonly RowKey[]): Promise<StoredRow[]>
   /** Inserts or replaces. */
   upsert(client: PoolClient, rows: readonly StoredRow[]): Promise<void>
   /** Inserts rows that are known not to be there: several times as fast. */
@@ -45,13 +45,14 @@ export function rowTable(projection: Projection, table: string): RowTable {
 
     async upsert(client, rows) {
       if (rows.length === 0) return
-      const parameters = columns.map((_, i) => rows.map(({ encoded }) => encoded[i]!))
+      const encoded = rows.map((row) => encodeRow(projection, row))
+      const parameters = columns.map((_, i) => encoded.map((values) => values[i]!))
       await client.query(upsertSql, parameters)
     },
 
     async copy(client, rows) {
       const target = client.query(copyFrom(`copy ${table} (${names.join(', ')}) from stdin`))
-      await pipeline(Readable.from(copyChunks(rows)), target)
+      await pipeline(Readable.from(copyChunks(projection, rows)), target)
     },
   }
 }
@@ -59,10 +60,10 @@ export function rowTable(projection: Projection, table: string): RowTable {
 /** 64 KB a write: large enough to cost little, small enough not to be held up. */
 const copyChunkCharacters = 64 * 1024
 
-function* copyChunks(rows: Iterable<StoredRow>): Generator<string> {
+function* copyChunks(projection: Projection, rows: Iterable<StoredRow>): Generator<string> {
   let chunk = ''
-  for (const { encoded } of rows) {
-    chunk += copyLine(encoded)
+  for (const row of rows) {
+    chunk += copyLine(encodeRow(projection, row))
     if (chunk.length >= copyChunkCharacters) {
       yield chunk
       chunk = ''

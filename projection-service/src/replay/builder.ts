@@ -1,7 +1,6 @@
 import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import { loadCheckpoints } from '@annals/platform/checkpoint'
-import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
-import type { Row } from '../engine/columns'
+import { inTransaction, type Pool } from '@annals/platform/postgres'
 import {
   applyEvent,
   readFor,
@@ -64,7 +63,7 @@ export class Builder {
     this.#tables = tablesOf(projection, 'next')
     this.#table = rowTable(projection, this.#tables.rows)
     const empty = rebuild.position < 0n && rebuild.events === 0n
-    this.#rows = new RowCache<StoredRow | Row>(projection.grain === 'event' ? 0 : cleanMax, empty)
+    this.#rows = new RowCache<StoredRow>(projection.grain === 'event' ? 0 : cleanMax, empty)
     this.#streams = new RowCache<StreamState>(cleanMax, empty)
     this.#written = { position: rebuild.position, events: rebuild.events }
     this.#position = rebuild.position
@@ -147,7 +146,7 @@ export class Builder {
     }))
     await this.#load(events)
     const memory: Memory = {
-      row: (name) => this.#rowOf(name),
+      row: (name) => this.#rows.get(name)?.row,
       setRow: (name, row) => this.#rows.set(name, row),
       stream: (name) => this.#streams.get(name),
       setStream: (name, state) => this.#streams.set(name, state),
@@ -165,15 +164,11 @@ export class Builder {
     this.#events += BigInt(events.length)
   }
 
-  #rowOf(name: string): Row | undefined {
-    const found = this.#rows.get(name)
-    return found && 'encoded' in found ? ((found as StoredRow).row as Row) : (found as Row | undefined)
-  }
-
   /** Brings in what only the tables know. A stream's first event tells that there is nothing of it. */
   async #load(events: readonly ReadEvent[]): Promise<void> {
     this.#rows.trim()
     this.#streams.trim()
+    if (this.#rows.isComplete && this.#streams.isComplete) return
     const begun = new Set<string>()
     const streams = new Set<string>()
     for (const { recorded } of events) {
@@ -189,9 +184,7 @@ export class Builder {
       for (const [stream, state] of await loadStreams(client, this.#tables.stream, [...streams])) {
         this.#streams.loaded(stream, state)
       }
-      for (const { key, shard, row } of await this.#table.load(client, rows)) {
-        this.#rows.loaded(rowName(key, shard), row)
-      }
+      for (const row of await this.#table.load(client, rows)) this.#rows.loaded(rowName(row.key, row.shard), row)
     } finally {
       client.release()
     }
@@ -224,7 +217,8 @@ export class Builder {
       // Lost in a crash of PostgreSQL it is lost whole, and folded again.
       await client.query('set local synchronous_commit = off')
       await moveRebuild(client, this.rebuild.id, this.#written, to)
-      await this.#writeRows(client, rows.inserts, rows.replacements)
+      if (rows.inserts.size > 0) await this.#table.copy(client, rows.inserts.values())
+      await this.#table.upsert(client, [...rows.replacements.values()])
       await copyStreams(client, this.#tables.stream, streams.inserts)
       await upsertStreams(client, this.#tables.stream, streams.replacements)
       await insertParked(client, this.#tables.parked, parked)
@@ -238,14 +232,5 @@ export class Builder {
     this.#written = to
     this.#rows.endFlush()
     this.#streams.endFlush()
-  }
-
-  async #writeRows(
-    client: PoolClient,
-    inserts: ReadonlyMap<string, unknown>,
-    replacements: ReadonlyMap<string, unknown>,
-  ) {
-    if (inserts.size > 0) await this.#table.copy(client, inserts.values() as Iterable<StoredRow>)
-    await this.#table.upsert(client, [...replacements.values()] as StoredRow[])
   }
 }

@@ -35,6 +35,11 @@ export class RowCache<Value> {
     return this.#dirty.size
   }
 
+  /** Nothing was ever left out: what is not here is not in the table. */
+  get isComplete(): boolean {
+    return this.#complete
+  }
+
   /** Whether only the table can tell. */
   isUnknown(name: string): boolean {
     return !this.#complete && !this.#dirty.has(name) && !this.#flushing.has(name) && !this.#clean.has(name)

@@ -4,7 +4,7 @@ import type { Pool } from '@annals/platform/postgres'
 import type { Row } from '../engine/columns'
 import { applyEvent, readFor, type Memory, type StreamState } from '../engine/fold'
 import { tablesOf, type Generation } from '../engine/generation'
-import { storedRow, type Projection, type StoredRow } from '../engine/projection'
+import { encodeRow, type Projection, type StoredRow } from '../engine/projection'
 import { rowTable } from '../engine/row-table'
 
 interface Sampled {
@@ -49,10 +49,10 @@ export async function compareSample(
     const client = await pool.connect()
     try {
       const found = await table.load(client, expected)
-      const stored = new Map(found.map(({ key, shard, row }) => [key, storedRow(projection, key, shard, row)]))
-      const same = expected.every(({ key, encoded }) => {
-        const other = stored.get(key)?.encoded
-        return other !== undefined && sameValues(projection, encoded, other)
+      const stored = new Map(found.map((row) => [row.key, encodeRow(projection, row)]))
+      const same = expected.every((row) => {
+        const other = stored.get(row.key)
+        return other !== undefined && sameValues(projection, encodeRow(projection, row), other)
       })
       if (!same) differing.push(stream)
     } finally {

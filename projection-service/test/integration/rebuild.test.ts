@@ -47,17 +47,17 @@ describe('a rebuild', () => {
   it('equals the live read models and takes their place, while events flow', async () => {
     const models = await createReadModels(database.pool, three)
     await models.feed((await own.pay(60, 10)).events)
-    let flowing = true
+    const flowing = { on: true }
     let flowed = 0
     const flow = (async () => {
-      while (flowing) {
+      while (flowing.on) {
         const { events } = await own.pay(5)
         await models.feed(events)
         flowed += events.length
       }
     })()
     const rebuilt = await rebuildAll(three, deps()).finally(() => {
-      flowing = false
+      flowing.on = false
       return flow
     })
 

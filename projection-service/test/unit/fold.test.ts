@@ -73,7 +73,7 @@ describe('what becomes of an event', () => {
   it('is parked when the table could not hold the row, and the column is named', async () => {
     const data = { ...(created.data as object), description: 'a\u0000b' }
     const { parked } = await fold(payments, [{ ...created, data }])
-    expect(parked[0]?.error?.message).toMatch(/column description.*NUL/)
+    expect(parked[0]?.error?.message).toMatch(/column description.*text can not hold/)
   })
 
   it('is parked when the key is wrong', async () => {
