@@ -86,9 +86,9 @@ describe('from a fact to a mail', () => {
   })
 
   it('sends nothing to an erased person, and says why', async () => {
-    // A crowd whose keys nobody has.
     const erased = people()
     const gone = registered(erased)
+    await erased.destroy(stack.pool)
     await publish(gone, processed(erased, gone.userId))
     const rows = await settledAs(gone.userId, { welcome: 'suppressed', 'payment-confirmation': 'suppressed' })
     expect(rows.map(({ reason, attempts }) => [reason, attempts])).toEqual([

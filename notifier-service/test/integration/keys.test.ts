@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import type { Pool } from '@annals/platform/postgres'
-import { createKeyReader, sealText } from '@annals/platform/subject-keys'
+import { createKeyReader, sealText, UnknownSubject } from '@annals/platform/subject-keys'
 import { master, people } from '../support/facts'
 import { Opened, ownDatabase } from '../support/servers'
 
@@ -28,5 +28,18 @@ describe('opening with keys that leave the cache', () => {
       const asked = parts.slice(0, 10 * (i + 1))
       expect(await keys.openAll(asked)).toEqual(asked.map(({ subject }) => ({ name: subject })))
     }
+  })
+
+  it('tells a key that was destroyed from one that was never there', async () => {
+    const crowd = people()
+    const part = () => {
+      const subject = randomUUID()
+      return { tenant: 'main', subject, context: 'context', sealed: sealText('{}', crowd.keyOf(subject), 'context') }
+    }
+    const erased = part()
+    await crowd.destroy(pool)
+    const keys = createKeyReader(pool, master)
+    expect(await keys.openAll([erased])).toEqual([null])
+    await expect(keys.openAll([erased, part()])).rejects.toThrow(UnknownSubject)
   })
 })

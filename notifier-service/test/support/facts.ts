@@ -8,6 +8,8 @@ export interface People {
   /** Seals as the command service does. */
   keyOf(userId: string): Buffer
   save(pool: Pool): Promise<void>
+  /** Destroys the keys of them all, as erasing a person does: the rows stay. */
+  destroy(pool: Pool): Promise<void>
 }
 
 export const master: MasterKey = { id: 'master', key: Buffer.alloc(32, 7) }
@@ -31,6 +33,12 @@ export function people(): People {
          on conflict do nothing`,
         [users, users.map((user) => wrapped.get(user)!)],
       )
+    },
+    async destroy(pool) {
+      await this.save(pool)
+      await pool.query('update subject_key set wrapped_key = null, destroyed_at = now() where subject = any($1)', [
+        [...wrapped.keys()],
+      ])
     },
   }
 }

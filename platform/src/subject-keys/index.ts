@@ -1,2 +1,2 @@
 export { openText, sealText, unwrapKey, wrapKey, type MasterKey } from './cipher'
-export { createKeyReader, type KeyReader, type SealedText } from './key-reader'
+export { createKeyReader, UnknownSubject, type KeyReader, type SealedText } from './key-reader'

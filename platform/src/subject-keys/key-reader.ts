@@ -10,11 +10,19 @@ export interface SealedText {
   sealed: string
 }
 
+/**
+ * The key table knows nothing of a person whom an event speaks of. Keys are made before the first event and their rows stay
+ * after they were destroyed, so this is another system's table, or one restored from before: no reason to call anyone erased.
+ */
+export class UnknownSubject extends Error {
+  override readonly name = 'UnknownSubject'
+}
+
 export interface KeyReader {
   /**
    * Opens many sealed JSON objects, in order, with at most one query.
-   * @returns `null` where the key does not exist any more: the person is erased.
-   * @throws when the key table does not answer, or a text was tampered with.
+   * @returns `null` where the key was destroyed: the person is erased.
+   * @throws UnknownSubject; or when the key table does not answer, or a text was tampered with.
    */
   openAll(parts: readonly SealedText[]): Promise<(Record<string, unknown> | null)[]>
 }
@@ -22,7 +30,6 @@ export interface KeyReader {
 /**
  * Reads wrapped data keys from the table `subject_key` with a role that may select and nothing else.
  * Keys are cached for five minutes at most: so long may an erased person stay readable in a running process.
- * Absence is never cached: it would outlive the key's creation.
  */
 export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_000): KeyReader {
   // 50,000 keys of 32 bytes with their names: about 10 MB.
@@ -33,8 +40,8 @@ export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_
    * Keys of all these parts, taken hold of once: what expires from the cache, or is pushed out of it, while the rest is being
    * read must not look like a key that was destroyed.
    */
-  async function keysOf(parts: readonly SealedText[]): Promise<Map<string, Buffer>> {
-    const keys = new Map<string, Buffer>()
+  async function keysOf(parts: readonly SealedText[]): Promise<Map<string, Buffer | null>> {
+    const keys = new Map<string, Buffer | null>()
     const missing = new Map<string, SealedText>()
     for (const part of parts) {
       const name = nameOf(part.tenant, part.subject)
@@ -44,16 +51,19 @@ export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_
     }
     if (missing.size === 0) return keys
     const wanted = [...missing.values()]
-    const { rows } = await pool.query<{ tenant: string; subject: string; wrapped_key: Buffer }>(
+    const { rows } = await pool.query<{ tenant: string; subject: string; wrapped_key: Buffer | null }>(
       `select tenant, subject, wrapped_key from subject_key
-       where (tenant, subject) in (select * from unnest($1::text[], $2::text[])) and wrapped_key is not null`,
+       where (tenant, subject) in (select * from unnest($1::text[], $2::text[]))`,
       [wanted.map((part) => part.tenant), wanted.map((part) => part.subject)],
     )
     for (const row of rows) {
       const name = nameOf(row.tenant, row.subject)
-      const key = unwrapKey(row.wrapped_key, master, name)
-      cache.set(name, key)
+      const key = row.wrapped_key && unwrapKey(row.wrapped_key, master, name)
+      if (key) cache.set(name, key)
       keys.set(name, key)
+    }
+    for (const [name, { subject }] of missing) {
+      if (!keys.has(name)) throw new UnknownSubject(`there never was a data key of ${subject} in this key table`)
     }
     return keys
   }
