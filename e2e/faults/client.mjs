@@ -41,11 +41,12 @@ export function createClient({ signal } = {}) {
    * @param {string} what for messages
    * @param {string} url
    * @param {Parameters<typeof exchange>[1]} options
+   * @param {number} [withinMs]
    * @returns {Promise<import('../http.mjs').Answer>} with a status of success
    * @throws {Refused}
    */
-  async function insist(what, url, options) {
-    const deadline = Date.now() + insistMsMax
+  async function insist(what, url, options, withinMs = insistMsMax) {
+    const deadline = Date.now() + withinMs
     let doubt = false
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted()
@@ -67,7 +68,7 @@ export function createClient({ signal } = {}) {
         doubt = true
         reason = error.cause?.code ?? error.message
       }
-      if (Date.now() > deadline) throw new Error(`${what} was not answered within ${insistMsMax / 1000} s: ${reason}`)
+      if (Date.now() > deadline) throw new Error(`${what} was not answered within ${withinMs / 1000} s: ${reason}`)
       counts.retries += 1
       await delay(Math.min(retryMs.max, retryMs.first * 2 ** Math.min(attempt - 1, 10)), undefined, { signal })
     }

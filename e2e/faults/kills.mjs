@@ -8,8 +8,11 @@ const pauseMsMax = 1_500
 /** A supervisor starts again what ended while it was starting, and gives up at some point. */
 const startsMax = 5
 const startPauseMs = 500
-/** Kills wait for the load, so that each of them meets commands under way; but not for ever, for one may have stopped it. */
-const waitForLoadMsMax = 8_000
+/**
+ * Kills wait for commands and for a reader who has seen one, so that each of them meets a system at work on both sides; but not
+ * for ever, for a kill may have stopped it.
+ */
+const waitForWorkMsMax = 12_000
 /** What a kill costs the run until the first were measured: the load is paced by it. */
 const expectedMs = 2_000
 
@@ -61,11 +64,13 @@ export async function runKills({ plan, processes, load, random, say, signal }) {
       }
     }
   }
-  /** Until the load has come as far as the kills have. */
-  async function abreast(killed) {
-    const deadline = Date.now() + waitForLoadMsMax
-    const wanted = load.left === 0 ? 0 : (0.8 * load.commands * killed) / plan.length
-    while (load.acknowledged.length < wanted && Date.now() < deadline) await delay(20, undefined, { signal })
+  /** Until the load has come as far as the kills have, and somebody has read what was written since the last one. */
+  async function atWork(killed) {
+    const deadline = Date.now() + waitForWorkMsMax
+    const commands = (0.8 * load.commands * killed) / plan.length
+    const reads = load.reads.done + 1
+    const working = () => load.done || (load.acknowledged.length >= commands && load.reads.done >= reads)
+    while (!working() && Date.now() < deadline) await delay(20, undefined, { signal })
   }
   /** Spreads what is left of the load over what is left of the kills. */
   const slow = (killed) => {
@@ -75,7 +80,7 @@ export async function runKills({ plan, processes, load, random, say, signal }) {
 
   slow(0)
   for (const [number, name] of plan.entries()) {
-    await abreast(number)
+    await atWork(number)
     await delay(random() * pauseMsMax, undefined, { signal })
     // It must be up to be killed: the kill before may still be mended.
     await recovering.get(name)
