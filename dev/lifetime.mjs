@@ -4,10 +4,14 @@ import { underWay } from './tools.mjs'
 
 /**
  * Runs a command that starts processes, and whatever happens stops them again: when `work` ends, fails, or is interrupted
- * (Ctrl-C, SIGTERM, a closed terminal). A second Ctrl-C gives up waiting.
+ * (Ctrl-C, SIGTERM, a closed terminal). A second Ctrl-C gives up waiting. Ends the process.
  *
- * @param {(lifetime: { signal: AbortSignal, onEnd: (stop: () => Promise<void>) => void }) =>
- *   Promise<{ code: number, farewell?: string }>} work resolves to the exit code and the very last line to print; `onEnd` registers what has to be stopped, the last registered first; `signal` aborts at an interrupt
+ * @typedef {object} Lifetime
+ * @property {AbortSignal} signal aborts at an interrupt
+ * @property {(stop: () => Promise<void>) => void} onEnd registers what has to be stopped; the last registered is stopped first
+ *
+ * @param {(lifetime: Lifetime) => Promise<number | { code: number, farewell?: string }>} work resolves to the exit code;
+ *   `farewell` is the very last line, printed when all is stopped
  * @param {{ progress?: import('./progress.mjs').Progress }} [options]
  */
 export async function withLifetime(work, { progress } = {}) {
@@ -27,7 +31,8 @@ export async function withLifetime(work, { progress } = {}) {
   let code
   let farewell
   try {
-    ;({ code, farewell } = await work({ signal: interrupted.signal, onEnd: (stop) => stops.push(stop) }))
+    const result = await work({ signal: interrupted.signal, onEnd: (stop) => stops.push(stop) })
+    ;({ code, farewell } = typeof result === 'number' ? { code: result, farewell: undefined } : result)
   } catch (error) {
     code = interrupted.signal.aborted ? 130 : 1
     progress?.close()
