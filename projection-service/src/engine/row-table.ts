@@ -2,7 +2,7 @@ import { pipeline } from 'node:stream/promises'
 import { Readable } from 'node:stream'
 import type { PoolClient } from '@annals/platform/postgres'
 import { from as copyFrom } from 'pg-copy-streams'
-import { copyLine, typeOf, type Row } from './columns'
+import { copyLine, typeOf } from './columns'
 import { columnsOf, encodeRow, keyWidth, type Projection, type RowKey, type StoredRow } from './projection'
 
 /** Reads and writes the rows of one projection's table, many at a time. */

@@ -34,10 +34,10 @@ export class RebuildStopped extends Error {
   override readonly name = 'RebuildStopped'
 }
 
-/** Changed rows and streams in memory before they are written: some 20 MB, and few enough writes to be fast. */
-const dirtyMax = 20_000
-/** Unchanged rows and streams kept for later events: some 50 MB of each. */
-const cleanMax = 50_000
+/** Changed rows and streams in memory before they are written: some 10 MB, and few enough writes to be fast. */
+const dirtyMax = 10_000
+/** Unchanged rows and streams kept for later events: some 20 MB of each. */
+const cleanMax = 20_000
 
 /** Folds the log into a projection's shadow: in memory, written in large steps that move the rebuild's position with them. */
 export class Builder {
