@@ -83,8 +83,10 @@ export function createLogin(deps: LoginDeps) {
     const waitSeconds = await throttle.attempt(hash, ip)
     if (waitSeconds !== undefined) throw new LoginThrottled(waitSeconds)
     const commandId = newId()
-    return inFlight.run(commandId, async () => {
+    let judged = false
+    const work = async () => {
       const { userId, roles } = await authenticate(hash, password)
+      judged = true
       await throttle.succeeded(hash, ip)
       const sessionId = newId()
       const occurredAt = now()
@@ -103,6 +105,11 @@ export function createLogin(deps: LoginDeps) {
         userId,
         position,
       }
+    }
+    return inFlight.run(commandId, work).catch(async (error: unknown) => {
+      // An outage must not lock out the people who keep trying through it.
+      if (!judged && !(error instanceof InvalidCredentials)) await throttle.notJudged(hash, ip)
+      throw error
     })
   }
 }

@@ -13,8 +13,10 @@ export interface LoginThrottle {
    * @returns seconds to wait, or `undefined` when the attempt may go on.
    */
   attempt(addressHash: string, ip: string): Promise<number | undefined>
-  /** The password was right: the attempt does not count. */
+  /** The password was right: the attempt does not count, and those before it at this address are forgotten. */
   succeeded(addressHash: string, ip: string): Promise<void>
+  /** The password was not looked at, for a reason of ours: the attempt does not count. */
+  notJudged(addressHash: string, ip: string): Promise<void>
 }
 
 export interface LoginThrottleDeps {
@@ -31,6 +33,19 @@ export function createLoginThrottle({ redis, perAddress, perIp, onSkipped }: Log
     { key: `login:address:${addressHash}`, ...perAddress },
     { key: `login:ip:${ip}`, ...perIp },
   ]
+
+  /** A counter that ran out meanwhile would come back as -1, for ever: it gets an end with its first use again. */
+  async function change(addressHash: string, ip: string, atAddress: 'del' | 'decr'): Promise<void> {
+    try {
+      const [address, origin] = counters(addressHash, ip)
+      const changes = redis.multi().decr(origin!.key).expire(origin!.key, origin!.windowSeconds, 'NX')
+      if (atAddress === 'del') changes.del(address!.key)
+      else changes.decr(address!.key).expire(address!.key, address!.windowSeconds, 'NX')
+      await changes.exec()
+    } catch {
+      onSkipped()
+    }
+  }
 
   return {
     async attempt(addressHash, ip) {
@@ -49,14 +64,7 @@ export function createLoginThrottle({ redis, perAddress, perIp, onSkipped }: Log
       }
     },
 
-    async succeeded(addressHash, ip) {
-      try {
-        const [address, origin] = counters(addressHash, ip)
-        // A counter that ran out meanwhile would come back as -1, for ever: it gets an end with its first use again.
-        await redis.multi().del(address!.key).decr(origin!.key).expire(origin!.key, origin!.windowSeconds, 'NX').exec()
-      } catch {
-        onSkipped()
-      }
-    },
+    succeeded: (addressHash, ip) => change(addressHash, ip, 'del'),
+    notJudged: (addressHash, ip) => change(addressHash, ip, 'decr'),
   }
 }

@@ -5,6 +5,7 @@ import { eventually, startTestEventStore, type TestEventStore } from '@annals/pl
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import {
   aPayment,
+  password,
   somebody,
   startTestService,
   testEnvironment,
@@ -73,7 +74,7 @@ describe('while the event store is gone', () => {
 
   it('nobody can log in or be refreshed, and says so with 503', async () => {
     await store.kill()
-    const login = await service.post('/api/v1/auth/login', { body: { email: anna.email, password: 'correct horse' } })
+    const login = await service.post('/api/v1/auth/login', { body: { email: anna.email, password } })
     const refresh = await service.post('/api/v1/auth/refresh', { body: { refreshToken: anna.refreshToken } })
     expect([login.status, refresh.status]).toEqual([503, 503])
     await store.start()
@@ -81,6 +82,15 @@ describe('while the event store is gone', () => {
       const { status } = await service.post('/api/v1/auth/refresh', { body: { refreshToken: anna.refreshToken } })
       expect(status).toBe(200)
     })
+  })
+
+  it('nobody is locked out for having tried to log in all the while', async () => {
+    const login = () => service.post('/api/v1/auth/login', { body: { email: anna.email, password } })
+    await store.kill()
+    // Two more than an address may try with a wrong password.
+    for (let attempt = 1; attempt <= 12; attempt++) expect((await login()).status).toBe(503)
+    await store.start()
+    await eventually(async () => expect((await login()).status).toBe(200))
   })
 })
 
