@@ -36,6 +36,8 @@ export class RebuildStopped extends Error {
 
 /** Changed rows and streams in memory before they are written: some 10 MB, and few enough writes to be fast. */
 const dirtyMax = 10_000
+/** What is folded is written at least this often, so that no kill costs more work than that. */
+const flushEveryMs = 2_000
 /** Unchanged rows and streams kept for later events: some 20 MB of each. */
 const cleanMax = 20_000
 
@@ -54,6 +56,7 @@ export class Builder {
   /** Position before the first event of this round that is beyond its limit: where the next round begins. */
   #heldAt: bigint | undefined
   #flushing: Promise<void> | undefined
+  #flushedAt = performance.now()
 
   private constructor(
     readonly projection: Projection,
@@ -133,7 +136,9 @@ export class Builder {
     if (wanted.length > 0) await this.#fold(wanted, indexes, openAll, memo)
     const last = events.at(-1)?.recorded.position ?? this.#position
     this.#position = this.#heldAt ?? (last > this.#position ? last : this.#position)
-    if (this.#rows.dirtySize >= dirtyMax || this.#streams.dirtySize >= dirtyMax) await this.#flushBehind()
+    const isFull = this.#rows.dirtySize >= dirtyMax || this.#streams.dirtySize >= dirtyMax
+    const isDue = performance.now() - this.#flushedAt >= flushEveryMs && this.#events !== this.#written.events
+    if (isFull || isDue) await this.#flushBehind()
   }
 
   async #fold(wanted: readonly PlacedEvent[], indexes: readonly number[], openAll: OpenAll, memo: DecodeMemo) {
@@ -193,6 +198,7 @@ export class Builder {
   /** Writes while folding goes on; a second flush waits for the first. */
   async #flushBehind(): Promise<void> {
     await this.#flushing
+    this.#flushedAt = performance.now()
     this.#flushing = this.#write()
     // Its failure is met where it is awaited.
     this.#flushing.catch(() => undefined)

@@ -10,7 +10,7 @@ import type { Projection } from '../engine/projection'
 import { projectionNamed, projections } from '../projections'
 import { exitCodeOf, exitCodes } from './exit-code'
 import { createProgress, duration, grouped } from './progress'
-import { NotEqual, rebuildAll } from './rebuild'
+import { excludingRebuilds, NotEqual, rebuildAll } from './rebuild'
 import { abortRebuild } from './rebuild-state'
 import { parkedStreams, retryParked } from '../engine/parked'
 import { statusOf, type Status } from './status'
@@ -97,7 +97,7 @@ async function rebuild(
       const seconds = (performance.now() - began) / 1000
       const events = Math.max(...rebuilt.map((one) => Number(one.events)))
       print(`done in ${duration(seconds)}: ${grouped(events)} events, ${grouped(Math.round(events / seconds))}/s`)
-      print(`the former tables stay for \`replay rollback <projection>\` until \`replay drop-previous <projection>\``)
+      print('the former tables stay for `replay rollback`, until `replay drop-previous`')
     })
   } finally {
     progress.stop()
@@ -110,16 +110,16 @@ async function plan(chosen: readonly Projection[]): Promise<void> {
     for (const projection of chosen) {
       const { liveVersion, rows, rebuild: last, previousVersion } = await statusOf(pool, projection)
       const open = last && !['live', 'aborted'].includes(last.state)
-      print(
-        `${projection.name.padEnd(16)} would be rebuilt at version ${projection.version}` +
-          (liveVersion === undefined
-            ? '; nothing is live yet'
-            : `; live: version ${liveVersion}, ${grouped(rows)} rows, ${liveVersion === projection.version ? 'compared row by row before the swap' : 'of another shape, so a sample of streams is compared with the log'}`) +
-          (open ? `; goes on after ${grouped(last.events)} events` : '') +
-          (previousVersion === undefined
-            ? ''
-            : `; the generation kept for rollback (version ${previousVersion}) is dropped`),
-      )
+      const lines = [
+        `would be rebuilt at version ${projection.version}`,
+        liveVersion === undefined
+          ? 'nothing is live yet'
+          : `live: version ${liveVersion}, ${grouped(rows)} rows, compared ` +
+            (liveVersion === projection.version ? 'row by row' : 'by a sample of streams'),
+        ...(open ? [`goes on after ${grouped(last.events)} events`] : []),
+        ...(previousVersion === undefined ? [] : [`drops the previous generation, version ${previousVersion}`]),
+      ]
+      for (const [i, line] of lines.entries()) print(`${(i === 0 ? projection.name : '').padEnd(16)} ${line}`)
     }
     print('nothing was changed')
   })
@@ -196,7 +196,9 @@ function program(): Command {
     .argument('<projection>', 'read model', projectionArgument)
     .action(([projection]: Projection[]) =>
       withSystem(1, async ({ pool }) => {
-        const there = await abortRebuild(pool, projection!.name, 'by the operator')
+        const there = await excludingRebuilds(pool, [projection!], () =>
+          abortRebuild(pool, projection!.name, 'by the operator'),
+        )
         print(there ? `${projection!.name}: aborted` : `${projection!.name}: there was nothing to abort`)
       }),
     )
@@ -206,7 +208,7 @@ function program(): Command {
     .argument('<projection>', 'read model', projectionArgument)
     .action(([projection]: Projection[]) =>
       withSystem(1, async ({ pool }) => {
-        const version = await rollBack(pool, projection!)
+        const version = await excludingRebuilds(pool, [projection!], () => rollBack(pool, projection!))
         print(`${projection!.name}: version ${version} is live again, and catches up from its own position`)
       }),
     )
@@ -216,7 +218,7 @@ function program(): Command {
     .argument('<projection>', 'read model', projectionArgument)
     .action(([projection]: Projection[]) =>
       withSystem(1, async ({ pool }) => {
-        await dropPrevious(pool, projection!)
+        await excludingRebuilds(pool, [projection!], () => dropPrevious(pool, projection!))
         print(`${projection!.name}: the previous generation is gone`)
       }),
     )
@@ -231,8 +233,15 @@ function program(): Command {
   cli.addHelpText(
     'after',
     `
-Exit codes: 0 done; 1 fault (run it again, it goes on); 2 wrong call or configuration; 3 rebuilt and live differ, nothing
-was swapped; 4 another rebuild is running; 5 the swap was not let in; 6 the log can not be folded; 130 interrupted.`,
+Exit codes
+  0    done
+  1    fault; run it again, it goes on from where it was
+  2    wrong call or configuration
+  3    rebuilt and live differ, nothing was swapped
+  4    another rebuild is running
+  5    the swap was not let in; run it again
+  6    the log can not be folded by this release
+  130  interrupted; run it again, it goes on from where it was`,
   )
   return cli
 }

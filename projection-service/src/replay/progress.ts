@@ -99,13 +99,13 @@ export function createProgress(output: Output, now = () => performance.now()): R
         percent: Math.floor(fraction * 100),
         events: grouped(events),
         rate: grouped(Math.round(perSecond)),
-        eta: duration(etaS),
+        left: duration(etaS),
       }
       if (output.isTTY) {
         if (!bar) {
           bar = new SingleBar(
             {
-              format: '  {bar} {percent}%  {events} events  {rate}/s  {eta} left',
+              format: '  {bar} {percent}%  {events} events  {rate}/s  {left} left',
               barsize: 24,
               hideCursor: true,
               linewrap: false,
@@ -120,7 +120,7 @@ export function createProgress(output: Output, now = () => performance.now()): R
       }
       if (now() - lastLineMs < lineEveryMs) return
       lastLineMs = now()
-      output.write(`  ${facts.percent}%  ${facts.events} events  ${facts.rate}/s  ${facts.eta} left\n`)
+      output.write(`  ${facts.percent}%  ${facts.events} events  ${facts.rate}/s  ${facts.left} left\n`)
     },
 
     stop: reset,

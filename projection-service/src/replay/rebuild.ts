@@ -72,18 +72,33 @@ const catchUpRoundsMax = 20
  * the next call goes on where it was.
  * @throws RebuildRunning, NotEqual, RebuildStopped, SwapBusy, LogBehind
  */
-export async function rebuildAll(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
+export function rebuildAll(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
+  return excludingRebuilds(deps.pool, projections, (lost) =>
+    rebuildLocked(projections, { ...deps, signal: AbortSignal.any([deps.signal, lost]) }),
+  )
+}
+
+/**
+ * Runs `work` while nobody else rebuilds, rolls back or drops any of these projections.
+ * @param work is handed a signal that aborts when a lock was lost.
+ * @throws RebuildRunning
+ */
+export async function excludingRebuilds<T>(
+  pool: Pool,
+  projections: readonly Projection[],
+  work: (lost: AbortSignal) => Promise<T>,
+): Promise<T> {
   const locks: PoolClient[] = []
   const lost = new AbortController()
   try {
     for (const projection of projections) {
-      const client = await takeLock(deps.pool, projection)
+      const client = await takeLock(pool, projection)
       locks.push(client)
       client.once('error', (error) => {
         lost.abort(new Error(`the connection that holds the lock of ${projection.name} is lost`, { cause: error }))
       })
     }
-    return await rebuildLocked(projections, { ...deps, signal: AbortSignal.any([deps.signal, lost.signal]) })
+    return await work(lost.signal)
   } finally {
     for (const client of locks) {
       // Said aloud: the server may notice a closed connection only after the next rebuild has asked.
