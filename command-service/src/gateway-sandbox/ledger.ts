@@ -1,4 +1,13 @@
-import { appendFileSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  truncateSync,
+} from 'node:fs'
 import path from 'node:path'
 import { z } from 'zod'
 
@@ -29,7 +38,11 @@ export function openLedger(file: string): Ledger {
   mkdirSync(path.dirname(file), { recursive: true })
   const entries = new Map<string, Entry>()
   if (existsSync(file)) {
-    for (const line of readFileSync(file, 'utf8').split('\n').slice(0, -1)) {
+    const text = readFileSync(file, 'utf8')
+    const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+    // What comes next must not be written behind half a line.
+    truncateSync(file, Buffer.byteLength(whole))
+    for (const line of whole.split('\n').slice(0, -1)) {
       const entry = Entry.parse(JSON.parse(line))
       entries.set(entry.key, entry)
     }
