@@ -248,7 +248,9 @@ Exit codes
 
 function explain(error: unknown): void {
   if (error instanceof CommanderError) return
-  const text = error instanceof Error ? error.message : String(error)
+  const interrupted = exitCodeOf(error) === exitCodes.interrupted
+  const fault = error instanceof Error ? error.message : String(error)
+  const text = interrupted ? 'interrupted; the same call goes on from here' : fault
   process.stderr.write(`${text}\n`)
   if (error instanceof NotEqual) {
     for (const key of error.verification.differing) process.stderr.write(`  ${key}\n`)

@@ -1,0 +1,169 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
+import { createEventLog, type EventLog } from '@annals/platform/event-log'
+import { eventually, requireEnv } from '@annals/platform/testing'
+import { payments, paymentTotals } from '../../src/projections'
+import { exitCodes } from '../../src/replay/exit-code'
+import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { aPayment, paymentFacts } from '../support/facts'
+import { createReadModels } from '../support/read-models'
+
+// Processes are started and killed again and again, perhaps on a busy machine.
+jest.setTimeout(180_000)
+
+const cli = path.join(__dirname, '../../dist/replay/main.js')
+const eventstore = path.join(__dirname, '../../../dev/eventstore/dist/main.js')
+
+let database: TestDatabase
+let log: EventLog
+let server: ChildProcess
+let data: string
+let env: NodeJS.ProcessEnv
+
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const probe = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo
+      probe.close(() => resolve(port))
+    })
+  })
+
+beforeAll(async () => {
+  // A log of its own: the CLI reads all that a log holds.
+  const port = await freePort()
+  data = mkdtempSync(path.join(tmpdir(), 'annals-cli-test-'))
+  server = spawn(process.execPath, [eventstore, '--port', String(port), '--data', data], { stdio: 'ignore' })
+  const url = `esdb://127.0.0.1:${port}?tls=false`
+  log = createEventLog(url, silent)
+  database = await createTestDatabase()
+  env = {
+    ...process.env,
+    EVENTSTORE_URL: url,
+    PROJECTION_DATABASE_URL: database.url,
+    SUBJECT_KEYS_DATABASE_URL: requireEnv('SUBJECT_KEYS_DATABASE_URL'),
+    MASTER_KEY: requireEnv('MASTER_KEY'),
+  }
+  await eventually(() => log.head(), { withinMs: 30_000 })
+  const models = await createReadModels(database.pool, [payments, paymentTotals])
+  for (let i = 0; i < 40; i++) {
+    const [created, started, processed] = paymentFacts(aPayment(), 0n)
+    // Many attempts: a long log with few appends.
+    const events = [
+      created!,
+      ...Array.from({ length: 98 }, () => ({ ...started!, id: crypto.randomUUID() })),
+      processed!,
+    ]
+    await log.append(created!.stream, events, -1)
+  }
+  const events = []
+  for await (const event of log.readAll({ after: undefined })) events.push(event)
+  await models.feed(events)
+})
+afterAll(async () => {
+  await log.close()
+  server.kill('SIGKILL')
+  await database.drop()
+  rmSync(data, { recursive: true, force: true })
+})
+
+interface Run {
+  code: number | null
+  output: string
+}
+
+/** @param killAfterMs ends it by SIGKILL, if it still runs then. */
+function replay(args: readonly string[], killAfterMs?: number): Promise<Run> {
+  const child = spawn(process.execPath, [cli, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += String(text)))
+  const timer = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs)
+  return new Promise((resolve) =>
+    child.once('close', (code) => {
+      clearTimeout(timer)
+      resolve({ code, output })
+    }),
+  )
+}
+
+describe('the replay CLI', () => {
+  it('ends verified and swapped however often it is killed', async () => {
+    let kills = 0
+    let last: Run
+    do {
+      // From the middle of its start to the middle of its fold, and later each time: it comes to its end for certain.
+      last = await replay(
+        ['payments', 'payment_totals', '--throttle', '1000'],
+        500 + 700 * kills * Math.random() + 300 * kills,
+      )
+      if (last.code === null) kills += 1
+      // The lock of the killed one may live a moment longer than it.
+      else expect([exitCodes.done, exitCodes.running]).toContain(last.code)
+    } while (last.code !== exitCodes.done)
+    expect(kills).toBeGreaterThan(2)
+    expect(last.output).toMatch(/40 rows equal the live ones/)
+
+    const status = await replay(['status', '--json'])
+    const found = (JSON.parse(status.output) as { projection: string; rebuild: object }[]).filter(
+      ({ rebuild }) => rebuild,
+    )
+    expect(found).toEqual([
+      expect.objectContaining({
+        projection: 'payments',
+        previousVersion: 1,
+        rebuild: expect.objectContaining({ state: 'live', events: 4_000 }),
+      }),
+      expect.objectContaining({
+        projection: 'payment_totals',
+        rebuild: expect.objectContaining({ state: 'live', events: 4_000 }),
+      }),
+    ])
+    const { rows } = await database.pool.query('select sum(completed_count) as n from payment_totals.payment_total')
+    expect(Number(rows[0].n)).toBe(40)
+  })
+
+  it('says what it would do, and does nothing', async () => {
+    const { code, output } = await replay(['payments', '--dry-run'])
+    expect(code).toBe(exitCodes.done)
+    expect(output).toMatch(/40 rows, compared row by row[^]*nothing was changed/)
+    expect(Math.max(...output.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
+  })
+
+  it('keeps what was folded when it is told to end', async () => {
+    const child = spawn(process.execPath, [cli, 'payments', '--throttle', '1000'], {
+      env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await new Promise<void>((resolve) => {
+      child.stdout.on('data', (text) => String(text).includes('folding') && resolve())
+    })
+    child.kill('SIGTERM')
+    const code = await new Promise((resolve) => child.once('close', resolve))
+    expect(code).toBe(exitCodes.interrupted)
+    expect((await replay(['payments'])).code).toBe(exitCodes.done)
+  })
+
+  it.each([
+    ['a read model that is not there', ['nonsense']],
+    ['no read model', []],
+    ['a throttle that is no number', ['payments', '--throttle', 'fast']],
+    ['an option that is not there', ['payments', '--faster']],
+    ['a rollback to nothing', ['rollback', 'users']],
+  ])('refuses %s', async (_, args) => {
+    const { code, output } = await replay(args)
+    expect(code).toBe(exitCodes.usage)
+    expect(output).not.toMatch(/ at .*\.js:\d+/)
+  })
+
+  it('names what is missing in the configuration', async () => {
+    const before = env
+    env = { ...env, EVENTSTORE_URL: '' }
+    const { code, output } = await replay(['payments'])
+    env = before
+    expect(code).toBe(exitCodes.usage)
+    expect(output).toMatch(/EVENTSTORE_URL: is not set/)
+  })
+})
