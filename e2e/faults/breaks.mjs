@@ -25,7 +25,7 @@ const relayWithinMs = 20_000
  * @property {import('../../dev/services.mjs').Services} services
  */
 
-/** @type {Record<string, Break>} in an order in which none hides another */
+/** @type {Record<string, Break>} by what `--break` calls it */
 export const breaks = {
   ack: {
     says: 'a command is claimed to have been acknowledged that never was',
