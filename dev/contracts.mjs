@@ -95,9 +95,11 @@ function documents() {
   const { version } = readJson(path.join(root, 'package.json'))
   const { commandRoutes } = require('@annals/command-service')
   const { queryRouteDescriptions } = require('@annals/projection-service')
+  const { notifierRoutes } = require('@annals/notifier-service')
   return {
     'asyncapi.json': asyncApiDocument(version),
     'command-api.openapi.json': openApiDocument('Annals command API', version, Object.values(commandRoutes)),
+    'notifier-api.openapi.json': openApiDocument('Annals notifier API', version, Object.values(notifierRoutes)),
     'query-api.openapi.json': openApiDocument('Annals query API', version, queryRouteDescriptions),
   }
 }

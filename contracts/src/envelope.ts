@@ -12,7 +12,7 @@ export const Envelope = z.object({
   schemaVersion: z.int().positive(),
   tenant: z.string().min(1).max(64),
   commandId: z.string().min(1).max(128),
-  /** SHA-256 of the request that caused the event, hex; what tells a repeat from another request under the same key. */
+  /** Keyed hash (HMAC-SHA-256, hex) of the request that caused the event: tells a repeat from another request under the same key. */
   fingerprint: z.string().max(64).optional(),
   correlationId: z.string().min(1).max(128),
   causationId: z.string().min(1).max(128),

@@ -1,11 +1,12 @@
-import { problems, problemType, type ProblemCode } from '@annals/contracts'
+import { NotificationStatsQuery, problems, problemType, type ProblemCode } from '@annals/contracts'
 import { createApi, type Readiness } from '@annals/platform/http'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { countDeliveries } from '../ledger/stats'
 import type { RequireAdmin } from './access'
+import { notifierRoutes } from './routes'
 
 export interface AppDeps {
   pool: Pool
@@ -20,13 +21,11 @@ const dayMs = 86_400_000
 const spanDaysMax = 366
 const spanDaysStandard = 30
 
-const StatsQuery = z
-  .strictObject({ from: z.iso.datetime().optional(), before: z.iso.datetime().optional() })
-  .transform(({ from, before }) => {
-    // A minute ahead: what is recorded while this is asked counts.
-    const end = before ?? new Date(Date.now() + 60_000).toISOString()
-    return { before: end, from: from ?? new Date(Date.parse(end) - spanDaysStandard * dayMs).toISOString() }
-  })
+const StatsQuery = NotificationStatsQuery.transform(({ from, before }) => {
+  // A minute ahead: what is recorded while this is asked counts.
+  const end = before ?? new Date(Date.now() + 60_000).toISOString()
+  return { before: end, from: from ?? new Date(Date.parse(end) - spanDaysStandard * dayMs).toISOString() }
+})
   .refine(({ from, before }) => Date.parse(from) < Date.parse(before), 'from must lie before before')
   .refine(
     ({ from, before }) => Date.parse(before) - Date.parse(from) <= spanDaysMax * dayMs,
@@ -43,7 +42,7 @@ export function buildApp({ pool, requireAdmin, readiness, registry, log }: AppDe
     problemType: (code) => problemType(code as ProblemCode),
     toProblem: () => undefined,
   })
-  app.get('/api/v1/notifications/stats', { schema: { querystring: StatsQuery } }, async ({ headers, query }) => {
+  app.get(notifierRoutes.stats.path, { schema: { querystring: StatsQuery } }, async ({ headers, query }) => {
     await requireAdmin(headers.authorization)
     const { from, before } = query as z.infer<typeof StatsQuery>
     return { from, before, items: await countDeliveries(pool, from, before) }
