@@ -78,23 +78,27 @@ export async function runKills({ plan, processes, load, random, say, signal }) {
     load.setInterval(((plan.length - killed) * eachMs) / Math.max(1, load.left))
   }
 
-  slow(0)
-  for (const [number, name] of plan.entries()) {
-    await atWork(number)
-    await delay(random() * pauseMsMax, undefined, { signal })
-    // It must be up to be killed: the kill before may still be mended.
-    await recovering.get(name)
-    if (!load.done) underLoad += 1
-    await processes[name].kill()
-    by[name] = (by[name] ?? 0) + 1
-    const recovery = recover(name)
-    // Awaited at its next kill, or at the end; a failure before that is not an unhandled one.
-    recovery.catch(() => {})
-    recovering.set(name, recovery)
-    slow(number + 1)
-    if ((number + 1) % 6 === 0 || number + 1 === plan.length) say(`${number + 1} of ${plan.length} kills`)
+  try {
+    slow(0)
+    for (const [number, name] of plan.entries()) {
+      await atWork(number)
+      await delay(random() * pauseMsMax, undefined, { signal })
+      // It must be up to be killed: the kill before may still be mended.
+      await recovering.get(name)
+      if (!load.done) underLoad += 1
+      await processes[name].kill()
+      by[name] = (by[name] ?? 0) + 1
+      const recovery = recover(name)
+      // Awaited at its next kill, or at the end; a failure before that is not an unhandled one.
+      recovery.catch(() => {})
+      recovering.set(name, recovery)
+      slow(number + 1)
+      if ((number + 1) % 6 === 0 || number + 1 === plan.length) say(`${number + 1} of ${plan.length} kills`)
+    }
+    await Promise.all(recovering.values())
+  } finally {
+    await Promise.allSettled(recovering.values())
   }
-  await Promise.all(recovering.values())
   load.setInterval(0)
   return { total: plan.length, by, underLoad, failedStarts }
 }

@@ -129,15 +129,12 @@ async function underFire({ load, processes, options, random, signal, failing, sa
   )
   const plan = planKills(options.kills, random)
   try {
-    const [kills] = await Promise.all(
-      [runKills({ plan, processes, load, random, say, signal }), load.run()].map((work) =>
-        work.catch((error) => {
-          failing.abort(error)
-          // What went wrong first: everything after it only heard that it is over.
-          throw signal.reason
-        }),
-      ),
-    )
+    const works = [runKills({ plan, processes, load, random, say, signal }), load.run()]
+    for (const work of works) work.catch((error) => failing.abort(error))
+    // Both, even after a failure: what is being started has to be there when everything is stopped.
+    const [killing] = await Promise.allSettled(works)
+    signal.throwIfAborted()
+    const kills = killing.value
     say(`${load.acknowledged.length} commands acknowledged`)
     return kills
   } finally {
