@@ -7,6 +7,7 @@ import type { Row } from './columns'
 import { applyEvent, readFor, touchedRows, type Memory, type ParkedEvent, type ReadEvent, type Verdict } from './fold'
 import type { StreamState } from './fold'
 import { tablesOf } from './generation'
+import { prepared } from './prepared'
 import { rowName, type Projection, type StoredRow } from './projection'
 import { shareGenerationSql } from './registry'
 import { rowTable } from './row-table'
@@ -58,10 +59,13 @@ export function createLiveProjection(
   const expected = new Map<string, bigint>()
   const placeName = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
-  const lockSql = `select p.version, c.next_offset, c.position from annals.projection p, ${tables.checkpoint} c
-    where p.name = $1 and c.topic = $2 and c.partition = $3 for update of c`
-  const advanceSql = `update ${tables.checkpoint} set next_offset = $3, position = $4, updated_at = now()
-    where topic = $1 and partition = $2 and next_offset = $5`
+  // Not waiting for the disk: what PostgreSQL loses in a crash is lost whole, checkpoint and rows, and is done again. No
+  // sequential scans: everything here goes by key, and plans that were kept from when a table was small must not say otherwise.
+  const beginSql = `begin; set local synchronous_commit = off; set local enable_seqscan = off; ${shareGenerationSql(projection.name)}`
+  const lock = prepared(`select p.version, c.next_offset, c.position from annals.projection p, ${tables.checkpoint} c
+    where p.name = $1 and c.topic = $2 and c.partition = $3 for update of c`)
+  const advance = prepared(`update ${tables.checkpoint} set next_offset = $3, position = $4, updated_at = now()
+    where topic = $1 and partition = $2 and next_offset = $5`)
 
   function arrivedOf(records: readonly IncomingRecord[], place: TopicPartition): Arrived[] {
     const arrived: Arrived[] = []
@@ -116,14 +120,11 @@ export function createLiveProjection(
     nextOffset: bigint,
   ): Promise<Applied> {
     const { topic, partition } = place
-    // A transaction that PostgreSQL loses in a crash is lost whole, checkpoint and rows, and is done again: not waiting for
-    // the disk costs nothing of exactly-once.
-    await client.query(`begin; set local synchronous_commit = off; ${shareGenerationSql(projection.name)}`)
-    const { rows } = await client.query<{ version: number; next_offset: bigint; position: bigint }>(lockSql, [
-      projection.name,
-      topic,
-      partition,
-    ])
+    await client.query(beginSql)
+    const { rows } = await client.query<{ version: number; next_offset: bigint; position: bigint }>({
+      ...lock,
+      values: [projection.name, topic, partition],
+    })
     const found = rows[0]
     if (!found) throw new Error(`projection ${projection.name} has no checkpoint for ${placeName(place)}`)
     if (found.version !== projection.version) return { kind: 'other-version', version: found.version }
@@ -140,7 +141,10 @@ export function createLiveProjection(
     await table.upsert(client, [...result.changedRows.values()])
     await upsertStreams(client, tables.stream, result.changedStreams)
     await insertParked(client, tables.parked, result.parked)
-    const advanced = await client.query(advanceSql, [topic, partition, reached, position, found.next_offset])
+    const advanced = await client.query({
+      ...advance,
+      values: [topic, partition, reached, position, found.next_offset],
+    })
     if (advanced.rowCount !== 1) return { kind: 'moved' }
     await client.query('commit')
 

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream'
 import type { PoolClient } from '@annals/platform/postgres'
 import { from as copyFrom } from 'pg-copy-streams'
 import { copyLine, typeOf } from './columns'
+import { prepared } from './prepared'
 import { columnsOf, encodeRow, keyWidth, type Projection, type RowKey, type StoredRow } from './projection'
 
 /** Reads and writes the rows of one projection's table, many at a time. */
@@ -21,22 +22,26 @@ export function rowTable(projection: Projection, table: string): RowTable {
   const keys = columns.slice(0, keyWidth(projection))
   const sharded = projection.grain === 'shard'
 
-  const selectSql = `select t.* from ${table} t join unnest(${keys
-    .map(([, kind], i) => `$${i + 1}::${typeOf(kind)}[]`)
-    .join(', ')}) as wanted (${keys.map(([name]) => name).join(', ')}) using (${keys.map(([name]) => name).join(', ')})`
+  const select = prepared(
+    `select t.* from ${table} t join unnest(${keys
+      .map(([, kind], i) => `$${i + 1}::${typeOf(kind)}[]`)
+      .join(
+        ', ',
+      )}) as wanted (${keys.map(([name]) => name).join(', ')}) using (${keys.map(([name]) => name).join(', ')})`,
+  )
 
   const updates = names.slice(keys.length).map((name) => `${name} = excluded.${name}`)
   // Arrays of text, cast column by column: an array of arrays would have to be rectangular.
-  const upsertSql = `insert into ${table} (${names.join(', ')})
+  const upsert = prepared(`insert into ${table} (${names.join(', ')})
     select ${columns.map(([name, kind]) => `v.${name}::${typeOf(kind)}`).join(', ')}
     from unnest(${columns.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as v (${names.join(', ')})
-    on conflict (${keys.map(([name]) => name).join(', ')}) do update set ${updates.join(', ')}`
+    on conflict (${keys.map(([name]) => name).join(', ')}) do update set ${updates.join(', ')}`)
 
   return {
     async load(client, wanted) {
       if (wanted.length === 0) return []
       const parameters = [wanted.map(({ key }) => key), ...(sharded ? [wanted.map(({ shard }) => shard)] : [])]
-      const { rows } = await client.query<Record<string, unknown>>(selectSql, parameters)
+      const { rows } = await client.query<Record<string, unknown>>({ ...select, values: parameters })
       return rows.map((found) => {
         const { [projection.keyColumn]: key, shard, ...row } = found
         return { key: key as string, shard: sharded ? (shard as number) : 0, row }
@@ -47,7 +52,7 @@ export function rowTable(projection: Projection, table: string): RowTable {
       if (rows.length === 0) return
       const encoded = rows.map((row) => encodeRow(projection, row))
       const parameters = columns.map((_, i) => encoded.map((values) => values[i]!))
-      await client.query(upsertSql, parameters)
+      await client.query({ ...upsert, values: parameters })
     },
 
     async copy(client, rows) {

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import type { PoolClient } from '@annals/platform/postgres'
 import { from as copyFrom } from 'pg-copy-streams'
 import { copyLine } from './columns'
+import { prepared } from './prepared'
 import type { ParkedEvent, StreamState } from './fold'
 
 /** @param table schema-qualified stream table. */
@@ -12,10 +13,10 @@ export async function loadStreams(
   streams: readonly string[],
 ): Promise<Map<string, StreamState>> {
   if (streams.length === 0) return new Map()
-  const { rows } = await client.query<{ stream: string; revision: bigint; blocked: boolean }>(
-    `select stream, revision, blocked from ${table} where stream = any($1::text[])`,
-    [streams],
-  )
+  const { rows } = await client.query<{ stream: string; revision: bigint; blocked: boolean }>({
+    ...prepared(`select stream, revision, blocked from ${table} where stream = any($1::text[])`),
+    values: [streams],
+  })
   return new Map(rows.map(({ stream, revision, blocked }) => [stream, { revision: Number(revision), blocked }]))
 }
 
@@ -24,12 +25,14 @@ type Streams = ReadonlyMap<string, StreamState>
 export async function upsertStreams(client: PoolClient, table: string, streams: Streams): Promise<void> {
   if (streams.size === 0) return
   const states = [...streams.values()]
-  await client.query(
-    `insert into ${table} (stream, revision, blocked)
-     select * from unnest($1::text[], $2::bigint[], $3::boolean[])
-     on conflict (stream) do update set revision = excluded.revision, blocked = excluded.blocked`,
-    [[...streams.keys()], states.map(({ revision }) => revision), states.map(({ blocked }) => blocked)],
-  )
+  await client.query({
+    ...prepared(
+      `insert into ${table} (stream, revision, blocked)
+       select * from unnest($1::text[], $2::bigint[], $3::boolean[])
+       on conflict (stream) do update set revision = excluded.revision, blocked = excluded.blocked`,
+    ),
+    values: [[...streams.keys()], states.map(({ revision }) => revision), states.map(({ blocked }) => blocked)],
+  })
 }
 
 /** Inserts streams that are known not to be there. */
