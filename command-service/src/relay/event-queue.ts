@@ -27,7 +27,7 @@ export const batchLimits: BatchLimits = { eventsMax: 2_000, bytesMax: 8 * 1024 *
 
 /**
  * Between one reader of the log and one publisher: bounded, so that a log that is read faster than Kafka takes it waits in
- * the log. What has gathered while a transaction was under way is the next one; nothing lingers when nothing is.
+ * the log. What has gathered while a transaction was under way is the next one.
  */
 export class EventQueue {
   readonly #events: QueuedEvent[] = []

@@ -47,6 +47,11 @@ const retryBackoff = { firstMs: 100, maxMs: 5_000 }
  * `offsets.retention.minutes`, 7 days by default.
  */
 const refreshEveryMs = 60 * 60 * 1_000
+/**
+ * Transactions begin at least this far apart, unless a full one is waiting. An event that comes alone is published at once;
+ * events that come faster share a transaction, which saves the broker and all that read from it most of their work.
+ */
+const transactionEveryMs = 25
 
 function toQueued(event: LogEvent, route: Route): QueuedEvent | undefined {
   const place = route.place(event.stream)
@@ -111,6 +116,8 @@ export function runRelay(options: RelayOptions): Relay {
         position = batch.position
         metrics?.published(countByTopic(batch), batch.records.length, (performance.now() - started) / 1_000)
         metrics?.position(position)
+        const restMs = transactionEveryMs - (performance.now() - started)
+        if (restMs > 0 && source.length < limits.eventsMax) await pause(restMs, signal)
       }
     }
   }

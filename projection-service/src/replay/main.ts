@@ -15,6 +15,7 @@ import { abortRebuild } from './rebuild-state'
 import { parkedStreams, retryParked } from '../engine/parked'
 import { statusOf, type Status } from './status'
 import { dropPrevious, rollBack } from './swap'
+import { threadedReadAll } from './threaded-reader'
 
 const Config = z.object({
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
@@ -66,7 +67,8 @@ function openSystem(
   )
   const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, logger, 2), (it) => it.end())
   const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY })
-  const log = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
+  const opened = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
+  const log = { ...opened, readAll: threadedReadAll(config.EVENTSTORE_URL, config.LOG_LEVEL) }
   const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
   return { pool, log, logger, openAll }
 }
