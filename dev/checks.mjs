@@ -22,7 +22,7 @@ export const checks = [
   {
     part: 'lint',
     title: 'Format (prettier)',
-    args: [bin('prettier/bin/prettier.cjs'), '--check', '.', '--log-level=warn'],
+    args: [bin('prettier/bin/prettier.cjs'), '--check', '.', '--log-level=warn', '--cache'],
   },
   {
     part: 'types',

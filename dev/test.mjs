@@ -11,7 +11,7 @@ import { removeContainers } from './docker.mjs'
 import { installDependencies } from './install.mjs'
 import { withLifetime } from './lifetime.mjs'
 import { startStack, stopServers } from './native.mjs'
-import { openProfile, root, shown } from './profile.mjs'
+import { openProfile, removeProfile, root, shown } from './profile.mjs'
 import { bold, Progress } from './progress.mjs'
 import { explain, Trouble } from './trouble.mjs'
 
@@ -36,16 +36,9 @@ await withLifetime(
     if (chosen.length > 0) console.log(bold('Checks'))
     for (const check of chosen) count(await runCheck(check, { progress, signal }))
     if (parts.includes('unit')) count(await runJest('unit', { signal, args, env: process.env }))
-    const onServers = ['integration', 'e2e'].filter((part) => parts.includes(part))
-    if (onServers.length > 0) {
-      const env = await serversForTests({ signal, onEnd, total }).catch((error) => {
-        signal.throwIfAborted()
-        console.error(`\n${explain(error)}`)
-        count({ passed: 0, failed: 1 })
-        return undefined
-      })
-      for (const part of env ? onServers : []) count(await runJest(part, { signal, args, env }))
-    }
+    if (parts.includes('integration')) count(await runIntegration({ signal, args }))
+    // They start systems of their own.
+    if (parts.includes('e2e')) count(await runJest('e2e', { signal, args, env: process.env }))
     const seconds = Math.round((performance.now() - begun) / 1000)
     return {
       code: total.failed === 0 && total.passed > 0 ? 0 : 1,
@@ -67,24 +60,31 @@ function readArguments(given) {
   return { parts, args }
 }
 
-/** @returns {Promise<Record<string, string | undefined>>} the environment of the tests */
-async function serversForTests({ signal, onEnd, total }) {
-  console.log(`\n${bold('Servers for the tests')}`)
+/** On servers that are removed afterwards, whatever happens; their logs stay when something failed. */
+async function runIntegration({ signal, args }) {
+  console.log(`\n${bold('Servers for the integration tests')}`)
   const name = `test-${process.pid}`
   const profile = await openProfile(name, { ports: 'free' })
-  onEnd(async () => {
+  let result = { passed: 0, failed: 1 }
+  try {
+    const { env } = await startStack({ profile: name, engine: 'auto', progress, signal })
+    // A cheaper hash, because tests log in a lot.
+    const forTests = { ...process.env, ...env, BCRYPT_COST: '10', LOG_LEVEL: 'error' }
+    result = await runJest('integration', { signal, args, env: forTests })
+  } catch (error) {
+    signal.throwIfAborted()
+    console.error(`\n${explain(error)}`)
+  } finally {
     await stopServers(profile)
     rmSync(keptLogs, { recursive: true, force: true })
-    if (total.failed > 0) {
+    if (result.failed > 0) {
       cpSync(profile.logs, keptLogs, { recursive: true })
       console.log(`\nThe servers' logs of this run: ${shown(keptLogs)}`)
     }
     await removeContainers(profile)
-    rmSync(profile.dir, { recursive: true, force: true })
-  })
-  const { env } = await startStack({ profile: name, engine: 'auto', progress, signal })
-  // The profile's name lets end-to-end tests start services on these servers. A cheaper hash, because tests log in a lot.
-  return { ...process.env, ...env, ANNALS_PROFILE: name, BCRYPT_COST: '10', LOG_LEVEL: 'error' }
+    removeProfile(profile)
+  }
+  return result
 }
 
 /** Runs that were killed could not tidy up. */
@@ -96,7 +96,7 @@ async function removeLeftovers() {
     const profile = await openProfile(name)
     await stopServers(profile)
     await removeContainers(profile)
-    rmSync(profile.dir, { recursive: true, force: true })
+    removeProfile(profile)
   }
 }
 
