@@ -2,6 +2,9 @@ import { explain } from './trouble.mjs'
 import { bold } from './progress.mjs'
 import { underWay } from './tools.mjs'
 
+/** Signals closer together than this are one interrupt. */
+const samePressMs = 1_000
+
 /**
  * Runs a command that starts processes, and whatever happens stops them again: when `work` ends, fails, or is interrupted
  * (Ctrl-C, SIGTERM, a closed terminal). A second Ctrl-C gives up waiting. Ends the process.
@@ -17,11 +20,12 @@ import { underWay } from './tools.mjs'
 export async function withLifetime(work, { progress } = {}) {
   const interrupted = new AbortController()
   const stops = []
-  let presses = 0
+  let interruptedAt
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(name, () => {
-      presses += 1
-      if (presses > 1) process.exit(130)
+      // npm passes a Ctrl-C on that the terminal has sent us, too: one press arrives twice.
+      if (interruptedAt !== undefined && Date.now() - interruptedAt > samePressMs) process.exit(130)
+      interruptedAt ??= Date.now()
       interrupted.abort(new Error('interrupted'))
       for (const child of underWay) child.kill()
     })
