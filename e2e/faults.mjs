@@ -4,6 +4,7 @@
  *
  *   -- --commands 3000     acknowledged commands before the load ends
  *   -- --kills 10          kills of each of relay, projector, notifier, command API, event store and Kafka
+ *   -- --only <names>      kills only these of them: relay, projector, notifier, command, eventstore, kafka
  *   -- --json <file>       the report, for programs
  *   -- --seed 7            repeats the order of commands and kills of an earlier run
  *   -- --break <promise>   breaks one promise on purpose after the run: the exit code has to be 1

@@ -13,18 +13,13 @@ const startPauseMs = 500
  * for ever, for a kill may have stopped it.
  */
 const waitForWorkMsMax = 12_000
+/** Kills between two lines about them. */
+const tellEvery = 6
 /** What a kill costs the run until the first were measured: the load is paced by it. */
 const expectedMs = 2_000
 
-/** Everything that can be killed: processes of the system, and servers. */
-export const targets = {
-  services: ['relay', 'projector', 'notifier', 'command'],
-  servers: ['eventstore', 'kafka'],
-}
-
-/** Rounds in which each target falls once, in an order of their own. */
-export const planKills = (each, random) =>
-  Array.from({ length: each }, () => shuffled([...targets.services, ...targets.servers], random)).flat()
+/** Rounds in which each target falls once, in an order of their own. @param {string[]} names */
+export const planKills = (names, each, random) => Array.from({ length: each }, () => shuffled(names, random)).flat()
 
 /**
  * Kills with SIGKILL at random moments and starts again what it killed, while the load runs. The load is slowed so that it lasts
@@ -93,7 +88,7 @@ export async function runKills({ plan, processes, load, random, say, signal }) {
       recovery.catch(() => {})
       recovering.set(name, recovery)
       slow(number + 1)
-      if ((number + 1) % 6 === 0 || number + 1 === plan.length) say(`${number + 1} of ${plan.length} kills`)
+      if ((number + 1) % tellEvery === 0 || number + 1 === plan.length) say(`${number + 1} of ${plan.length} kills`)
     }
     await Promise.all(recovering.values())
   } finally {

@@ -6,16 +6,16 @@ import { Trouble } from '../../dev/trouble.mjs'
 import { openSystem } from '../system.mjs'
 import { breaks } from './breaks.mjs'
 import { drain, inspect } from './inspection.mjs'
-import { planKills, runKills, targets } from './kills.mjs'
+import { planKills, runKills } from './kills.mjs'
 import { createLoad } from './load.mjs'
-import { promises } from './options.mjs'
+import { promises, targets } from './options.mjs'
 import { createRandom } from './random.mjs'
 import { printReport, reportOf, writeReport } from './report.mjs'
 
 /** Ten times six kills take some minutes on two idle cores; a run that takes this long has hung. */
 const runMsMax = 20 * 60_000
 const sayEveryMs = 10_000
-/** The logs of the last run that failed. */
+/** The logs of the last run in which something went wrong. */
 const keptLogs = join(root, '.annals/failed-faults-logs')
 
 /** Everybody here comes from one address and insists; the throttle of logins has tests of its own. */
@@ -49,18 +49,18 @@ export async function runFaults(profileName, options, { progress, signal: interr
   const random = createRandom(options.seed)
   const system = await openSystem(profileName, { env: oneHouse, progress, signal })
   const { env, stack, services } = system
-  let failed = true
+  let worthReading = true
   onEnd(async () => {
     await system.close({ keep: true })
     rmSync(keptLogs, { recursive: true, force: true })
-    if (failed) cpSync(stack.profile.logs, keptLogs, { recursive: true })
-    if (failed) console.log(`The logs of this run: ${shown(keptLogs)}`)
+    if (worthReading) cpSync(stack.profile.logs, keptLogs, { recursive: true })
+    if (worthReading) console.log(`The logs of this run: ${shown(keptLogs)}`)
     if (options.keep) console.log(`Its data: ${shown(stack.profile.dir)}`)
     else rmSync(stack.profile.dir, { recursive: true, force: true })
   })
   const load = createLoad({ urls: services.urls, commands: options.commands, random, signal })
   say(
-    `${options.commands} commands, ${options.kills} kills of each of ${Object.values(targets).flat().join(', ')}; seed ${options.seed}`,
+    `${options.commands} commands, ${options.kills} kills of each of ${options.only.join(', ')}; seed ${options.seed}`,
   )
 
   const kills = await underFire({
@@ -98,7 +98,8 @@ export async function runFaults(profileName, options, { progress, signal: interr
   if (options.json) writeReport(options.json, report)
   // Breaking everything is a test of the check itself; breaking one promise is a run that has to fail.
   const passed = options.selfCheck ? whole && broken.noticed : inspection.findings.none
-  failed = !passed
+  // A process that did not come up at once is worth reading about, although it came up in the end.
+  worthReading = !passed || kills.failedStarts.length > 0
   console.log(passed ? verdicts[options.selfCheck ? 'checkWorks' : 'kept'] : verdicts.broken)
   return passed ? 0 : 1
 }
@@ -127,7 +128,7 @@ async function underFire({ load, processes, options, random, signal, failing, sa
       say(`${load.acknowledged.length} commands acknowledged, ${load.counts.unanswered} requests without an answer`),
     sayEveryMs,
   )
-  const plan = planKills(options.kills, random)
+  const plan = planKills(options.only, options.kills, random)
   try {
     const works = [runKills({ plan, processes, load, random, say, signal }), load.run()]
     for (const work of works) work.catch((error) => failing.abort(error))

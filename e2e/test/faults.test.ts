@@ -45,6 +45,7 @@ it('refuses options that make no sense', async () => {
     code: 1,
     output: expect.stringContaining('--break takes'),
   })
+  expect(await refused('--only', 'moon')).toMatchObject({ code: 1, output: expect.stringContaining('--only takes') })
   expect(await refused('--kills', '101')).toMatchObject({
     code: 1,
     output: expect.stringContaining('--kills has to be'),
