@@ -99,7 +99,7 @@ export async function runFaults(profileName, options, { progress, signal: interr
   // Breaking everything is a test of the check itself; breaking one promise is a run that has to fail.
   const passed = options.selfCheck ? whole && broken.noticed : inspection.findings.none
   // A process that did not come up at once is worth reading about, although it came up in the end.
-  worthReading = !passed || kills.failedStarts.length > 0
+  worthReading = (!passed && names.length === 0) || kills.failedStarts.length > 0
   console.log(passed ? verdicts[options.selfCheck ? 'checkWorks' : 'kept'] : verdicts.broken)
   return passed ? 0 : 1
 }
