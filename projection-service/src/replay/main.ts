@@ -11,7 +11,7 @@ import { excludingRebuilds, NotEqual, rebuildAll } from './rebuild'
 import { abortRebuild } from './rebuild-state'
 import { statusOf, type Status } from './status'
 import { dropPrevious, rollBack } from './swap'
-import { positiveInteger, print, projectionArgument, withSystem } from './system'
+import { positiveInteger, print, projectionArgument, useEnvironment, withSystem } from './system'
 
 async function rebuild(
   named: Projection[],
@@ -170,6 +170,7 @@ function explain(error: unknown): void {
 }
 
 async function main(): Promise<void> {
+  useEnvironment(process.env)
   try {
     await program().parseAsync()
   } catch (error) {

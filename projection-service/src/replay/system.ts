@@ -37,9 +37,16 @@ export function positiveInteger(text: string): number {
   return Number(text)
 }
 
+let environment: NodeJS.ProcessEnv = {}
+
+/** Hands in what `main` found in the process's environment; before any command runs. */
+export function useEnvironment(env: NodeJS.ProcessEnv): void {
+  environment = env
+}
+
 /** Opens what a command needs, runs it, closes everything. */
 export async function withSystem<T>(count: number, work: (system: System) => Promise<T>): Promise<T> {
-  const config = readConfig(Config, process.env)
+  const config = readConfig(Config, environment)
   const logger = createLogger('replay', config.LOG_LEVEL)
   const scope = new Scope(logger)
   try {
