@@ -52,8 +52,11 @@ export interface LogSubscription {
 }
 
 export interface EventLog {
-  /** Events of a stream from a revision on, in order; `[]` when there is no such stream. */
-  readStream(stream: string, fromRevision?: number): Promise<LogEvent[]>
+  /**
+   * Events of a stream from a revision on, in order; `[]` when there is no such stream.
+   * @param countMax so many at most; default: all there are.
+   */
+  readStream(stream: string, fromRevision?: number, countMax?: number): Promise<LogEvent[]>
   /**
    * Appends all events or none. An answer that is lost is asked for again with the same ids, which the server recognises.
    * @param expectedRevision revision of the last event that was read; -1: the stream must not exist.
@@ -124,8 +127,11 @@ export function createEventLog(url: string, log: Logger): EventLog {
     prefixes ? streamNameFilter({ prefixes: [...prefixes] }) : excludeSystemEvents()
   const fromOf = (after: bigint | undefined) => (after === undefined ? START : { commit: after, prepare: after })
 
-  async function* readStreamEvents(stream: string, fromRevision: number) {
-    const events = client.readStream(stream, { fromRevision: fromRevision === 0 ? START : BigInt(fromRevision) })
+  async function* readStreamEvents(stream: string, fromRevision: number, countMax: number | undefined) {
+    const events = client.readStream(stream, {
+      fromRevision: fromRevision === 0 ? START : BigInt(fromRevision),
+      ...(countMax === undefined ? {} : { maxCount: countMax }),
+    })
     for await (const resolved of answered(events)) {
       const event = toLogEvent(resolved)
       if (event) yield event
@@ -166,10 +172,10 @@ export function createEventLog(url: string, log: Logger): EventLog {
   }
 
   return {
-    async readStream(stream, fromRevision = 0) {
+    async readStream(stream, fromRevision = 0, countMax) {
       const events: LogEvent[] = []
       try {
-        for await (const event of readStreamEvents(stream, fromRevision)) events.push(event)
+        for await (const event of readStreamEvents(stream, fromRevision, countMax)) events.push(event)
       } catch (error) {
         if (errorCode(error) === 'stream-not-found') return []
         throw error

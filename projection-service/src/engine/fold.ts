@@ -54,7 +54,9 @@ export interface Memory {
 export type Verdict =
   | { kind: 'applied' | 'unhandled' | 'unknown-type' | 'duplicate' | 'parked' | 'queued' }
   /** Nothing was changed, and nothing after this event may be: the partition has to wait. */
-  | { kind: 'stop'; because: 'hole' | 'newer-version'; reason: string }
+  | { kind: 'stop'; because: 'newer-version'; reason: string }
+  /** `after`: the last revision of the stream that was seen; -1: none. */
+  | { kind: 'stop'; because: 'hole'; reason: string; after: number }
 
 /** The event cannot be applied as it is recorded. */
 export class InvalidEvent extends Error {
@@ -134,7 +136,7 @@ export function applyEvent(
   if (revision <= last) return { kind: 'duplicate' }
   if (revision > last + 1) {
     const reason = `stream ${stream}: revision ${revision} came after ${last}`
-    return { kind: 'stop', because: 'hole', reason }
+    return { kind: 'stop', because: 'hole', reason, after: last }
   }
   if (state?.blocked) {
     memory.park({ recorded, partition, error: undefined })

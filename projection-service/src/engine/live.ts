@@ -15,6 +15,9 @@ import { insertParked, loadStreams, upsertStreams } from './stream-table'
 
 /** Events in one transaction at most: keeps it near 100 ms, which bounds how long a swap waits and how much is redone. */
 const eventsPerTransactionMax = 2_000
+/** Holes healed before a batch is handed back: keeps its handler within seconds, however many streams have one. */
+const healingsPerBatchMax = 50
+const healingPauseMs = 100
 /** A partition that met a hole or a newer version is tried again this often; it needs people or a deployment. */
 const stoppedWaitMs = 5_000
 
@@ -28,27 +31,50 @@ export interface LiveObserver {
   transaction(seconds: number, events: number): void
 }
 
+/** Events of a stream that should have come before this one. */
+export interface Hole {
+  /** Last revision that the read model has seen; -1: none. */
+  after: number
+  /** The event that came too early. */
+  before: RecordedEvent
+}
+
+/** Finds what Kafka did not bring. */
+export interface Healer {
+  /** The missing events, gapless and in order; `undefined`: they can not be had, the partition has to wait. Never throws. */
+  missing(hole: Hole): Promise<RecordedEvent[] | undefined>
+  /** They have been applied, and that is durable. */
+  healed(hole: Hole, events: number): void
+}
+
 export interface LiveDependencies {
   pool: Pool
   openAll: OpenAll
   log: Logger
   observer: LiveObserver
+  /** Without one every hole stops its partition. */
+  healer?: Healer | undefined
 }
 
 interface Arrived {
   offset: bigint
   recorded: RecordedEvent
+  /** Read from the log to heal a hole: its log position tells nothing about whether it was seen. */
+  healing?: true
 }
 
-type Applied =
-  | { kind: 'committed'; stop?: { offset: bigint; because: 'hole' | 'newer-version'; reason: string } }
-  | { kind: 'moved' }
-  | { kind: 'other-version'; version: number }
+type Stop = Extract<Verdict, { kind: 'stop' }> & {
+  /** Of the event that has to wait. */
+  index: number
+  offset: bigint
+}
+
+type Applied = { kind: 'committed'; stop?: Stop } | { kind: 'moved' } | { kind: 'other-version'; version: number }
 
 /** Handler of a projection's consumer: applies what Kafka brings, each batch in one transaction with its checkpoint. */
 export function createLiveProjection(
   projection: Projection,
-  { pool, openAll, log, observer }: LiveDependencies,
+  { pool, openAll, log, observer, healer }: LiveDependencies,
 ): {
   positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]>
   handle(batch: IncomingBatch): Promise<BatchOutcome>
@@ -131,12 +157,14 @@ export function createLiveProjection(
     if (found.next_offset !== (expected.get(placeName(place)) ?? 0n)) return { kind: 'moved' }
 
     // After a swap the read model may be ahead of Kafka's offsets: what it has seen is passed over by log position.
-    const fresh = events.findIndex(({ recorded }) => recorded.position > found.position)
+    const fresh = events.findIndex(({ recorded }, i) => arrived[i]!.healing || recorded.position > found.position)
     const skipped = fresh === -1 ? events.length : fresh
     const result = await fold(client, events.slice(skipped))
     const end = result.stop ? skipped + result.stop.index : events.length
     const reached = result.stop ? arrived[end]!.offset : nextOffset
-    const position = end > skipped ? events[end - 1]!.recorded.position : found.position
+    const last = end > skipped ? events[end - 1]!.recorded.position : found.position
+    // What heals a hole is older than what has been applied: the position never goes back.
+    const position = last > found.position ? last : found.position
 
     await table.upsert(client, [...result.changedRows.values()])
     await upsertStreams(client, tables.stream, result.changedStreams)
@@ -160,8 +188,7 @@ export function createLiveProjection(
       )
     }
     if (!result.stop) return { kind: 'committed' }
-    const { because, reason } = result.stop
-    return { kind: 'committed', stop: { offset: reached, because, reason } }
+    return { kind: 'committed', stop: { ...result.stop, index: end, offset: reached } }
   }
 
   async function transact(place: TopicPartition, arrived: readonly Arrived[], nextOffset: bigint): Promise<Applied> {
@@ -193,7 +220,7 @@ export function createLiveProjection(
   }
 
   function outcomeOf(
-    applied: Exclude<Applied, { kind: 'committed'; stop?: undefined }>,
+    applied: Exclude<Applied, { kind: 'committed' }> | { kind: 'committed'; stop: Stop },
     place: TopicPartition,
   ): BatchOutcome {
     if (applied.kind === 'moved') return { kind: 'reposition' }
@@ -205,10 +232,40 @@ export function createLiveProjection(
       log.error({ projection: projection.name, ...place }, reason)
       return { kind: 'wait', waitMs: stoppedWaitMs, reason }
     }
-    const { offset, because, reason } = applied.stop!
+    const { offset, because, reason } = applied.stop
     observer.waiting(place, because)
     log.error({ projection: projection.name, ...place, offset: String(offset), because }, reason)
     return { kind: 'wait', waitMs: stoppedWaitMs, reason, resumeAt: offset }
+  }
+
+  /** Applies what arrived, and what is missing in it, until it is done or something has to wait. */
+  async function applyHealing(
+    place: TopicPartition,
+    records: readonly Arrived[],
+    nextOffset: bigint,
+    budget: { healings: number },
+  ): Promise<BatchOutcome | undefined> {
+    let arrived = records
+    let healing: { hole: Hole; events: number } | undefined
+    for (;;) {
+      const applied = await transact(place, arrived, nextOffset)
+      if (applied.kind !== 'committed') return outcomeOf(applied, place)
+      const { stop } = applied
+      if (healing && (!stop || stop.index >= healing.events)) healer!.healed(healing.hole, healing.events)
+      if (!stop) return undefined
+      const hole = stop.because === 'hole' ? { after: stop.after, before: arrived[stop.index]!.recorded } : undefined
+      const missing = hole && (await healer?.missing(hole))
+      if (!missing) return outcomeOf({ ...applied, stop }, place)
+      if (--budget.healings < 0) {
+        return { kind: 'wait', waitMs: healingPauseMs, reason: 'many holes are being healed', resumeAt: stop.offset }
+      }
+      // Applied in one transaction with the event that came too early, under the same checkpoint.
+      healing = { hole: hole!, events: missing.length }
+      arrived = [
+        ...missing.map((recorded): Arrived => ({ offset: stop.offset, recorded, healing: true })),
+        ...arrived.slice(stop.index),
+      ]
+    }
   }
 
   return {
@@ -224,11 +281,12 @@ export function createLiveProjection(
 
     async handle({ topic, partition, records, nextOffset }) {
       const place = { topic, partition }
+      const budget = { healings: healingsPerBatchMax }
       for (let from = 0; from < records.length; from += eventsPerTransactionMax) {
         const slice = records.slice(from, from + eventsPerTransactionMax)
         const next = records[from + eventsPerTransactionMax]?.offset ?? nextOffset
-        const applied = await transact(place, arrivedOf(slice, place), next)
-        if (applied.kind !== 'committed' || applied.stop) return outcomeOf(applied as never, place)
+        const waiting = await applyHealing(place, arrivedOf(slice, place), next, budget)
+        if (waiting) return waiting
       }
       observer.waiting(place, undefined)
       return { kind: 'done' }

@@ -3,9 +3,11 @@ import { inTransaction, type Pool, type PoolClient } from '@annals/platform/post
 import type { Row } from './columns'
 import { applyEvent, readFor, touchedRows, type Memory, type ReadEvent } from './fold'
 import { tablesOf } from './generation'
+import { recordAction } from './parked-audit'
 import { rowName, type Projection, type StoredRow } from './projection'
-import { shareGenerationSql } from './registry'
 import { rowTable } from './row-table'
+import { storable } from './stream-table'
+import { lockStreamsPartition, NotPossible } from './stream-lock'
 
 export interface ParkedStream {
   projection: string
@@ -32,6 +34,34 @@ export async function parkedStreams(pool: Pool, projection: Projection, max: num
   return rows.map((row) => ({ projection: projection.name, ...row }))
 }
 
+/** An event in a parked stream's queue, as it was recorded: personal fields are still sealed in it. */
+export interface QueuedEvent {
+  revision: number
+  type: string
+  id: string
+  data: unknown
+  metadata: unknown
+  /** `null`: it waits behind the parked one. */
+  error: string | null
+  stack: string | null
+  parkedAt: string
+}
+
+/** The queue of a stream in order, the parked event first; `[]`: nothing of it is parked. */
+export async function parkedQueue(
+  pool: Pool,
+  projection: Projection,
+  stream: string,
+  max: number,
+): Promise<QueuedEvent[]> {
+  const { rows } = await pool.query<Omit<QueuedEvent, 'id' | 'data' | 'metadata'> & Pick<ParkedRow, 'recorded'>>(
+    `select revision::integer as revision, type, recorded, error, stack, parked_at as "parkedAt"
+     from ${tablesOf(projection, 'live').parked} where stream = $1 order by revision limit $2`,
+    [stream, max],
+  )
+  return rows.map(({ recorded, ...row }) => ({ ...row, ...recorded }))
+}
+
 interface ParkedRow {
   revision: bigint
   partition: number
@@ -43,30 +73,70 @@ interface ParkedRow {
 /** A queue longer than this is retried in parts: each is one transaction. */
 const retriedAtOnce = 1_000
 
+export interface Retried {
+  applied: number
+  /** Why the rest of the queue still waits, if it does. */
+  error: Error | undefined
+}
+
 /**
- * Applies what is parked of a stream, in order, in one transaction. What fails again stays, with its new error, and all
- * behind it.
- * @returns how many events were applied, and the error that stopped it, if any.
+ * Applies what is parked of a stream, in order; each thousand events in one transaction that also records who asked for it.
+ * What fails again stays, with its new error, and all behind it.
+ * @param actor who wants it.
  */
 export async function retryParked(
   pool: Pool,
   projection: Projection,
   stream: string,
   openAll: OpenAll,
-): Promise<{ applied: number; error: Error | undefined }> {
+  actor: string,
+): Promise<Retried> {
   let applied = 0
   for (;;) {
-    const part = await inTransaction(pool, (client) => retryPart(client, projection, stream, openAll))
+    const part = await inTransaction(pool, async (client) => {
+      await lockStreamsPartition(client, projection, stream)
+      return retryPart(client, projection, stream, openAll, actor)
+    })
     applied += part.applied
     if (part.error || !part.more) return { applied, error: part.error }
   }
 }
 
-async function retryPart(client: PoolClient, projection: Projection, stream: string, openAll: OpenAll) {
+/**
+ * Gives the parked event of a stream up, for this version of this projection, and retries what queued behind it. It stays in
+ * the log, and in the audit with the reason; every later fold passes it over. Only the event that is parked: what follows
+ * may well be applied without it, and if not, is the next to be looked at.
+ * @throws NotPossible when nothing of the stream is parked.
+ */
+export async function dropParked(
+  pool: Pool,
+  projection: Projection,
+  stream: string,
+  openAll: OpenAll,
+  { actor, reason }: { actor: string; reason: string },
+): Promise<Retried & { dropped: { id: string; revision: number; type: string } }> {
+  const first = await inTransaction(pool, async (client) => {
+    await lockStreamsPartition(client, projection, stream)
+    const { parked } = tablesOf(projection, 'live')
+    const { rows } = await client.query<{ id: string; revision: bigint; type: string }>(
+      `delete from ${parked} where stream = $1 and revision = (select min(revision) from ${parked} where stream = $1)
+       returning recorded ->> 'id' as id, revision, type`,
+      [stream],
+    )
+    const gone = rows[0]
+    if (!gone) throw new NotPossible(`nothing of ${stream} is parked in ${projection.name}`)
+    await recordAction(client, projection, { action: 'drop', actor, stream, eventIds: [gone.id], applied: 0, reason })
+    const dropped = { ...gone, revision: Number(gone.revision) }
+    return { dropped, ...(await retryPart(client, projection, stream, openAll, actor)) }
+  })
+  const { dropped, applied, error } = first
+  if (error || !first.more) return { dropped, applied, error }
+  const rest = await retryParked(pool, projection, stream, openAll, actor)
+  return { dropped, applied: applied + rest.applied, error: rest.error }
+}
+
+async function retryPart(client: PoolClient, projection: Projection, stream: string, openAll: OpenAll, actor: string) {
   const tables = tablesOf(projection, 'live')
-  await client.query(shareGenerationSql(projection.name))
-  // The stream's row is what a projector transaction changes, too: it waits here, and then sees what was done.
-  await client.query(`select from ${tables.stream} where stream = $1 for update`, [stream])
   const { rows: queue } = await client.query<ParkedRow>(
     `select revision, partition, position, type, recorded from ${tables.parked}
      where stream = $1 order by revision limit ${retriedAtOnce + 1}`,
@@ -74,7 +144,10 @@ async function retryPart(client: PoolClient, projection: Projection, stream: str
   )
   const more = queue.length > retriedAtOnce
   const batch = queue.slice(0, retriedAtOnce)
-  if (batch.length === 0) return { applied: 0, error: undefined, more: false }
+  if (batch.length === 0) {
+    await client.query(`update ${tables.stream} set blocked = false where stream = $1 and blocked`, [stream])
+    return { applied: 0, error: undefined, more: false }
+  }
 
   const recorded = batch.map(({ revision, position, type, recorded }): RecordedEvent => ({
     ...recorded,
@@ -120,10 +193,13 @@ async function retryPart(client: PoolClient, projection: Projection, stream: str
   if (error) {
     await client.query(
       `update ${tables.parked} set error = $3, stack = $4, parked_at = now() where stream = $1 and revision = $2`,
-      [stream, last + 1, error.message.replaceAll('\u0000', '�'), error.stack?.replaceAll('\u0000', '�') ?? null],
+      [stream, last + 1, storable(error.message), storable(error.stack)],
     )
   } else if (!more) {
     await client.query(`update ${tables.stream} set blocked = false where stream = $1`, [stream])
   }
-  return { applied: rowCount ?? 0, error, more }
+  const applied = rowCount ?? 0
+  const eventIds = recorded.slice(0, error ? applied + 1 : applied).map(({ id }) => id)
+  await recordAction(client, projection, { action: 'retry', actor, stream, eventIds, applied })
+  return { applied, error, more }
 }

@@ -73,5 +73,5 @@ export async function insertParked(client: PoolClient, table: string, parked: re
 }
 
 /** An error's text may quote the very character that PostgreSQL does not take; 4 KB tell enough. */
-const storable = (text: string | undefined): string | null =>
+export const storable = (text: string | undefined): string | null =>
   text === undefined ? null : text.replaceAll('\u0000', '�').slice(0, 4_096)

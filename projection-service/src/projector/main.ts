@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { field, processFields, readConfig } from '@annals/platform/config'
+import { createEventLog } from '@annals/platform/event-log'
 import { startOperationsServer } from '@annals/platform/http'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
@@ -7,8 +8,10 @@ import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
+import { createDriftAuditor } from '../drift/auditor'
+import { createHealer } from '../healing/healer'
 import { projections } from '../projections'
-import { addParkedGauge, createProjectorMetrics } from './metrics'
+import { addParkedGauge, createDriftMetrics, createHealingMetrics, createProjectorMetrics } from './metrics'
 import { createProjector } from './projector'
 
 const service = 'projector'
@@ -17,6 +20,10 @@ const Config = z.object({
   ...processFields,
   HTTP_PORT: field.port(3002),
   KAFKA_BROKERS: field.brokers(),
+  /** The log itself. Without it a hole stops its partition, and drift is not audited; while it is away, likewise. */
+  EVENTSTORE_URL: field.url('esdb', 'esdb+discover').optional(),
+  /** Seconds between rounds of the drift auditor; 0: none. */
+  DRIFT_AUDIT_INTERVAL_SECONDS: field.integer(30, 0, 86_400),
   PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
   MASTER_KEY: field.key256(),
@@ -47,11 +54,19 @@ void runProcess(log, async (scope, fatal) => {
   )
   const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, log, 2), (it) => it.end())
   const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY })
+  const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
+  const eventLog =
+    config.EVENTSTORE_URL && scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())
+  if (!eventLog) log.warn('EVENTSTORE_URL is not set: a hole stops its partition, and drift is not audited')
+  const onHealing = createHealingMetrics(metrics, projections)
   const projector = createProjector({
     projections,
     brokers: config.KAFKA_BROKERS,
     pool,
-    openAll: (parts) => keys.openAll(parts),
+    openAll,
+    healerOf: eventLog
+      ? (name, projectionLog) => createHealer({ eventLog, log: projectionLog, onOutcome: onHealing(name) })
+      : undefined,
     log,
     metrics,
     observerOf: createProjectorMetrics(metrics),
@@ -73,4 +88,10 @@ void runProcess(log, async (scope, fatal) => {
   scope.add('projector', projector, (it) => it.stop())
   await projector.start()
   joined = true
+  if (eventLog && config.DRIFT_AUDIT_INTERVAL_SECONDS > 0) {
+    const observer = createDriftMetrics(metrics, projections)
+    const auditor = createDriftAuditor(projections, { pool, log: eventLog, openAll, logger: log, observer })
+    scope.add('drift auditor', auditor, (it) => it.stop())
+    auditor.start(config.DRIFT_AUDIT_INTERVAL_SECONDS * 1_000)
+  }
 })

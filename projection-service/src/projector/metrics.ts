@@ -1,8 +1,10 @@
 import { counter, durations, gauge, Gauge, type Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
+import { auditable, type DriftObserver } from '../drift/auditor'
 import { tablesOf } from '../engine/generation'
 import type { LiveObserver } from '../engine/live'
 import type { Projection } from '../engine/projection'
+import { healingOutcomes, type HealingOutcome } from '../healing/healer'
 
 /** Reasons for which a partition waits, each with a runbook of its own. */
 const waitReasons = ['hole', 'newer-version', 'other-version-live'] as const
@@ -34,6 +36,46 @@ export function createProjectorMetrics(registry: Registry): (projection: string)
     },
     transaction: (took) => seconds.observe({ projection }, took),
   })
+}
+
+/** Holes met, by what became of them, and the events that healed them; for each projection. */
+export function createHealingMetrics(
+  registry: Registry,
+  projections: readonly Projection[],
+): (projection: string) => (outcome: HealingOutcome, events: number) => void {
+  const holes = counter(registry, 'annals_projection_hole_healings_total', 'Holes by what became of them', [
+    'projection',
+    'outcome',
+  ])
+  const events = counter(registry, 'annals_projection_healed_events_total', 'Events that Kafka did not bring', [
+    'projection',
+  ])
+  for (const { name } of projections) {
+    events.inc({ projection: name }, 0)
+    for (const outcome of healingOutcomes) holes.inc({ projection: name, outcome }, 0)
+  }
+  return (projection) => (outcome, count) => {
+    holes.inc({ projection, outcome })
+    events.inc({ projection }, count)
+  }
+}
+
+/** What the drift auditor has found. Every series is there from the start: an alarm can tell 0 from nothing. */
+export function createDriftMetrics(registry: Registry, projections: readonly Projection[]): DriftObserver {
+  const checked = counter(registry, 'annals_drift_checked_total', 'Streams folded afresh and compared', ['projection'])
+  const found = counter(registry, 'annals_drift_found_total', 'Streams found to differ from the log', ['projection'])
+  const failed = counter(registry, 'annals_drift_failures_total', 'Audits that came to no result', ['projection'])
+  const differing = gauge(registry, 'annals_drift_streams', 'Streams known to differ from the log now', ['projection'])
+  for (const { name: projection } of auditable(projections)) {
+    for (const metric of [checked, found, failed]) metric.inc({ projection }, 0)
+    differing.set({ projection }, 0)
+  }
+  return {
+    checked: (projection) => checked.inc({ projection }),
+    found: (projection) => found.inc({ projection }),
+    differing: (projection, streams) => differing.set({ projection }, streams),
+    failed: (projection) => failed.inc({ projection }),
+  }
 }
 
 /** Streams whose events are parked, counted when the metrics are asked for; -1 while the database does not answer. */

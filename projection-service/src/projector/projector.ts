@@ -4,7 +4,7 @@ import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { inSpan, SpanKind } from '@annals/platform/tracing'
-import { createLiveProjection, type LiveObserver } from '../engine/live'
+import { createLiveProjection, type Healer, type LiveObserver } from '../engine/live'
 import type { Projection } from '../engine/projection'
 import { installProjection } from '../engine/registry'
 
@@ -17,6 +17,8 @@ export interface ProjectorOptions {
   metrics: Registry
   observerOf: (projection: string) => LiveObserver
   onFatal: (error: unknown) => void
+  /** Finds what Kafka did not bring; without it every hole stops its partition. */
+  healerOf?: ((projection: string, log: Logger) => Healer) | undefined
   /** Group of a projection; `annals.projection.<name>` unless told otherwise. */
   groupOf?: (projection: string) => string
   /** Stands before the names of the published topics: copies of them are read in their place. */
@@ -46,7 +48,13 @@ export function createProjector(options: ProjectorOptions): Projector {
 
   const running = projections.map((projection) => {
     const log = options.log.child({ projection: projection.name })
-    const live = createLiveProjection(projection, { pool, openAll, log, observer: observerOf(projection.name) })
+    const live = createLiveProjection(projection, {
+      pool,
+      openAll,
+      log,
+      observer: observerOf(projection.name),
+      healer: options.healerOf?.(projection.name, log),
+    })
     const consumer = createConsumer({
       brokers,
       clientId: `annals-projector-${projection.name}`,

@@ -11,6 +11,7 @@ import {
   type ReadEvent,
   type StreamState,
 } from '../engine/fold'
+import { droppedEvents, droppedReading } from '../engine/drops'
 import { placesOf, tablesOf } from '../engine/generation'
 import { rowName, type Projection, type StoredRow } from '../engine/projection'
 import { rowTable } from '../engine/row-table'
@@ -57,6 +58,8 @@ export class Builder {
   #heldAt: bigint | undefined
   #flushing: Promise<void> | undefined
   #flushedAt = performance.now()
+  /** Ids of events that people have dropped from this version. */
+  #dropped: ReadonlySet<string> = new Set()
 
   private constructor(
     readonly projection: Projection,
@@ -75,6 +78,7 @@ export class Builder {
 
   static async open(projection: Projection, pool: Pool, rebuild: Rebuild): Promise<Builder> {
     const builder = new Builder(projection, pool, rebuild)
+    builder.#dropped = await droppedEvents(pool, projection)
     const places = placesOf(projection)
     const checkpoints = await loadCheckpoints(pool, builder.#tables.checkpoint, places)
     for (const [i, { topic, partition }] of places.entries()) {
@@ -147,7 +151,7 @@ export class Builder {
     const events = wanted.map((event, i): ReadEvent => ({
       recorded: event.recorded,
       partition: event.partition,
-      reading: readings[i]!,
+      reading: this.#dropped.has(event.recorded.id) ? droppedReading : readings[i]!,
     }))
     await this.#load(events)
     const memory: Memory = {

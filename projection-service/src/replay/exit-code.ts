@@ -1,3 +1,4 @@
+import { NotPossible } from '../engine/stream-lock'
 import { RebuildStopped } from './builder'
 import { NotEqual, RebuildRunning } from './rebuild'
 import { RebuildTaken } from './rebuild-state'
@@ -8,9 +9,9 @@ export const exitCodes = {
   done: 0,
   /** Something unforeseen, or a server that does not answer. What was done is kept: the same call goes on from there. */
   fault: 1,
-  /** The call itself is wrong: unknown projection or option, incomplete configuration. */
+  /** The call itself is wrong: unknown projection or option, incomplete configuration, not possible as things stand. */
   usage: 2,
-  /** Rebuilt and live differ; nothing was swapped. */
+  /** Rebuilt and live differ, and nothing was swapped; rows differ from the log; an event is still parked after a retry. */
   notEqual: 3,
   /** Another rebuild of the projection is running. */
   running: 4,
@@ -27,7 +28,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof RebuildRunning || error instanceof RebuildTaken) return exitCodes.running
   if (error instanceof SwapBusy) return exitCodes.busy
   if (error instanceof RebuildStopped || error instanceof LogBehind) return exitCodes.stopped
-  if (error instanceof NoPrevious) return exitCodes.usage
+  if (error instanceof NoPrevious || error instanceof NotPossible) return exitCodes.usage
   if ((error as { name?: unknown } | null)?.name === 'AbortError') return exitCodes.interrupted
   return exitCodes.fault
 }

@@ -1,77 +1,17 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
-import { z } from 'zod'
-import { ConfigError, field, processFields, readConfig } from '@annals/platform/config'
-import { createEventLog } from '@annals/platform/event-log'
-import { Scope } from '@annals/platform/lifecycle'
-import { createLogger } from '@annals/platform/log'
-import { createPool } from '@annals/platform/postgres'
-import { createKeyReader } from '@annals/platform/subject-keys'
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '@annals/platform/config'
 import type { Projection } from '../engine/projection'
-import { projectionNamed, projections } from '../projections'
+import { projections } from '../projections'
+import { addAudit } from './commands/audit'
+import { addParked } from './commands/parked'
+import { addRefold } from './commands/refold'
 import { exitCodeOf, exitCodes } from './exit-code'
 import { createProgress, duration, grouped } from './progress'
 import { excludingRebuilds, NotEqual, rebuildAll } from './rebuild'
 import { abortRebuild } from './rebuild-state'
-import { parkedStreams, retryParked } from '../engine/parked'
 import { statusOf, type Status } from './status'
 import { dropPrevious, rollBack } from './swap'
-import { threadedReadAll } from './threaded-reader'
-
-const Config = z.object({
-  EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
-  PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
-  SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
-  MASTER_KEY: field.key256(),
-  /** Warnings and errors only: the CLI speaks to people on standard output. */
-  LOG_LEVEL: processFields.LOG_LEVEL.transform((level) => (level === 'info' ? 'warn' : level)),
-})
-
-/** Two connections for each rebuild (its lock, its writes), and some for reading beside. */
-const connections = (count: number) => 4 + 3 * count
-
-const print = (text: string): void => void process.stdout.write(`${text}\n`)
-
-function projectionArgument(name: string, before: Projection[] = []): Projection[] {
-  const projection = projectionNamed(name)
-  if (projection) return [...before, projection]
-  throw new InvalidArgumentError(`There are: ${projections.map((known) => known.name).join(', ')}.`)
-}
-
-function positiveInteger(text: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 to 9999999.')
-  return Number(text)
-}
-
-/** Opens what a command needs, runs it, closes everything. */
-async function withSystem<T>(count: number, work: (system: ReturnType<typeof openSystem>) => Promise<T>): Promise<T> {
-  const config = readConfig(Config, process.env)
-  const logger = createLogger('replay', config.LOG_LEVEL)
-  const scope = new Scope(logger)
-  try {
-    return await work(openSystem(config, logger, scope, count))
-  } finally {
-    await scope.close()
-  }
-}
-
-function openSystem(
-  config: z.infer<typeof Config>,
-  logger: ReturnType<typeof createLogger>,
-  scope: Scope,
-  count: number,
-) {
-  const pool = scope.add(
-    'read models',
-    createPool(config.PROJECTION_DATABASE_URL, logger, connections(count), { application_name: 'annals-replay' }),
-    (it) => it.end(),
-  )
-  const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, logger, 2), (it) => it.end())
-  const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY })
-  const opened = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
-  const log = { ...opened, readAll: threadedReadAll(config.EVENTSTORE_URL, config.LOG_LEVEL) }
-  const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
-  return { pool, log, logger, openAll }
-}
+import { positiveInteger, print, projectionArgument, useEnvironment, withSystem } from './system'
 
 async function rebuild(
   named: Projection[],
@@ -150,34 +90,6 @@ async function status(options: { json?: true }): Promise<void> {
   }
 }
 
-async function listParked(named: Projection[] | undefined, options: { json?: true }): Promise<void> {
-  const found = await withSystem(1, async ({ pool }) => {
-    const all = []
-    for (const projection of named ?? projections) all.push(...(await parkedStreams(pool, projection, 1_000)))
-    return all
-  })
-  if (options.json) return print(JSON.stringify(found))
-  if (found.length === 0) return print('nothing is parked')
-  for (const { projection, stream, revision, type, events, error, parkedAt } of found) {
-    print(`${projection} ${stream} revision ${revision} ${type}, ${events} waiting since ${parkedAt}`)
-    print(`  ${error.split('\n').slice(0, 3).join('\n  ')}`)
-  }
-}
-
-async function retry(named: Projection[], stream: string | undefined): Promise<void> {
-  await withSystem(1, async ({ pool, openAll }) => {
-    for (const projection of named) {
-      const streams = stream ? [stream] : (await parkedStreams(pool, projection, 10_000)).map((parked) => parked.stream)
-      if (streams.length === 0) print(`${projection.name}: nothing is parked`)
-      for (const one of streams) {
-        const { applied, error } = await retryParked(pool, projection, one, openAll)
-        print(`${projection.name} ${one}: ${applied} applied${error ? `, then: ${error.message}` : ''}`)
-        if (error) process.exitCode = exitCodes.notEqual
-      }
-    }
-  })
-}
-
 function program(): Command {
   const cli = new Command('replay')
     .description('Rebuilds read models from the log, beside the live ones, proves them equal, and swaps them in.')
@@ -224,14 +136,9 @@ function program(): Command {
         print(`${projection!.name}: the previous generation is gone`)
       }),
     )
-  const parked = cli.command('parked').description('events that could not be applied')
-  parked.command('list').argument('[projection]', 'read model', projectionArgument).option('--json').action(listParked)
-  parked
-    .command('retry')
-    .description('applies what is parked, in order')
-    .argument('<projection>', 'read model', projectionArgument)
-    .argument('[stream]', 'only this stream')
-    .action(retry)
+  addParked(cli)
+  addRefold(cli)
+  addAudit(cli)
   cli.addHelpText(
     'after',
     `
@@ -239,7 +146,7 @@ Exit codes
   0    done
   1    fault; run it again, it goes on from where it was
   2    wrong call or configuration
-  3    rebuilt and live differ, nothing was swapped
+  3    rebuilt and live differ, nothing was swapped; rows differ from the log (audit); still parked (parked retry, drop)
   4    another rebuild is running
   5    the swap was not let in; run it again
   6    the log can not be folded by this release
@@ -263,6 +170,7 @@ function explain(error: unknown): void {
 }
 
 async function main(): Promise<void> {
+  useEnvironment(process.env)
   try {
     await program().parseAsync()
   } catch (error) {

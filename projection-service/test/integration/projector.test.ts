@@ -5,7 +5,8 @@ import { createMetrics } from '@annals/platform/metrics'
 import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
 import { tablesOf } from '../../src/engine/generation'
 import { activity, payments, paymentTotals } from '../../src/projections'
-import { createProjector, type Projector } from '../../src/projector/projector'
+import { createHealer } from '../../src/healing/healer'
+import { createProjector, type Projector, type ProjectorOptions } from '../../src/projector/projector'
 import { rebuildAll } from '../../src/replay/rebuild'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { aPayment, opensNothing, paymentFacts } from '../support/facts'
@@ -50,7 +51,7 @@ afterEach(async () => {
   await database.drop()
 })
 
-async function startProjector(): Promise<Projector> {
+async function startProjector(healerOf?: ProjectorOptions['healerOf']): Promise<Projector> {
   const projector = createProjector({
     projections: three,
     brokers,
@@ -60,6 +61,7 @@ async function startProjector(): Promise<Projector> {
     metrics: createMetrics('test'),
     observerOf: () => nobody,
     onFatal: () => undefined,
+    healerOf,
     groupOf: (name) => `${prefix}${name}`,
     topicPrefix: prefix,
   })
@@ -142,6 +144,24 @@ describe('the projector', () => {
       await publish((await own.pay(4)).events)
       await eventually(async () => expect(await seen()).toEqual([162, 162, 162]), { withinMs })
       expect(await completed()).toBe(54)
+    } finally {
+      await own.close()
+    }
+  })
+
+  it('reads from the log what Kafka did not bring, and holds nothing up', async () => {
+    const own = await openOwnLog()
+    try {
+      const outcomes: string[] = []
+      const projector = await startProjector((projection, log) =>
+        createHealer({ eventLog: own.log, log, onOutcome: (outcome) => outcomes.push(`${projection} ${outcome}`) }),
+      )
+      const { events } = await own.pay(4)
+      await publish(events.filter((_, i) => i !== 4))
+      await eventually(async () => expect(await seen()).toEqual([12, 12, 12]), { withinMs })
+      expect(await completed()).toBe(4)
+      expect(outcomes.toSorted()).toEqual(['activity healed', 'payment_totals healed', 'payments healed'])
+      expect(projector.assigned().filter(({ waiting }) => waiting)).toEqual([])
     } finally {
       await own.close()
     }

@@ -294,9 +294,12 @@ describe('parked events', () => {
     expect(parked[0]).toMatchObject({ events: 2, revision: 1, error: 'a rule that is wrong' })
 
     const { stream, paymentId } = paid[0]!
-    const again = await retryParked(database.pool, broken, stream, opensNothing)
+    const again = await retryParked(database.pool, broken, stream, opensNothing, 'test')
     expect(again).toMatchObject({ applied: 0, error: { message: 'a rule that is wrong' } })
-    expect(await retryParked(database.pool, payments, stream, opensNothing)).toEqual({ applied: 2, error: undefined })
+    expect(await retryParked(database.pool, payments, stream, opensNothing, 'test')).toEqual({
+      applied: 2,
+      error: undefined,
+    })
     expect(await row('payments', paymentId)).toMatchObject({ status: 'completed', attempts: 1 })
     expect(await parkedStreams(database.pool, payments, 10)).toHaveLength(2)
     // The stream flows again.

@@ -1,0 +1,102 @@
+import type { OpenAll } from '@annals/contracts'
+import type { EventLog } from '@annals/platform/event-log'
+import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
+import { typeOf } from '../engine/columns'
+import { droppedEvents } from '../engine/drops'
+import { tablesOf } from '../engine/generation'
+import { recordAction } from '../engine/parked-audit'
+import { rowName, type Projection, type StoredRow } from '../engine/projection'
+import { rowTable } from '../engine/row-table'
+import { lockStreamsPartition, NotPossible } from '../engine/stream-lock'
+import { insertParked, loadStreams, upsertStreams } from '../engine/stream-table'
+import { foldStreamAfresh } from './fresh-fold'
+import { differencesOf, streamEventsMax, type RowDifference } from './stream-comparison'
+
+export interface Refolded {
+  /** Events of the stream that the read model now stands at. */
+  events: number
+  /** What was wrong, without values. */
+  mended: RowDifference[]
+  /** Rows that no event makes, and that are gone. */
+  removed: number
+  /** Events that can not be applied, or wait behind such a one. */
+  parked: number
+}
+
+/**
+ * Folds one stream of the live read model anew from the log, up to where the read model has seen its partition, and puts
+ * rows, revision and parked events in the place of what was there. The projector waits for this partition meanwhile; the
+ * log is read within 5 s or not at all.
+ * @param actor who wants it; recorded.
+ * @throws NotPossible for a row that several streams share, a stream of another topic, one that the log does not have.
+ */
+export async function refoldStream(
+  projection: Projection,
+  stream: string,
+  { pool, log, openAll, actor }: { pool: Pool; log: Pick<EventLog, 'readStream'>; openAll: OpenAll; actor: string },
+): Promise<Refolded> {
+  const { name, grain } = projection
+  if (grain === 'shard') {
+    throw new NotPossible(
+      `a row of ${name} is made of many streams, so none can be folded alone: rebuild it with \`replay ${name}\``,
+    )
+  }
+  return inTransaction(pool, async (client) => {
+    const { position } = await lockStreamsPartition(client, projection, stream)
+    const recorded = await log.readStream(stream, 0, streamEventsMax + 1)
+    if (recorded.length === 0) throw new NotPossible(`the log has no stream ${stream}`)
+    if (recorded.length > streamEventsMax) {
+      throw new NotPossible(`${stream} has more than ${streamEventsMax} events: rebuild with \`replay ${name}\``)
+    }
+    const seen = recorded.filter((event) => event.position <= position)
+    const fresh = await foldStreamAfresh(projection, seen, await droppedEvents(client, projection, stream), openAll)
+    if (fresh.stopped) throw new NotPossible(`${stream} can not be folded by this release: ${fresh.stopped}`)
+
+    const tables = tablesOf(projection, 'live')
+    const table = rowTable(projection, tables.rows)
+    const stored = await table.load(client, fresh.rows)
+    const mended = differencesOf(projection, fresh.rows, stored)
+    const before = (await loadStreams(client, tables.stream, [stream])).get(stream)
+    if (before?.revision !== fresh.state?.revision || before?.blocked !== fresh.state?.blocked) {
+      mended.push({ key: stream, columns: ['(the revision reached, or whether it is parked)'] })
+    }
+    const removed = await removeOthers(client, projection, stream, fresh.rows, seen)
+    await table.upsert(client, fresh.rows)
+    await client.query(`delete from ${tables.parked} where stream = $1`, [stream])
+    await insertParked(client, tables.parked, fresh.parked)
+    if (fresh.state) await upsertStreams(client, tables.stream, new Map([[stream, fresh.state]]))
+    else await client.query(`delete from ${tables.stream} where stream = $1`, [stream])
+    await recordAction(client, projection, {
+      action: 'refold',
+      actor,
+      stream,
+      eventIds: seen.map(({ id }) => id),
+      applied: seen.length - fresh.parked.length,
+    })
+    return { events: seen.length, mended, removed, parked: fresh.parked.length }
+  })
+}
+
+/** What stands behind a stream's category. */
+const idOf = (stream: string) => stream.slice(stream.indexOf('-') + 1)
+
+/** Deletes rows under the stream's keys that its events do not make. */
+async function removeOthers(
+  client: PoolClient,
+  projection: Projection,
+  stream: string,
+  rows: readonly StoredRow[],
+  events: readonly { id: string }[],
+): Promise<number> {
+  const made = new Set(rows.map(({ key, shard }) => rowName(key, shard)))
+  // A stream's row has the stream's own id for its key, an event's row that of the event.
+  const keys = projection.grain === 'event' ? events.map(({ id }) => id) : rows.length > 0 ? [] : [idOf(stream)]
+  const others = keys.filter((key) => !made.has(rowName(key, 0)))
+  if (others.length === 0) return 0
+  const { rowCount } = await client.query(
+    `delete from ${tablesOf(projection, 'live').rows}
+     where ${projection.keyColumn} = any($1::text[]::${typeOf(projection.keyType)}[])`,
+    [others],
+  )
+  return rowCount ?? 0
+}

@@ -1,0 +1,175 @@
+import { placeOf, type OpenAll } from '@annals/contracts'
+import { loadCheckpoints } from '@annals/platform/checkpoint'
+import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import type { Pool, PoolClient } from '@annals/platform/postgres'
+import { droppedEvents } from '../engine/drops'
+import { tablesOf, type Generation } from '../engine/generation'
+import { columnsOf, encodeRow, type Projection, type StoredRow } from '../engine/projection'
+import { registered, shareGenerationSql } from '../engine/registry'
+import { rowTable } from '../engine/row-table'
+import { loadStreams } from '../engine/stream-table'
+import { foldStreamAfresh } from './fresh-fold'
+
+/** Streams that are longer are passed over: one audit must not read without end. Ours have some ten events. */
+export const streamEventsMax = 10_000
+/** A stream that grows between the read of the log and that of its rows is looked at again so often. */
+const attemptsMax = 3
+
+/** A row that is not what the log says, without its values: they may be personal. */
+export interface RowDifference {
+  /** Of the row; the stream itself where the difference is not in a row. */
+  key: string
+  /** Columns that differ, or what else is wrong, in round brackets. */
+  columns: string[]
+}
+
+export type StreamComparison =
+  | { kind: 'same' }
+  | { kind: 'differs'; differences: RowDifference[] }
+  /** Nothing can be said about it now. */
+  | { kind: 'passed-over'; reason: 'parked' | 'unfoldable' | 'too-long' | 'moving' | 'other-version' | 'gone' }
+
+export interface ComparisonDependencies {
+  pool: Pool
+  log: Pick<EventLog, 'readStream'>
+  openAll: OpenAll
+}
+
+/** What a read model holds of one stream at one moment. */
+interface Seen {
+  revision: number
+  blocked: boolean
+  /** Log position up to which its partition was seen. */
+  position: bigint
+}
+
+/**
+ * Folds one stream afresh from the log, up to what the read model has seen of it, and compares rows. The stream's revision is
+ * read before and after the rows, so that a model at work never seems to differ; no lock is held while the log is read.
+ * @throws what the log, PostgreSQL or the subject keys throw when they do not answer.
+ */
+export async function compareStream(
+  projection: Projection,
+  generation: Generation,
+  stream: string,
+  { pool, log, openAll }: ComparisonDependencies,
+): Promise<StreamComparison> {
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const dropped = await droppedEvents(pool, projection, stream)
+    const before = await inGeneration(pool, projection, generation, (client) =>
+      seenOf(client, projection, generation, stream),
+    )
+    if (typeof before === 'string') return { kind: 'passed-over', reason: before }
+    const recorded = await log.readStream(stream, 0, streamEventsMax + 1)
+    if (recorded.length > streamEventsMax) return { kind: 'passed-over', reason: 'too-long' }
+    const applied = recorded.filter(
+      ({ revision, position }) => revision <= before.revision || position <= before.position,
+    )
+    const fresh = await foldStreamAfresh(projection, applied, dropped, openAll)
+    if (fresh.stopped) return { kind: 'passed-over', reason: 'unfoldable' }
+
+    const compared = await inGeneration(pool, projection, generation, async (client) => {
+      const first = await seenOf(client, projection, generation, stream)
+      const stored = await rowTable(projection, tablesOf(projection, generation).rows).load(client, fresh.rows)
+      const last = await seenOf(client, projection, generation, stream)
+      if (typeof last === 'string') return last
+      // Rows and revision move together: had the rows moved in between, the revision would have.
+      const still = typeof first !== 'string' && first.revision === last.revision && last.revision === before.revision
+      if (!still || isMoreIn(recorded, before, last)) return 'moving' as const
+      return differencesOf(projection, fresh.rows, stored)
+    })
+    if (compared === 'moving') continue
+    if (typeof compared === 'string') return { kind: 'passed-over', reason: compared }
+
+    const reached = fresh.state?.revision ?? -1
+    if (reached !== before.revision) {
+      compared.push({ key: stream, columns: [`(revision ${before.revision} was reached, the log says ${reached})`] })
+    }
+    const [parked] = fresh.parked
+    if (parked) {
+      compared.push({ key: stream, columns: [`(revision ${parked.recorded.revision} can not be applied any more)`] })
+    }
+    return compared.length === 0 ? { kind: 'same' } : { kind: 'differs', differences: compared }
+  }
+  return { kind: 'passed-over', reason: 'moving' }
+}
+
+/** Whether the partition has meanwhile gone past an event of the stream that was not taken into the fold. */
+const isMoreIn = (recorded: readonly LogEvent[], before: Seen, now: Seen): boolean =>
+  recorded.some(
+    ({ revision, position }) => revision > before.revision && position > before.position && position <= now.position,
+  )
+
+/** All that `work` reads is of one generation: no swap happens meanwhile. */
+async function inGeneration<T>(
+  pool: Pool,
+  projection: Projection,
+  generation: Generation,
+  work: (client: PoolClient) => Promise<T>,
+): Promise<T | 'other-version'> {
+  const client = await pool.connect()
+  let failed: Error | undefined
+  try {
+    await client.query('begin')
+    await client.query(shareGenerationSql(projection.name))
+    const live = generation === 'live' ? await registered(client, projection.name) : undefined
+    if (live && live.version !== projection.version) return 'other-version'
+    return await work(client)
+  } catch (error) {
+    failed = error as Error
+    throw error
+  } finally {
+    await client.query('rollback').catch(() => undefined)
+    client.release(failed)
+  }
+}
+
+async function seenOf(
+  client: PoolClient,
+  projection: Projection,
+  generation: Generation,
+  stream: string,
+): Promise<Seen | 'parked' | 'gone'> {
+  const tables = tablesOf(projection, generation)
+  const place = placeOf(stream)
+  const state = (await loadStreams(client, tables.stream, [stream])).get(stream)
+  const [checkpoint] = place ? await loadCheckpoints(client, tables.checkpoint, [place]) : []
+  if (!state) return 'gone'
+  return state.blocked ? 'parked' : { ...state, position: checkpoint?.position ?? -1n }
+}
+
+/** @param expected what the log says. @param stored what was found of these rows. */
+export function differencesOf(
+  projection: Projection,
+  expected: readonly StoredRow[],
+  stored: readonly StoredRow[],
+): RowDifference[] {
+  const found = new Map(stored.map((row) => [row.key, row]))
+  const differences: RowDifference[] = []
+  for (const row of expected) {
+    const other = found.get(row.key)
+    const columns = other ? differingColumns(projection, row, other) : ['(the row is missing)']
+    if (columns.length > 0) differences.push({ key: row.key, columns })
+  }
+  return differences
+}
+
+function differingColumns(projection: Projection, a: StoredRow, b: StoredRow): string[] {
+  const [expected, found] = [encodeRow(projection, a), encodeRow(projection, b)]
+  return columnsOf(projection)
+    .filter(([, kind], i) => {
+      const [one, other] = [expected[i]!, found[i]!]
+      if (one === other) return false
+      if (!kind.startsWith('jsonb') || one === null || other === null) return true
+      return canonicalJson(one) !== canonicalJson(other)
+    })
+    .map(([name]) => name)
+}
+
+/** JSON comes back from PostgreSQL with its keys in another order. */
+const canonicalJson = (text: string): string =>
+  JSON.stringify(JSON.parse(text), (_, value: unknown) =>
+    value && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value,
+  )

@@ -1,0 +1,67 @@
+import type { Command } from 'commander'
+import { auditProjection, type Audit } from '../../drift/audit'
+import type { Projection } from '../../engine/projection'
+import { registered } from '../../engine/registry'
+import { projections } from '../../projections'
+import { exitCodes } from '../exit-code'
+import { grouped } from '../progress'
+import { positiveInteger, print, projectionArgument, withSystem } from '../system'
+
+/** Streams of each read model that are looked at unless told otherwise: some seconds. */
+const streamsStandard = 1_000
+/** Rows that are told of each stream; the first few show the pattern. */
+const rowsShownMax = 10
+
+async function audit(
+  named: Projection[] | undefined,
+  options: { all?: true; streams?: number; json?: true },
+  command: Command,
+): Promise<void> {
+  const chosen = options.all ? projections : [...new Set(named)]
+  if (chosen.length === 0) command.error('error: name projections, or --all', { exitCode: exitCodes.usage })
+  const shared = chosen.filter(({ grain }) => grain === 'shard')
+  if (!options.all && shared.length > 0) {
+    const names = shared.map(({ name }) => name).join(', ')
+    const reason = `error: a row of ${names} is made of many streams, so none can be folded alone: rebuild, which compares all`
+    command.error(reason, { exitCode: exitCodes.usage })
+  }
+  const found = await withSystem(1, async (system) => {
+    const all: Audit[] = []
+    for (const projection of chosen) {
+      if (projection.grain === 'shard') continue
+      if (!(await registered(system.pool, projection.name))) {
+        if (!options.json) print(`${projection.name.padEnd(16)} is not installed yet`)
+        continue
+      }
+      all.push(await auditProjection(projection, options.streams ?? streamsStandard, system))
+    }
+    return all
+  })
+  if (options.json) print(JSON.stringify(found))
+  else found.forEach(printAudit)
+  if (!options.json && shared.length > 0) {
+    print(`${shared.map(({ name }) => name).join(', ')}: rows of many streams, compared by a rebuild only`)
+  }
+  if (found.some(({ differing }) => differing.length > 0)) process.exitCode = exitCodes.notEqual
+}
+
+function printAudit({ projection, compared, passedOver, differing }: Audit): void {
+  const rest = passedOver > 0 ? `, ${grouped(passedOver)} passed over` : ''
+  print(`${projection.padEnd(16)} ${grouped(compared)} streams compared${rest}, ${grouped(differing.length)} differ`)
+  for (const { stream, differences } of differing) {
+    print(`  ${stream}`)
+    for (const { key, columns } of differences.slice(0, rowsShownMax)) print(`    ${key}: ${columns.join(', ')}`)
+  }
+}
+
+/** `replay audit`: random streams folded afresh from the log and held against the live rows. */
+export function addAudit(program: Command): void {
+  program
+    .command('audit')
+    .description('folds random streams afresh from the log and compares with the live rows; changes nothing')
+    .argument('[projection...]', 'read models', projectionArgument)
+    .option('--all', 'every read model whose streams can be folded alone')
+    .option('--streams <n>', `streams of each (default: ${streamsStandard})`, positiveInteger)
+    .option('--json')
+    .action(audit)
+}

@@ -1,0 +1,30 @@
+import type { Command } from 'commander'
+import { refoldStream } from '../../drift/refold'
+import type { Projection } from '../../engine/projection'
+import { print, projectionArgument, withSystem } from '../system'
+import { asOption, operator } from './parked'
+
+async function refold([projection]: Projection[], stream: string, { as }: { as?: string }): Promise<void> {
+  await withSystem(1, async (system) => {
+    const actor = as ?? operator()
+    const { events, mended, removed, parked } = await refoldStream(projection!, stream, { ...system, actor })
+    print(`${projection!.name} ${stream}: folded afresh from ${events} events`)
+    for (const { key, columns } of mended) print(`  mended ${key}: ${columns.join(', ')}`)
+    if (removed > 0) print(`  ${removed} rows removed that no event makes`)
+    if (parked > 0) print(`  ${parked} events are parked or wait: \`replay parked show ${stream}\``)
+    if (mended.length === 0 && removed === 0) print('  nothing was wrong')
+  })
+}
+
+/** `replay refold`: the rows of one stream, made anew from the log. */
+export function addRefold(program: Command): void {
+  program
+    .command('refold')
+    .description(
+      'mends the rows of one stream from the log, in place (not where many streams share a row: rebuild those)',
+    )
+    .argument('<projection>', 'read model', projectionArgument)
+    .argument('<stream>', 'stream, such as payment-<uuid>')
+    .option(...asOption)
+    .action(refold)
+}

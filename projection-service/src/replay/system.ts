@@ -1,0 +1,78 @@
+import { InvalidArgumentError } from 'commander'
+import { z } from 'zod'
+import { field, processFields, readConfig } from '@annals/platform/config'
+import { createEventLog } from '@annals/platform/event-log'
+import { Scope } from '@annals/platform/lifecycle'
+import { createLogger } from '@annals/platform/log'
+import { createPool } from '@annals/platform/postgres'
+import { createKeyReader } from '@annals/platform/subject-keys'
+import type { Projection } from '../engine/projection'
+import { projectionNamed, projections } from '../projections'
+import { threadedReadAll } from './threaded-reader'
+
+const Config = z.object({
+  EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
+  PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
+  SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
+  MASTER_KEY: field.key256(),
+  /** Warnings and errors only: the CLI speaks to people on standard output. */
+  LOG_LEVEL: processFields.LOG_LEVEL.transform((level) => (level === 'info' ? 'warn' : level)),
+})
+
+/** Two connections for each rebuild (its lock, its writes), and some for reading beside. */
+const connections = (count: number) => 4 + 3 * count
+
+/** One line on standard output. */
+export const print = (text: string): void => void process.stdout.write(`${text}\n`)
+
+/** Parses names of read models, one after the other. */
+export function projectionArgument(name: string, before: Projection[] = []): Projection[] {
+  const projection = projectionNamed(name)
+  if (projection) return [...before, projection]
+  throw new InvalidArgumentError(`There are: ${projections.map((known) => known.name).join(', ')}.`)
+}
+
+export function positiveInteger(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 to 9999999.')
+  return Number(text)
+}
+
+let environment: NodeJS.ProcessEnv = {}
+
+/** Hands in what `main` found in the process's environment; before any command runs. */
+export function useEnvironment(env: NodeJS.ProcessEnv): void {
+  environment = env
+}
+
+/** Opens what a command needs, runs it, closes everything. */
+export async function withSystem<T>(count: number, work: (system: System) => Promise<T>): Promise<T> {
+  const config = readConfig(Config, environment)
+  const logger = createLogger('replay', config.LOG_LEVEL)
+  const scope = new Scope(logger)
+  try {
+    return await work(openSystem(config, logger, scope, count))
+  } finally {
+    await scope.close()
+  }
+}
+
+export type System = ReturnType<typeof openSystem>
+
+function openSystem(
+  config: z.infer<typeof Config>,
+  logger: ReturnType<typeof createLogger>,
+  scope: Scope,
+  count: number,
+) {
+  const pool = scope.add(
+    'read models',
+    createPool(config.PROJECTION_DATABASE_URL, logger, connections(count), { application_name: 'annals-replay' }),
+    (it) => it.end(),
+  )
+  const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, logger, 2), (it) => it.end())
+  const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY })
+  const opened = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
+  const log = { ...opened, readAll: threadedReadAll(config.EVENTSTORE_URL, config.LOG_LEVEL) }
+  const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
+  return { pool, log, logger, openAll }
+}

@@ -1,0 +1,221 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import type { Projection } from '../../src/engine/projection'
+import { parkedStreams } from '../../src/engine/parked'
+import { recordedActions } from '../../src/engine/parked-audit'
+import { NotPossible } from '../../src/engine/stream-lock'
+import { auditProjection } from '../../src/drift/audit'
+import { createDriftAuditor } from '../../src/drift/auditor'
+import { refoldStream } from '../../src/drift/refold'
+import { payments, paymentHistory, paymentTotals } from '../../src/projections'
+import { checksumOf } from '../../src/replay/checksum'
+import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { opensNothing } from '../support/facts'
+import { openOwnLog, type OwnLog } from '../support/own-log'
+import { createReadModels } from '../support/read-models'
+
+jest.setTimeout(60_000)
+
+let database: TestDatabase
+let own: OwnLog
+beforeEach(async () => {
+  database = await createTestDatabase()
+  own = await openOwnLog()
+})
+afterEach(async () => {
+  await own.close()
+  await database.drop()
+})
+
+const all: readonly Projection[] = [payments, paymentHistory, paymentTotals]
+const deps = () => ({ pool: database.pool, log: own.log, openAll: opensNothing })
+const sql = (text: string, values: unknown[] = []) => database.pool.query(text, values)
+const refold = (projection: Projection, stream: string) => refoldStream(projection, stream, { ...deps(), actor: 'ada' })
+
+/** An auditor whose findings are kept. */
+function auditor(projections = all) {
+  const counts = { checked: 0, found: 0, failed: 0 }
+  const differing: Record<string, number> = {}
+  const errors: Record<string, unknown>[] = []
+  const logger = Object.assign(Object.create(silent) as typeof silent, {
+    error: (facts: Record<string, unknown>) => errors.push(facts),
+  })
+  const observer = {
+    checked: () => void (counts.checked += 1),
+    found: () => void (counts.found += 1),
+    failed: () => void (counts.failed += 1),
+    differing: (projection: string, streams: number) => void (differing[projection] = streams),
+  }
+  return { counts, differing, errors, ...createDriftAuditor(projections, { ...deps(), logger, observer }) }
+}
+
+describe('the drift auditor', () => {
+  it('finds a row that was changed and names row and columns, not values; and says when it is mended', async () => {
+    const { payments: paid, events } = await own.pay(5)
+    await (await createReadModels(database.pool, all)).feed(events)
+    const { stream, paymentId } = paid[2]!
+    await sql(`update payments.payment set amount_minor = 987654, status = 'failed' where payment_id = $1`, [paymentId])
+    const audit = auditor()
+    await audit.round()
+    await audit.round()
+    expect(audit.differing).toEqual({ payments: 1, payment_history: 0 })
+    // Found once, however often it is seen.
+    expect(audit.counts.found).toBe(1)
+    expect(audit.errors).toEqual([
+      { projection: 'payments', stream, row: paymentId, columns: ['status', 'amount_minor'] },
+    ])
+    expect(JSON.stringify(audit.errors)).not.toContain('987654')
+
+    expect(await refold(payments, stream)).toEqual({
+      events: 3,
+      mended: [{ key: paymentId, columns: ['status', 'amount_minor'] }],
+      removed: 0,
+      parked: 0,
+    })
+    await audit.round()
+    expect(audit.differing).toEqual({ payments: 0, payment_history: 0 })
+  })
+
+  it('finds a row that was deleted, of each grain that can be folded alone', async () => {
+    const { payments: paid, events } = await own.pay(4)
+    await (await createReadModels(database.pool, all)).feed(events)
+    await sql('delete from payments.payment where payment_id = $1', [paid[0]!.paymentId])
+    await sql('delete from payment_history.payment_event where event_id = $1', [events[4]!.id])
+    const audit = auditor()
+    await audit.round()
+    expect(audit.errors).toEqual([
+      { projection: 'payments', stream: paid[0]!.stream, row: paid[0]!.paymentId, columns: ['(the row is missing)'] },
+      {
+        projection: 'payment_history',
+        stream: events[4]!.stream,
+        row: events[4]!.id,
+        columns: ['(the row is missing)'],
+      },
+    ])
+  })
+
+  it('finds an event that never came, although nothing came after it', async () => {
+    const { payments: paid, events } = await own.pay(30)
+    const late = events.findLast((event, i) => i < 60 && event.revision === 2)!
+    await (await createReadModels(database.pool, [payments])).feed(events.filter((event) => event !== late))
+    const audit = await auditProjection(payments, 100, deps())
+    expect(paid.map(({ stream }) => stream)).toContain(late.stream)
+    expect(audit.differing).toEqual([
+      {
+        stream: late.stream,
+        differences: expect.arrayContaining([
+          { key: late.stream, columns: ['(revision 1 was reached, the log says 2)'] },
+        ]),
+      },
+    ])
+    await refold(payments, late.stream)
+    expect((await auditProjection(payments, 100, deps())).differing).toEqual([])
+  })
+
+  it('raises nothing about a healthy read model while events flow', async () => {
+    const models = await createReadModels(database.pool, all)
+    await models.feed((await own.pay(10, 5)).events)
+    const flowing = { on: true }
+    let flowed = 0
+    const flow = (async () => {
+      while (flowing.on) {
+        // One event at a time: every stream is met in the middle of growing.
+        for (const event of (await own.pay(3, 4)).events) await models.feed([event])
+        flowed += 1
+      }
+    })()
+    const audit = auditor()
+    const until = Date.now() + 8_000
+    while (Date.now() < until) await audit.round()
+    flowing.on = false
+    await flow
+    expect(flowed).toBeGreaterThan(1)
+    expect(audit.counts).toEqual({ checked: expect.any(Number), found: 0, failed: 0 })
+    expect(audit.counts.checked).toBeGreaterThan(50)
+    expect(audit.errors).toEqual([])
+  })
+
+  it('passes over what is parked, and goes on when a server does not answer', async () => {
+    const broken: Projection = {
+      ...payments,
+      on: {
+        ...payments.on,
+        'payment.processed': () => {
+          throw new Error('a rule that is wrong')
+        },
+      },
+    }
+    await (await createReadModels(database.pool, [broken])).feed((await own.pay(3)).events)
+    expect(await auditProjection(broken, 10, deps())).toMatchObject({ compared: 0, differing: [] })
+
+    const audit = auditor([payments, paymentHistory])
+    // payment_history was never installed here.
+    await audit.round()
+    expect(audit.counts).toMatchObject({ found: 0, failed: 1 })
+  })
+
+  it('goes round by itself and ends when it is told to', async () => {
+    await (await createReadModels(database.pool, all)).feed((await own.pay(3)).events)
+    const audit = auditor()
+    audit.start(20)
+    const until = Date.now() + 10_000
+    while (audit.counts.checked < 20 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+    await audit.stop()
+    const { checked } = audit.counts
+    expect(checked).toBeGreaterThanOrEqual(20)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(audit.counts).toEqual({ checked, found: 0, failed: 0 })
+  })
+})
+
+describe('a refold', () => {
+  it('makes rows, revision and parked events of one stream what the log says, and touches nothing else', async () => {
+    const { payments: paid, events } = await own.pay(6)
+    await (await createReadModels(database.pool, all)).feed(events)
+    const before = await checksumOf(database.pool, payments, 'live')
+    const { stream, paymentId } = paid[3]!
+    await sql('delete from payments.payment where payment_id = $1', [paymentId])
+    await sql('delete from payments.stream where stream = $1', [stream])
+    await refold(payments, stream)
+    expect(await checksumOf(database.pool, payments, 'live')).toEqual(before)
+    expect(await recordedActions(database.pool, { stream }, 10)).toEqual([
+      expect.objectContaining({ action: 'refold', actor: 'ada', applied: 3 }),
+    ])
+  })
+
+  it('frees a stream that is parked when the rule has been put right, and parks it when it is wrong', async () => {
+    const broken: Projection = {
+      ...payments,
+      on: {
+        ...payments.on,
+        'payment.processed': () => {
+          throw new Error('a rule that is wrong')
+        },
+      },
+    }
+    const { payments: paid, events } = await own.pay(1)
+    await (await createReadModels(database.pool, [broken])).feed(events)
+    const { stream } = paid[0]!
+    expect(await refold(payments, stream)).toMatchObject({ parked: 0 })
+    expect(await parkedStreams(database.pool, payments, 10)).toEqual([])
+    expect(await refold(broken, stream)).toMatchObject({ parked: 1 })
+    expect(await parkedStreams(database.pool, payments, 10)).toMatchObject([{ stream, revision: 2 }])
+  })
+
+  it('goes as far as the read model has seen, so that what comes next is neither lost nor doubled', async () => {
+    const { payments: paid, events } = await own.pay(1, 3)
+    const models = await createReadModels(database.pool, [payments, paymentHistory])
+    await models.feed(events.slice(0, 2))
+    expect(await refold(paymentHistory, paid[0]!.stream)).toMatchObject({ events: 2, mended: [] })
+    await models.feed(events.slice(2))
+    const { rows } = await sql('select count(*) as n from payment_history.payment_event')
+    expect(rows[0].n).toBe(5n)
+  })
+
+  it('is refused where rows are made of many streams, and for streams that are not there', async () => {
+    const { payments: paid, events } = await own.pay(1)
+    await (await createReadModels(database.pool, all)).feed(events)
+    await expect(refold(paymentTotals, paid[0]!.stream)).rejects.toThrow(/rebuild it with `replay payment_totals`/)
+    await expect(refold(payments, `${paid[0]!.stream.slice(0, -4)}0000`)).rejects.toThrow(/the log has no stream/)
+    await expect(refold(payments, 'session-x')).rejects.toThrow(NotPossible)
+  })
+})
