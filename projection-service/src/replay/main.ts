@@ -8,6 +8,7 @@ import { createPool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
 import type { Projection } from '../engine/projection'
 import { projectionNamed, projections } from '../projections'
+import { addSides } from './commands/sides'
 import { exitCodeOf, exitCodes } from './exit-code'
 import { createProgress, duration, grouped } from './progress'
 import { excludingRebuilds, NotEqual, rebuildAll } from './rebuild'
@@ -22,6 +23,8 @@ const Config = z.object({
   PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
   MASTER_KEY: field.key256(),
+  /** Only for `--source kafka`. */
+  KAFKA_BROKERS: field.brokers().optional(),
   /** Warnings and errors only: the CLI speaks to people on standard output. */
   LOG_LEVEL: processFields.LOG_LEVEL.transform((level) => (level === 'info' ? 'warn' : level)),
 })
@@ -70,7 +73,7 @@ function openSystem(
   const opened = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
   const log = { ...opened, readAll: threadedReadAll(config.EVENTSTORE_URL, config.LOG_LEVEL) }
   const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
-  return { pool, log, logger, openAll }
+  return { pool, log, logger, openAll, brokers: config.KAFKA_BROKERS }
 }
 
 async function rebuild(
@@ -232,6 +235,7 @@ function program(): Command {
     .argument('<projection>', 'read model', projectionArgument)
     .argument('[stream]', 'only this stream')
     .action(retry)
+  addSides(cli, { withSystem, projectionArgument })
   cli.addHelpText(
     'after',
     `
@@ -239,7 +243,7 @@ Exit codes
   0    done
   1    fault; run it again, it goes on from where it was
   2    wrong call or configuration
-  3    rebuilt and live differ, nothing was swapped
+  3    rebuilt and live differ, nothing was swapped; diff found differences
   4    another rebuild is running
   5    the swap was not let in; run it again
   6    the log can not be folded by this release
