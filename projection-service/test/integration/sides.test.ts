@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { eventually } from '@annals/platform/testing'
 import { createGeneration, tablesOf, type Generation } from '../../src/engine/generation'
 import type { Projection } from '../../src/engine/projection'
 import { paymentHistory, payments, paymentTotals } from '../../src/projections'
@@ -123,18 +124,22 @@ describe('a side', () => {
 
   it('is made by one process at a time', async () => {
     await own.pay(1)
+    let isHeld = false
     let release = () => {}
     const held = {
       async *chunks() {
-        await new Promise<void>((resolve) => (release = resolve))
+        await new Promise<void>((resolve) => {
+          release = resolve
+          isHeld = true
+        })
         yield []
       },
     }
     const first = make({ source: held })
-    const second = await make({ source: held }).catch((error: unknown) => error)
-    expect(second).toBeInstanceOf(SideError)
-    while (!(await schemaExists(database.pool, 'payments_asnew_then')))
-      await new Promise((next) => setTimeout(next, 20))
+    // Its tables are made when it holds the lock.
+    await eventually(async () => expect(await schemaExists(database.pool, 'payments_asnew_then')).toBe(true))
+    await expect(make({ source: held })).rejects.toThrow(SideError)
+    await eventually(() => expect(isHeld).toBe(true))
     release()
     await first
   })
