@@ -1,138 +1,116 @@
 /**
- * `npm run contracts -- check | release | docs [--check]`
+ * `npm run contracts -- check | release | docs`
  *
- * check    compares today's event schemas and the golden corpus with what was released; exit code 1 on a break
+ * check    compares today's event schemas with the last release, and takes the golden corpus through every upcast and every
+ *          projection's fold; exit code 1 when anything is found
+ *   --direction backward|forward|full   the promise that is asked for; `full` unless told otherwise
+ *   --log [--sample <percent>]          also takes whole streams of the running stack's log through them: 10 % of them, or
+ *                                       as many as are asked for
  * release  records today's schemas and golden examples as released; refuses when `check` would
  * docs     writes docs/api/*.json from the schemas; with --check only tells whether they are current
  */
-import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import path from 'node:path'
+import { parseArgs } from 'node:util'
+import { writeDocuments } from './contracts/documents.mjs'
+import { readGolden, readReleased, releasedFile } from './contracts/released.mjs'
+import { explain } from './trouble.mjs'
 
-const root = path.join(import.meta.dirname, '..')
 const require = createRequire(import.meta.url)
-const releasedFile = path.join(root, 'contracts/released.json')
-const goldenDirectory = path.join(root, 'contracts/golden')
-const documentsDirectory = path.join(root, 'docs/api')
+const usage = `Usage: npm run contracts -- check [--direction backward|forward|full] [--log [--sample <percent>]]
+       npm run contracts -- release
+       npm run contracts -- docs [--check]`
 
-const contracts = () => require('@annals/contracts')
-const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'))
-const released = () => {
-  try {
-    return readJson(releasedFile)
-  } catch (error) {
-    if (error.code === 'ENOENT') return { schemas: {}, golden: {} }
-    throw error
-  }
-}
-const hashOf = (file) => createHash('sha256').update(readFileSync(file)).digest('hex')
-const goldenFiles = () => readdirSync(goldenDirectory).filter((name) => name.endsWith('.json'))
+class WrongCall extends Error {}
 
-/** @returns {string[]} every break of the published language, in words */
-function breaks() {
-  const { compareSchemas, currentSchemas } = contracts()
-  const found = []
-  const { schemas, golden } = released()
+/**
+ * @param {{ direction?: any, log?: boolean, sample?: string }} [options]
+ * @returns {Promise<boolean>} whether nothing was found
+ */
+async function check({ direction = 'full', log = false, sample = '10' } = {}) {
+  const percent = Number(sample)
+  if (!['backward', 'forward', 'full'].includes(direction)) throw new WrongCall(`no direction: ${direction}`)
+  if (!(percent > 0 && percent <= 100)) throw new WrongCall(`--sample is a percentage, not ${sample}`)
+  const { currentSchemas } = require('@annals/contracts')
+  const { projections } = require('@annals/projection-service')
+  const { foldFindings, goldenFindings, schemaFindings } = await import('./contracts/findings.mjs')
+
+  const { schemas, golden } = readReleased()
   const current = currentSchemas()
-  for (const [name, schema] of Object.entries(schemas)) {
-    const [, type, version] = name.match(/^(.+)\.v(\d+)$/)
-    const now = current[type]
-    if (!now) found.push(`${type}: the type is gone; events of it are in logs for ever`)
-    else if (now.version < Number(version))
-      found.push(`${type}: version ${version} was released, ${now.version} is older`)
-    else if (now.version === Number(version)) {
-      for (const { pointer, direction, what } of compareSchemas(schema, now.schema))
-        found.push(`${name}${pointer}: ${what} (${direction}); write a new version with an upcast instead`)
-    }
-  }
-  for (const [name, hash] of Object.entries(golden)) {
-    const file = path.join(goldenDirectory, name)
-    if (!goldenFiles().includes(name)) found.push(`golden/${name}: the example is gone`)
-    else if (hashOf(file) !== hash)
-      found.push(`golden/${name}: the example was changed; put it back and add a new version`)
-  }
-  for (const name of goldenFiles()) {
-    const { opened, ...recorded } = readJson(path.join(goldenDirectory, name))
-    const result = contracts().decodeEvent({ ...recorded, position: 0n }, opened)
-    if (result.kind !== 'event') found.push(`golden/${name}: does not decode: ${result.reason ?? result.kind}`)
-  }
-  return found
+  const corpus = readGolden()
+  const found = [
+    ...schemaFindings(schemas, current, direction),
+    ...goldenFindings(golden, corpus),
+    ...(await foldFindings(projections, corpus)),
+  ]
+  for (const line of found) console.error(`  ${line}`)
+  const fresh = Object.entries(current).map(([type, { version }]) => `${type}.v${version}`)
+  const unreleased = fresh.filter((name) => !schemas[name])
+  if (unreleased.length > 0) console.log(`Not released yet: ${unreleased.join(', ')}`)
+  console.log(
+    found.length > 0
+      ? `${counted(found.length, 'finding')}; nothing may be released like this.`
+      : `${Object.keys(schemas).length} released schemas hold (${direction}), ${corpus.length} golden examples decode and ` +
+          `fold in ${projections.length} projections.`,
+  )
+  const logHolds = !log || (await checkLog(projections, percent))
+  return found.length === 0 && logHolds
 }
 
-function check() {
-  const found = breaks()
+async function checkLog(projections, percent) {
+  const { checkRunningLog } = await import('./contracts/log-sample.mjs')
+  const { streams, events, found, hasKeys } = await checkRunningLog(projections, percent)
   for (const line of found) console.error(`  ${line}`)
-  const { schemas, golden } = released()
-  const fresh = Object.entries(contracts().currentSchemas()).filter(
-    ([type, { version }]) => !schemas[`${type}.v${version}`],
-  )
-  if (fresh.length)
-    console.log(`Not released yet: ${fresh.map(([type, { version }]) => `${type}.v${version}`).join(', ')}`)
+  const looked = `${percent} % of the log, ${counted(streams, 'stream')} with ${counted(events, 'event')}`
+  const personal = hasKeys ? '' : ' (no access to keys: personal data read as erased)'
   console.log(
-    found.length
-      ? `${found.length} breaking change${found.length === 1 ? '' : 's'}; nothing may be released like this.`
-      : `${Object.keys(schemas).length} released schemas hold, ${Object.keys(golden).length} golden examples are untouched and decode.`,
+    found.length > 0
+      ? `${looked}: ${counted(found.length, 'finding')}; this release can not read what was written.${personal}`
+      : `${looked}: all decode and fold.${personal}`,
   )
   return found.length === 0
 }
 
-function release() {
-  if (!check()) return false
-  const before = released()
-  const schemas = { ...before.schemas }
-  for (const [type, { version, schema }] of Object.entries(contracts().currentSchemas()))
+const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`
+
+async function release() {
+  if (!(await check())) return false
+  const schemas = { ...readReleased().schemas }
+  for (const [type, { version, schema }] of Object.entries(require('@annals/contracts').currentSchemas()))
     schemas[`${type}.v${version}`] = schema
-  const golden = Object.fromEntries(goldenFiles().map((name) => [name, hashOf(path.join(goldenDirectory, name))]))
+  const golden = Object.fromEntries(readGolden().map(({ name, hash }) => [name, hash]))
   writeFileSync(releasedFile, `${JSON.stringify({ schemas, golden }, null, 2)}\n`)
   console.log('Released: contracts/released.json')
   return true
 }
 
-/** @returns {Record<string, unknown>} the documents by file name */
-function documents() {
-  const { asyncApiDocument, openApiDocument } = contracts()
-  const { version } = readJson(path.join(root, 'package.json'))
-  const { commandRoutes } = require('@annals/command-service')
-  const { queryRouteDescriptions } = require('@annals/projection-service')
-  const { notifierRoutes } = require('@annals/notifier-service')
-  return {
-    'asyncapi.json': asyncApiDocument(version),
-    'command-api.openapi.json': openApiDocument('Annals command API', version, Object.values(commandRoutes)),
-    'notifier-api.openapi.json': openApiDocument('Annals notifier API', version, Object.values(notifierRoutes)),
-    'query-api.openapi.json': openApiDocument('Annals query API', version, queryRouteDescriptions),
+/** Options of each command, and what it does; `true`: all is well. */
+const commands = {
+  check: {
+    options: { direction: { type: 'string' }, log: { type: 'boolean' }, sample: { type: 'string' } },
+    run: check,
+  },
+  release: { options: {}, run: release },
+  docs: { options: { check: { type: 'boolean' } }, run: ({ check: onlyCheck = false }) => writeDocuments(onlyCheck) },
+}
+
+function readCall(given) {
+  const [name, ...args] = given
+  const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined
+  if (!command) throw new WrongCall(name ? `no command: ${name}` : 'no command given')
+  try {
+    const { values } = parseArgs({ args, options: command.options })
+    if ('sample' in values && !('log' in values)) throw new Error('--sample goes with --log')
+    return () => command.run(values)
+  } catch (error) {
+    throw new WrongCall(error.message)
   }
 }
 
-function docs(onlyCheck) {
-  let current = true
-  mkdirSync(documentsDirectory, { recursive: true })
-  for (const [name, document] of Object.entries(documents())) {
-    const file = path.join(documentsDirectory, name)
-    const text = `${JSON.stringify(document, null, 2)}\n`
-    let before
-    try {
-      before = readFileSync(file, 'utf8')
-    } catch {
-      before = ''
-    }
-    if (text === before) continue
-    current = false
-    if (onlyCheck)
-      console.error(`docs/api/${name} does not match the schemas: run "npm run contracts -- docs" and commit it.`)
-    else {
-      writeFileSync(file, text)
-      console.log(`wrote docs/api/${name}`)
-    }
-  }
-  if (current) console.log('docs/api matches the schemas.')
-  return current || !onlyCheck
+try {
+  process.exitCode = (await readCall(process.argv.slice(2))()) ? 0 : 1
+} catch (error) {
+  const isUsage = error instanceof WrongCall
+  console.error(isUsage ? `${error.message}\n${usage}` : explain(error))
+  process.exitCode = isUsage ? 2 : 1
 }
-
-const [command, ...rest] = process.argv.slice(2)
-const actions = { check, release, docs: () => docs(rest.includes('--check')) }
-if (!actions[command]) {
-  console.error('Usage: npm run contracts -- check | release | docs [--check]')
-  process.exit(2)
-}
-process.exit(actions[command]() ? 0 : 1)

@@ -8,9 +8,16 @@ export interface Incompatibility {
   /** JSON pointer into the event's data. */
   pointer: string
   /** `backward`: today's readers refuse what was written. `forward`: readers of the last release refuse what is written now. */
-  direction: 'backward' | 'forward'
+  direction: 'backward' | 'forward' | 'both'
   what: string
 }
+
+/** The promise that is asked for: `backward` when readers are always released first, `forward` when writers are. */
+export type Direction = 'backward' | 'forward' | 'full'
+
+/** @returns whether an incompatibility breaks that promise. */
+export const breaks = (asked: Direction, { direction }: Incompatibility): boolean =>
+  asked === 'full' || direction === 'both' || direction === asked
 
 /** The data schemas of today's versions, by event type. */
 export function currentSchemas(): Record<EventType, { version: number; schema: JsonSchema }> {
@@ -23,6 +30,9 @@ export function currentSchemas(): Record<EventType, { version: number; schema: J
 
 const record = (value: unknown): Record<string, JsonSchema> => (value ?? {}) as Record<string, JsonSchema>
 const list = (value: unknown): unknown[] => (Array.isArray(value) ? value : [])
+const isSchema = (value: unknown): value is JsonSchema => typeof value === 'object' && value !== null
+const typesOf = ({ type }: JsonSchema): unknown[] => (Array.isArray(type) ? type : [type])
+const branchesOf = (schema: JsonSchema) => (schema.anyOf ?? schema.oneOf) as JsonSchema[] | undefined
 const equal = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
 
 /** Bounds where a larger number accepts less, and where it accepts more. */
@@ -36,6 +46,7 @@ const handled = new Set([
   'enum',
   'items',
   'anyOf',
+  'oneOf',
   'additionalProperties',
   'description',
   ...lowerBounds,
@@ -50,10 +61,19 @@ export function compareSchemas(released: JsonSchema, current: JsonSchema, pointe
   const found: Incompatibility[] = []
   const backward = (what: string, at = pointer) => found.push({ pointer: at, direction: 'backward', what })
   const forward = (what: string, at = pointer) => found.push({ pointer: at, direction: 'forward', what })
+  const both = (what: string) => found.push({ pointer, direction: 'both', what })
 
+  if (branchesOf(released) || branchesOf(current)) return compareBranches(released, current, pointer)
   if (!equal(released.type, current.type)) {
-    backward(`type ${JSON.stringify(released.type)} became ${JSON.stringify(current.type)}`)
-    return found
+    const [was, is] = [typesOf(released), typesOf(current)]
+    const what = `type ${JSON.stringify(released.type)} became ${JSON.stringify(current.type)}`
+    const [isLost, isGained] = [was.some((type) => !is.includes(type)), is.some((type) => !was.includes(type))]
+    if (isLost && isGained) {
+      both(what)
+      return found
+    }
+    if (isLost) backward(what)
+    if (isGained) forward(what)
   }
   const before = record(released.properties)
   const after = record(current.properties)
@@ -76,12 +96,15 @@ export function compareSchemas(released: JsonSchema, current: JsonSchema, pointe
   for (const value of list(current.enum)) {
     if (!list(released.enum).includes(value)) forward(`value ${JSON.stringify(value)} was added`)
   }
-  if (released.items && current.items)
-    found.push(...compareSchemas(released.items as JsonSchema, current.items as JsonSchema, `${pointer}/items`))
-  const branchesBefore = list(released.anyOf) as JsonSchema[]
-  const branchesAfter = list(current.anyOf) as JsonSchema[]
-  if (branchesBefore.length !== branchesAfter.length) backward('alternatives changed')
-  else branchesBefore.forEach((branch, i) => found.push(...compareSchemas(branch, branchesAfter[i]!, pointer)))
+  for (const [keyword, at] of [
+    ['items', `${pointer}/items`],
+    ['additionalProperties', `${pointer}/*`],
+  ] as const) {
+    const [was, is] = [released[keyword], current[keyword]]
+    if (isSchema(was) && isSchema(is)) found.push(...compareSchemas(was, is, at))
+    // Objects that name their fields: readers drop what they do not know.
+    else if (isSchema(was) || isSchema(is)) both(`${keyword} ${isSchema(is) ? 'came' : 'went'}`)
+  }
 
   const bound = (schema: JsonSchema, name: string, open: number) =>
     typeof schema[name] === 'number' ? schema[name] : open
@@ -96,7 +119,27 @@ export function compareSchemas(released: JsonSchema, current: JsonSchema, pointe
     if (is > was) forward(`${name} rose from ${was} to ${is}`)
   }
   for (const name of new Set([...Object.keys(released), ...Object.keys(current)])) {
-    if (!handled.has(name) && !equal(released[name], current[name])) backward(`${name} changed`)
+    if (handled.has(name) || equal(released[name], current[name])) continue
+    // Every keyword accepts less than its absence does.
+    if (released[name] === undefined) backward(`${name} came`)
+    else if (current[name] === undefined) forward(`${name} went`)
+    else both(`${name} changed`)
   }
+  return found
+}
+
+/** Alternatives of one schema; a schema without them is its own only one. */
+function compareBranches(released: JsonSchema, current: JsonSchema, pointer: string): Incompatibility[] {
+  const before = branchesOf(released) ?? [released]
+  const after = branchesOf(current) ?? [current]
+  // One that was changed in place is told by what changed in it.
+  if (before.length === after.length) return before.flatMap((branch, i) => compareSchemas(branch, after[i]!, pointer))
+  const accepted = (direction: Direction, was: JsonSchema, is: JsonSchema) =>
+    !compareSchemas(was, is).some((one) => breaks(direction, one))
+  const found: Incompatibility[] = []
+  if (before.some((was) => !after.some((is) => accepted('backward', was, is))))
+    found.push({ pointer, direction: 'backward', what: 'an alternative went' })
+  if (after.some((is) => !before.some((was) => accepted('forward', was, is))))
+    found.push({ pointer, direction: 'forward', what: 'an alternative came' })
   return found
 }

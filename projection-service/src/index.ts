@@ -1,5 +1,6 @@
 export { commonProblems, type QueryRoute } from './query/route'
 export { queryRoutes } from './query/routes'
 export { projections } from './projections'
-export type { Projection } from './engine/projection'
+export { defineProjection, type Projection } from './engine/projection'
+export { refusalsOfExamples, refusalsOfStream, type Example, type Refusal } from './engine/refusals'
 export { queryRouteDescriptions } from './query/description'

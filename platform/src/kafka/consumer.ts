@@ -288,8 +288,9 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
       consumer.on(END_BATCH_PROCESS, ({ payload }) => {
         const { topic, partition, highWatermark, lastOffset } = payload
         const flow = flows.get(keyOf(payload))
-        if (flow && flow.waiting === undefined)
-          meter?.lag({ topic, partition }, Number(BigInt(highWatermark) - BigInt(lastOffset) - 1n))
+        if (!flow || flow.waiting !== undefined) return
+        handler.passed?.({ topic, partition }, BigInt(lastOffset) + 1n)
+        meter?.lag({ topic, partition }, Number(BigInt(highWatermark) - BigInt(lastOffset) - 1n))
       })
       await subscribe()
       if (ending.signal.aborted) return

@@ -82,6 +82,8 @@ export interface PartitionedConsumer {
     positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]>
     /** Called for one partition at a time in order; an error it throws is logged and treated as `wait`. */
     handle(batch: IncomingBatch): Promise<BatchOutcome>
+    /** Told after every batch how far the partition has been read, also of those that hold only transaction markers. */
+    passed?(place: TopicPartition, nextOffset: bigint): void
   }): Promise<void>
   /** Partitions that this instance holds now, and whether each is waiting. */
   assigned(): readonly (TopicPartition & { waiting?: string })[]

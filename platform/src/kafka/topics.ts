@@ -52,7 +52,11 @@ const configEntries = [
 const inSyncFor = (replicationFactor: number) =>
   replicationFactor >= 3 ? [{ name: 'min.insync.replicas', value: String(replicationFactor - 1) }] : []
 
-const typeOf = (error: unknown) => (error instanceof KafkaJSProtocolError ? error.type : undefined)
+/** What the broker said; also of an error that the library throws after it has tried often enough. */
+const typeOf = (error: unknown): string | undefined => {
+  const said = error instanceof KafkaJSProtocolError ? error : (error as { cause?: unknown } | null)?.cause
+  return said instanceof KafkaJSProtocolError ? said.type : undefined
+}
 
 /** A topic that was just made reaches every broker, with leaders, within moments; a cluster in trouble takes longer. */
 const topicKnownWithinMs = 15_000

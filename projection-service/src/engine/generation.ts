@@ -4,12 +4,15 @@ import type { PoolClient } from '@annals/platform/postgres'
 import { isNullable, typeOf } from './columns'
 import { columnsOf, keyWidth, type Projection } from './projection'
 
-/** A read model lives in one schema; beside the one that is served there may be the next and the previous. */
-export type Generation = 'live' | 'next' | 'previous'
+/**
+ * A read model lives in one schema; beside the one that is served there may be the next and the previous, and sides: what
+ * it was at a point of the log, or a part of it folded anew (`asof_<label>`; `asnew_<label>` until that is complete).
+ */
+export type Generation = 'live' | 'next' | 'previous' | Side | `asnew_${string}`
+export type Side = `asof_${string}`
 
-const suffix: Record<Generation, string> = { live: '', next: '_next', previous: '_previous' }
-
-export const schemaOf = (name: string, generation: Generation): string => `${name}${suffix[generation]}`
+export const schemaOf = (name: string, generation: Generation): string =>
+  generation === 'live' ? name : `${name}_${generation}`
 
 /** Schema-qualified names of a generation's tables. */
 export interface Tables {

@@ -3,14 +3,15 @@ import { problems, problemType, type ProblemCode } from '@annals/contracts'
 import { createApi, HttpProblem } from '@annals/platform/http'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
-import { isTransientPostgresError, type Pool } from '@annals/platform/postgres'
+import { isTransientPostgresError } from '@annals/platform/postgres'
 import type { ConsistencyWait } from './consistency'
 import { isAdmin, type Principal } from './principal'
+import type { ReadModels } from './read-models'
 import type { Ask, QueryRoute } from './route'
 import { queryRoutes } from './routes'
 
 export interface QueryApiDependencies {
-  pool: Pool
+  models: ReadModels
   log: Logger
   metrics: Registry
   /** Who asks, by the `Authorization` header. */
@@ -31,14 +32,14 @@ function toProblem(error: unknown): HttpProblem | undefined {
 
 /** Builds the query API; it does not listen. */
 export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
-  const { pool, log, metrics, authenticate, consistency, now } = deps
+  const { models, log, metrics, authenticate, consistency, now } = deps
   const app = createApi({
     log,
     metrics,
     problems,
     problemType: (code) => problemType(code as ProblemCode),
     toProblem,
-    readiness: { postgres: () => pool.query('select 1') },
+    readiness: { postgres: () => models.pool.query('select 1') },
   })
 
   const add = (route: QueryRoute) =>
@@ -61,7 +62,7 @@ export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
         // What one person may see is not for shared caches.
         reply.header('cache-control', 'private, no-store')
         const { principal, params, query } = request
-        return route.answer({ principal, params, query, pool, now: now() } as Ask<never, never>)
+        return route.answer({ principal, params, query, models, now: now() } as Ask<never, never>)
       },
     })
 

@@ -1,9 +1,8 @@
 import { decodeConsistencyToken, placeOf, type ConsistencyPoint } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
 import { HttpProblem } from '@annals/platform/http'
-import type { Pool } from '@annals/platform/postgres'
-import { tablesOf } from '../engine/generation'
 import type { Projection } from '../engine/projection'
+import type { ReadModels } from './read-models'
 
 export interface ConsistencyWait {
   /**
@@ -29,7 +28,7 @@ const lookEveryMs = 10
 const waitersMax = 2_000
 
 /** @param waitMs of one request at most; then the client is told when to ask again. */
-export function createConsistencyWait(pool: Pool, waitMs = 2_000): ConsistencyWait {
+export function createConsistencyWait({ pool, tables }: ReadModels, waitMs = 2_000): ConsistencyWait {
   const waiters = new Set<Waiter>()
   let looking = false
 
@@ -38,7 +37,7 @@ export function createConsistencyWait(pool: Pool, waitMs = 2_000): ConsistencyWa
     const wanted = new Set([...waiters].flatMap(({ projections }) => projections))
     const parts = [...wanted].map(
       (projection) =>
-        `select '${projection.name}' as name, topic, partition, position from ${tablesOf(projection, 'live').checkpoint}`,
+        `select '${projection.name}' as name, topic, partition, position from ${tables(projection).checkpoint}`,
     )
     const { rows } = await pool.query<{ name: string; topic: string; partition: number; position: bigint }>(
       parts.join(' union all '),

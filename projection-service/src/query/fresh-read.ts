@@ -1,7 +1,6 @@
 import { placeOf } from '@annals/contracts'
-import type { Pool } from '@annals/platform/postgres'
-import { tablesOf } from '../engine/generation'
 import type { Projection } from '../engine/projection'
+import type { ReadModels } from './read-models'
 
 export interface Freshness {
   position: string
@@ -23,10 +22,10 @@ export interface FreshRead {
 }
 
 export async function freshRead<Found extends object>(
-  pool: Pool,
+  { pool, tables }: ReadModels,
   { projection, stream, sql, parameters, orderBy, limit }: FreshRead,
 ): Promise<{ rows: Found[]; freshness: Freshness }> {
-  const { checkpoint } = tablesOf(projection, 'live')
+  const { checkpoint } = tables(projection)
   const place = stream === undefined ? undefined : placeOf(stream)
   const where = place ? `where topic = '${place.topic}' and partition = ${place.partition}` : ''
   const order = orderBy ? `order by ${orderBy}` : ''

@@ -9,6 +9,7 @@ import { startTracing } from '@annals/platform/tracing'
 import { buildQueryApi } from './app'
 import { createConsistencyWait } from './consistency'
 import { createAccess } from './principal'
+import { generationNamed, readModels } from './read-models'
 
 const service = 'query-api'
 
@@ -17,6 +18,15 @@ const Config = z.object({
   HTTP_PORT: field.port(3003),
   QUERY_DATABASE_URL: field.url('postgres', 'postgresql'),
   QUERY_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
+  /** `live`, or `asof:<label>` for what `replay as-of` has folded: a process of its own, so that no answer mixes the two. */
+  READ_MODELS: z
+    .string()
+    .default('live')
+    .transform((text, context) => {
+      const generation = generationNamed(text)
+      if (!generation) context.addIssue('must be "live", or "asof:" and a label')
+      return generation ?? z.NEVER
+    }),
   REDIS_URL: field.url('redis', 'rediss'),
   JWKS_URL: field.url('http', 'https'),
   JWT_ISSUER: z.string().min(1),
@@ -52,8 +62,9 @@ void runProcess(log, async (scope) => {
     (it) => it.end(),
   )
   const redis = scope.add('redis', createRedis(config.REDIS_URL, log), (it) => it.disconnect())
+  const models = readModels(pool, config.READ_MODELS)
   const app = buildQueryApi({
-    pool,
+    models,
     log,
     metrics,
     authenticate: createAccess({
@@ -63,7 +74,7 @@ void runProcess(log, async (scope) => {
       isRevoked: async (sessionId) => (await redis.exists(`revoked:${sessionId}`)) === 1,
       onRevocationUnknown: () => unknownRevocations.inc(),
     }),
-    consistency: createConsistencyWait(pool),
+    consistency: createConsistencyWait(models),
     now: () => new Date(),
   })
   scope.add('api', app, (it) => it.close())

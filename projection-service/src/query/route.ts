@@ -1,15 +1,15 @@
 import type { z } from 'zod'
 import type { ProblemCode } from '@annals/contracts'
-import type { Pool } from '@annals/platform/postgres'
 import type { Projection } from '../engine/projection'
 import type { Principal } from './principal'
+import type { ReadModels } from './read-models'
 
 /** A request after all checks: authenticated, validated, as fresh as it asked to be. */
 export interface Ask<Params, Query> {
   principal: Principal
   params: Params
   query: Query
-  pool: Pool
+  models: ReadModels
   now: Date
 }
 

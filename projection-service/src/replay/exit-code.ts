@@ -1,5 +1,8 @@
 import { NotPossible } from '../engine/stream-lock'
+import { SideError } from './as-of'
 import { RebuildStopped } from './builder'
+import { ScopeTooLarge } from './event-source'
+import { TopicsIncomplete } from './kafka-source'
 import { NotEqual, RebuildRunning } from './rebuild'
 import { RebuildTaken } from './rebuild-state'
 import { LogBehind, NoPrevious, SwapBusy } from './swap'
@@ -28,7 +31,9 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof RebuildRunning || error instanceof RebuildTaken) return exitCodes.running
   if (error instanceof SwapBusy) return exitCodes.busy
   if (error instanceof RebuildStopped || error instanceof LogBehind) return exitCodes.stopped
+  if (error instanceof TopicsIncomplete) return exitCodes.stopped
   if (error instanceof NoPrevious || error instanceof NotPossible) return exitCodes.usage
+  if (error instanceof SideError || error instanceof ScopeTooLarge) return exitCodes.usage
   if ((error as { name?: unknown } | null)?.name === 'AbortError') return exitCodes.interrupted
   return exitCodes.fault
 }

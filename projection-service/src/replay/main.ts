@@ -5,6 +5,7 @@ import { projections } from '../projections'
 import { addAudit } from './commands/audit'
 import { addParked } from './commands/parked'
 import { addRefold } from './commands/refold'
+import { addSides } from './commands/sides'
 import { exitCodeOf, exitCodes } from './exit-code'
 import { createProgress, duration, grouped } from './progress'
 import { excludingRebuilds, NotEqual, rebuildAll } from './rebuild'
@@ -139,6 +140,7 @@ function program(): Command {
   addParked(cli)
   addRefold(cli)
   addAudit(cli)
+  addSides(cli, { withSystem, projectionArgument })
   cli.addHelpText(
     'after',
     `
@@ -146,7 +148,7 @@ Exit codes
   0    done
   1    fault; run it again, it goes on from where it was
   2    wrong call or configuration
-  3    rebuilt and live differ, nothing was swapped; rows differ from the log (audit); still parked (parked retry, drop)
+  3    rebuilt and live differ, nothing was swapped; rows differ (audit, diff); still parked (parked retry, drop)
   4    another rebuild is running
   5    the swap was not let in; run it again
   6    the log can not be folded by this release

@@ -15,6 +15,8 @@ const Config = z.object({
   PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
   MASTER_KEY: field.key256(),
+  /** Only for `--source kafka`. */
+  KAFKA_BROKERS: field.brokers().optional(),
   /** Warnings and errors only: the CLI speaks to people on standard output. */
   LOG_LEVEL: processFields.LOG_LEVEL.transform((level) => (level === 'info' ? 'warn' : level)),
 })
@@ -74,5 +76,5 @@ function openSystem(
   const opened = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
   const log = { ...opened, readAll: threadedReadAll(config.EVENTSTORE_URL, config.LOG_LEVEL) }
   const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
-  return { pool, log, logger, openAll }
+  return { pool, log, logger, openAll, brokers: config.KAFKA_BROKERS }
 }

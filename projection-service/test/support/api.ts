@@ -7,6 +7,8 @@ import type { Pool } from '@annals/platform/postgres'
 import { buildQueryApi } from '../../src/query/app'
 import { createConsistencyWait } from '../../src/query/consistency'
 import { createAccess } from '../../src/query/principal'
+import { readModels } from '../../src/query/read-models'
+import type { Generation } from '../../src/engine/generation'
 import { silent } from './database'
 
 const issuer = 'http://issuer.test'
@@ -38,6 +40,7 @@ export async function startTestApi(options: {
   pool: Pool
   isRevoked?: (sessionId: string) => Promise<boolean>
   waitMs?: number
+  generation?: Generation
 }): Promise<TestApi> {
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: 'test', alg: 'EdDSA', use: 'sig' }
@@ -47,8 +50,9 @@ export async function startTestApi(options: {
   })
   await new Promise<void>((resolve) => jwks.listen(0, '127.0.0.1', resolve))
   let unknown = 0
+  const models = readModels(options.pool, options.generation)
   const app = buildQueryApi({
-    pool: options.pool,
+    models,
     log: silent,
     metrics: createMetrics('test'),
     authenticate: createAccess({
@@ -58,7 +62,7 @@ export async function startTestApi(options: {
       isRevoked: options.isRevoked ?? (async () => false),
       onRevocationUnknown: () => (unknown += 1),
     }),
-    consistency: createConsistencyWait(options.pool, options.waitMs ?? 2_000),
+    consistency: createConsistencyWait(models, options.waitMs ?? 2_000),
     now: () => new Date(),
   })
   const base = await app.listen({ host: '127.0.0.1', port: 0 })

@@ -94,7 +94,9 @@ export function streamsService(deps: StreamsDependencies): StreamsService {
 /** Turns an error into what a client may see of it, and reports those that are ours. */
 function reported(error: unknown, onFault: (error: unknown) => void) {
   const failure = toServiceError(error)
-  if (failure !== error) onFault(error)
+  // A client that goes away in the middle of its request is no fault of the server's.
+  const left = (error as { code?: unknown }).code === 'ERR_STREAM_PREMATURE_CLOSE'
+  if (failure !== error && !left) onFault(error)
   return failure
 }
 

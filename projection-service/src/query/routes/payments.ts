@@ -11,11 +11,11 @@ import {
   type PaymentView,
 } from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
-import { tablesOf } from '../../engine/generation'
 import { paymentHistory, payments } from '../../projections'
 import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'
 import { isAdmin, type Principal } from '../principal'
+import type { ReadModels } from '../read-models'
 import { defineRoute } from '../route'
 
 type View = z.infer<typeof PaymentView>
@@ -36,7 +36,7 @@ interface PaymentRow {
   revision: bigint
 }
 
-const table = tablesOf(payments, 'live').rows
+const tableOf = ({ tables }: ReadModels) => tables(payments).rows
 
 const paymentView = (row: PaymentRow): View => ({
   paymentId: row.payment_id,
@@ -66,11 +66,11 @@ const getPayment = defineRoute({
   response: PaymentResponse,
   problems: ['payment-not-found'],
   reads: [payments],
-  async answer({ pool, principal, params: { paymentId } }) {
-    const { rows, freshness } = await freshRead<PaymentRow>(pool, {
+  async answer({ models, principal, params: { paymentId } }) {
+    const { rows, freshness } = await freshRead<PaymentRow>(models, {
       projection: payments,
       stream: streamOf.payment(paymentId),
-      sql: `select * from ${table} where payment_id = $1 and ($2::uuid is null or user_id = $2)`,
+      sql: `select * from ${tableOf(models)} where payment_id = $1 and ($2::uuid is null or user_id = $2)`,
       parameters: [paymentId, visibleTo(principal)],
     })
     if (!rows[0]) throw new HttpProblem('payment-not-found')
@@ -87,7 +87,7 @@ const listPayments = defineRoute({
   response: PaymentPage,
   problems: ['invalid-cursor'],
   reads: [payments],
-  async answer({ pool, principal, query: { limit, cursor, ...given } }) {
+  async answer({ models, principal, query: { limit, cursor, ...given } }) {
     // Only what narrows the list stands in the statement, so that the planner meets plain conditions.
     const parameters: unknown[] = []
     const conditions: string[] = []
@@ -109,9 +109,9 @@ const listPayments = defineRoute({
       const last = parameters.length
       conditions.push(`(created_at, payment_id) < ($${last - 1}::timestamptz, $${last}::uuid)`)
     }
-    const { rows, freshness } = await freshRead<PaymentRow>(pool, {
+    const { rows, freshness } = await freshRead<PaymentRow>(models, {
       projection: payments,
-      sql: `select * from ${table} ${conditions.length ? `where ${conditions.join(' and ')}` : ''}
+      sql: `select * from ${tableOf(models)} ${conditions.length ? `where ${conditions.join(' and ')}` : ''}
         order by created_at desc, payment_id desc limit ${limit + 1}`,
       parameters,
       orderBy: 'created_at desc, payment_id desc',
@@ -138,13 +138,13 @@ const listPaymentEvents = defineRoute({
   response: PaymentEventsResponse,
   problems: ['payment-not-found'],
   reads: [paymentHistory, payments],
-  async answer({ pool, principal, params: { paymentId } }) {
-    const { rows, freshness } = await freshRead<PaymentEventRow>(pool, {
+  async answer({ models, principal, params: { paymentId } }) {
+    const { rows, freshness } = await freshRead<PaymentEventRow>(models, {
       projection: paymentHistory,
       stream: streamOf.payment(paymentId),
-      sql: `select event_id, type, revision, at, data from ${tablesOf(paymentHistory, 'live').rows}
+      sql: `select event_id, type, revision, at, data from ${models.tables(paymentHistory).rows}
         where payment_id = $1
-        and exists (select from ${table} p where p.payment_id = $1 and ($2::uuid is null or p.user_id = $2))`,
+        and exists (select from ${tableOf(models)} p where p.payment_id = $1 and ($2::uuid is null or p.user_id = $2))`,
       parameters: [paymentId, visibleTo(principal)],
       orderBy: 'revision',
       // A payment has a handful of events; a stream beyond this is no payment's.

@@ -1,6 +1,5 @@
 import { formatMoney, PaymentStatsQuery, PaymentStatsResponse, type CurrencyCode } from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
-import { tablesOf } from '../../engine/generation'
 import { paymentTotals } from '../../projections'
 import { freshRead } from '../fresh-read'
 import { defineRoute } from '../route'
@@ -46,15 +45,15 @@ const getPaymentStats = defineRoute({
   response: PaymentStatsResponse,
   problems: ['forbidden'],
   reads: [paymentTotals],
-  async answer({ pool, now, query }) {
+  async answer({ models, now, query }) {
     const { from, to } = period(query, now)
-    const { rows, freshness } = await freshRead<TotalsRow>(pool, {
+    const { rows, freshness } = await freshRead<TotalsRow>(models, {
       projection: paymentTotals,
       sql: `select day, currency,
           sum(created_count) as created_count, sum(created_minor) as created_minor,
           sum(completed_count) as completed_count, sum(completed_minor) as completed_minor,
           sum(failed_count) as failed_count, sum(failed_minor) as failed_minor
-        from ${tablesOf(paymentTotals, 'live').rows}
+        from ${models.tables(paymentTotals).rows}
         where day between $1::date and $2::date and ($3::text is null or currency = $3)
         group by day, currency`,
       parameters: [from, to, query.currency ?? null],

@@ -11,12 +11,11 @@ import {
   type UserView,
 } from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
-import type { Pool } from '@annals/platform/postgres'
-import { tablesOf } from '../../engine/generation'
 import { activity, userLogins, users } from '../../projections'
 import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'
 import { isAdmin } from '../principal'
+import type { ReadModels } from '../read-models'
 import { defineRoute } from '../route'
 
 interface UserRow {
@@ -31,12 +30,12 @@ interface UserRow {
 }
 
 /** Accounts, each with its logins added up over the shards. */
-const userSql = `
+const userSql = ({ tables }: ReadModels) => `
   select u.user_id, u.email, u.name, u.locale, u.roles, u.registered_at, l.last_login_at, l.login_count
-  from ${tablesOf(users, 'live').rows} u
+  from ${tables(users).rows} u
   left join lateral (
     select max(last_login_at) as last_login_at, sum(login_count) as login_count
-    from ${tablesOf(userLogins, 'live').rows} where user_id = u.user_id
+    from ${tables(userLogins).rows} where user_id = u.user_id
   ) l on true`
 
 const userView = (row: UserRow): z.infer<typeof UserView> => ({
@@ -50,11 +49,11 @@ const userView = (row: UserRow): z.infer<typeof UserView> => ({
   loginCount: Number(row.login_count ?? 0n),
 })
 
-async function oneUser(pool: Pool, userId: string) {
-  const { rows, freshness } = await freshRead<UserRow>(pool, {
+async function oneUser(models: ReadModels, userId: string) {
+  const { rows, freshness } = await freshRead<UserRow>(models, {
     projection: users,
     stream: streamOf.user(userId),
-    sql: `${userSql} where u.user_id = $1`,
+    sql: `${userSql(models)} where u.user_id = $1`,
     parameters: [userId],
   })
   if (!rows[0]) throw new HttpProblem('user-not-found')
@@ -69,7 +68,7 @@ const getMe = defineRoute({
   response: UserResponse,
   problems: ['user-not-found'],
   reads: [users, userLogins],
-  answer: ({ pool, principal }) => oneUser(pool, principal.userId),
+  answer: ({ models, principal }) => oneUser(models, principal.userId),
 })
 
 const getUser = defineRoute({
@@ -81,10 +80,10 @@ const getUser = defineRoute({
   response: UserResponse,
   problems: ['user-not-found'],
   reads: [users, userLogins],
-  async answer({ pool, principal, params: { userId } }) {
+  async answer({ models, principal, params: { userId } }) {
     // Not 403: it would tell that the account exists.
     if (userId !== principal.userId && !isAdmin(principal)) throw new HttpProblem('user-not-found')
-    return oneUser(pool, userId)
+    return oneUser(models, userId)
   },
 })
 
@@ -97,12 +96,12 @@ const listUsers = defineRoute({
   response: UserPage,
   problems: ['invalid-cursor', 'forbidden'],
   reads: [users, userLogins],
-  async answer({ pool, query: { limit, cursor, email } }) {
+  async answer({ models, query: { limit, cursor, email } }) {
     const filters = { email }
     const after = decodeCursor('users', filters, cursor)
-    const { rows, freshness } = await freshRead<UserRow>(pool, {
+    const { rows, freshness } = await freshRead<UserRow>(models, {
       projection: users,
-      sql: `${userSql} where ($1::text is null or u.email = $1)
+      sql: `${userSql(models)} where ($1::text is null or u.email = $1)
         and ($2::timestamptz is null or (u.registered_at, u.user_id) < ($2, $3::uuid))
         order by u.registered_at desc, u.user_id desc limit ${limit + 1}`,
       parameters: [email?.trim().toLowerCase() ?? null, after?.at ?? null, after?.id ?? null],
@@ -129,11 +128,11 @@ const listMyActivity = defineRoute({
   response: ActivityPage,
   problems: ['invalid-cursor'],
   reads: [activity],
-  async answer({ pool, principal: { userId }, query: { limit, cursor } }) {
+  async answer({ models, principal: { userId }, query: { limit, cursor } }) {
     const after = decodeCursor('activity', { userId }, cursor)
-    const { rows, freshness } = await freshRead<ActivityRow>(pool, {
+    const { rows, freshness } = await freshRead<ActivityRow>(models, {
       projection: activity,
-      sql: `select event_id, type, at, about from ${tablesOf(activity, 'live').rows}
+      sql: `select event_id, type, at, about from ${models.tables(activity).rows}
         where user_id = $1 and ($2::timestamptz is null or (at, event_id) < ($2, $3::uuid))
         order by at desc, event_id desc limit ${limit + 1}`,
       parameters: [userId, after?.at ?? null, after?.id ?? null],

@@ -1,0 +1,21 @@
+import type { Pool } from '@annals/platform/postgres'
+import { tablesOf, type Generation, type Tables } from '../engine/generation'
+import type { Projection } from '../engine/projection'
+import { sideOf } from '../replay/side-label'
+
+/** The read models that a query API serves: live ones, or what they were at a point of the log. */
+export interface ReadModels {
+  pool: Pool
+  tables(projection: Projection): Tables
+}
+
+export const readModels = (pool: Pool, generation: Generation = 'live'): ReadModels => ({
+  pool,
+  tables: (projection) => tablesOf(projection, generation),
+})
+
+/** What `READ_MODELS` names: `live`, or `asof:<label>`. `undefined`: neither. */
+export function generationNamed(text: string): Generation | undefined {
+  if (text === 'live') return 'live'
+  return text.startsWith('asof:') ? sideOf(text.slice('asof:'.length)) : undefined
+}

@@ -1,0 +1,48 @@
+import { InvalidArgumentError } from 'commander'
+import { placeOf } from '@annals/contracts'
+import type { Side } from '../../engine/generation'
+import type { Point } from '../event-source'
+import { sideOf } from '../side-label'
+
+const dateForm = /^\d{4}-\d\d-\d\d$/
+const timeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/
+
+/** ISO 8601 with a zone, or a day, which begins at midnight UTC. @returns epoch ms */
+export function timeArgument(text: string): number {
+  const at = dateForm.test(text) || timeForm.test(text) ? Date.parse(text) : Number.NaN
+  if (Number.isNaN(at)) throw new InvalidArgumentError('A time is like 2026-11-23T10:00:00Z, or a day, 2026-11-23.')
+  return at
+}
+
+/** A position of the log, or a time. */
+export function pointArgument(text: string): Point {
+  if (/^\d{1,18}$/.test(text)) return { kind: 'position', position: BigInt(text) }
+  return { kind: 'time', at: timeArgument(text) }
+}
+
+export function labelArgument(text: string): Side {
+  const side = sideOf(text)
+  if (side) return side
+  throw new InvalidArgumentError(
+    'A label has 1 to 15 lower-case letters, digits and _, begins with a letter, and is not "live".',
+  )
+}
+
+/** One side of a comparison. */
+export type Standing = { kind: 'side'; side: Side | 'live' } | { kind: 'point'; point: Point }
+
+export function standingArgument(text: string): Standing {
+  if (text === 'live') return { kind: 'side', side: 'live' }
+  if (/^\d/.test(text)) return { kind: 'point', point: pointArgument(text) }
+  return { kind: 'side', side: labelArgument(text) }
+}
+
+export function streamArgument(text: string): string {
+  if (placeOf(text)) return text
+  throw new InvalidArgumentError('Read models are fed from streams like payment-<id>, user-<id> and session-<id>.')
+}
+
+export function userArgument(text: string): string {
+  if (/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)) return text
+  throw new InvalidArgumentError('A user is named by a UUID in lower case.')
+}

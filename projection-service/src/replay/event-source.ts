@@ -1,0 +1,120 @@
+import { placeOf, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
+import type { EventLog } from '@annals/platform/event-log'
+import type { Projection } from '../engine/projection'
+import type { PlacedEvent } from './builder'
+
+/** Where folds get their events from: the log, some of its streams, or the topics. */
+export interface EventSource {
+  /**
+   * Events in chunks, from the first one to the end that the source was opened with; then it ends. The events of one
+   * partition come in their order, once each; those of different partitions in any.
+   */
+  chunks(signal: AbortSignal): AsyncIterable<readonly PlacedEvent[]>
+}
+
+/** A point of the log, itself included. */
+export type Point =
+  | { kind: 'position'; position: bigint }
+  /** All before the first event that happened later; epoch ms. */
+  | { kind: 'time'; at: number }
+
+/** Decoded and folded at once: enough for few statements, few enough for the event loop. */
+const chunkSize = 2_000
+/** Streams of a scope: their names fit into some 20 MB. */
+export const scopedStreamsMax = 100_000
+
+/** So much of the log belongs to the scope that it has to be narrowed, or all folded. */
+export class ScopeTooLarge extends Error {
+  override readonly name = 'ScopeTooLarge'
+}
+
+/** The topics that these projections are fed from. */
+export const topicsOf = (projections: readonly Projection[]): TopicName[] => [
+  ...new Set(projections.flatMap((projection) => projection.topics)),
+]
+
+const prefixesOf = (names: readonly TopicName[]) => names.map((name) => `${topics[name].category}-`)
+
+export function placed(recorded: RecordedEvent): PlacedEvent | undefined {
+  const place = placeOf(recorded.stream)
+  return place && { recorded, place: `${place.topic}/${place.partition}`, partition: place.partition }
+}
+
+/** When an event happened, in epoch ms; NaN where its metadata does not tell. */
+const timeOf = ({ metadata }: RecordedEvent) =>
+  Date.parse(String((metadata as { occurredAt?: unknown } | null)?.occurredAt))
+
+const isAfter = (event: RecordedEvent, point: Point | undefined): boolean => {
+  if (!point) return false
+  return point.kind === 'position' ? event.position > point.position : timeOf(event) > point.at
+}
+
+async function* inChunks(events: AsyncIterable<RecordedEvent>, signal: AbortSignal) {
+  let chunk: PlacedEvent[] = []
+  for await (const event of events) {
+    signal.throwIfAborted()
+    const one = placed(event)
+    if (!one || chunk.push(one) < chunkSize) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+/** The log up to a point, or to its end. */
+export function logSource(log: Pick<EventLog, 'readAll'>, names: readonly TopicName[], until?: Point): EventSource {
+  async function* events() {
+    for await (const event of log.readAll({ after: undefined, prefixes: prefixesOf(names) })) {
+      if (isAfter(event, until)) return
+      yield event
+    }
+  }
+  return { chunks: (signal) => inChunks(events(), signal) }
+}
+
+/** Whole streams of the log. */
+export function streamsSource(log: Pick<EventLog, 'readStream'>, streams: readonly string[]): EventSource {
+  async function* events() {
+    for (const stream of streams) yield* await log.readStream(stream)
+  }
+  return { chunks: (signal) => inChunks(events(), signal) }
+}
+
+/** Which streams are folded; of several conditions all hold. */
+export interface StreamScope {
+  stream?: string | undefined
+  /** Streams with an event that names this user. */
+  userId?: string | undefined
+  /** Streams with an event from then on, epoch ms. */
+  from?: number | undefined
+  /** Streams with an event before then, epoch ms. */
+  to?: number | undefined
+}
+
+/**
+ * Goes through the log for the streams of a scope.
+ * @throws ScopeTooLarge beyond 100,000.
+ */
+export async function streamsInScope(
+  log: Pick<EventLog, 'readAll'>,
+  names: readonly TopicName[],
+  { stream, userId, from = -Infinity, to = Infinity }: StreamScope,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const hasTime = from !== -Infinity || to !== Infinity
+  if (stream !== undefined && userId === undefined && !hasTime) return [stream]
+  const found = new Set<string>()
+  for await (const event of log.readAll({ after: undefined, prefixes: prefixesOf(names) })) {
+    signal.throwIfAborted()
+    if (stream !== undefined && event.stream !== stream) continue
+    if (userId !== undefined && (event.data as { userId?: unknown } | null)?.userId !== userId) continue
+    const at = timeOf(event)
+    if (hasTime && !(at >= from && at < to)) continue
+    found.add(event.stream)
+    if (found.size > scopedStreamsMax)
+      throw new ScopeTooLarge(
+        `more than ${scopedStreamsMax} streams are in scope: narrow it, or fold all with \`as-of\``,
+      )
+  }
+  return [...found]
+}

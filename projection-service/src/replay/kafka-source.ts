@@ -1,0 +1,128 @@
+import { randomUUID } from 'node:crypto'
+import { fromCloudEvent, type TopicName } from '@annals/contracts'
+import { createConsumer, createTopics, type IncomingBatch } from '@annals/platform/kafka'
+import type { Logger } from '@annals/platform/log'
+import type { PlacedEvent } from './builder'
+import { placed, type EventSource } from './event-source'
+
+/** The topics do not hold all that was ever published, so nothing can be folded from them. */
+export class TopicsIncomplete extends Error {
+  override readonly name = 'TopicsIncomplete'
+}
+
+export interface KafkaSourceOptions {
+  brokers: readonly string[]
+  log: Logger
+  /** The last log position that is wanted; `undefined`: what the topics hold now. */
+  until?: bigint | undefined
+  /** Before every topic's name; none in production. */
+  topicPrefix?: string
+}
+
+/** A batch that waits to be folded, and the consumer that waits for that. */
+interface Waiting {
+  events: readonly PlacedEvent[]
+  folded: () => void
+}
+
+/**
+ * The topics from their first record to where they end now: committed records only, as a group of its own that commits
+ * nothing. At most one batch (1 MiB) of each partition is in memory.
+ * @throws (while it is read) TopicsIncomplete when retention has deleted records.
+ */
+export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOptions): EventSource {
+  const { brokers, log, until, topicPrefix = '' } = options
+  const client = { brokers, log, clientId: 'annals-replay' }
+  const nameOf = new Map(names.map((name) => [`${topicPrefix}${name}`, name]))
+
+  /** Where every partition ends now, without those that are empty. */
+  async function ends(): Promise<Map<string, bigint>> {
+    const admin = createTopics(client)
+    try {
+      const found = new Map<string, bigint>()
+      for (const topic of nameOf.keys()) {
+        const ranges = await admin.offsets(topic)
+        if (!ranges) throw new TopicsIncomplete(`there is no topic ${topic}`)
+        for (const { partition, low, high } of ranges) {
+          if (low > 0n)
+            throw new TopicsIncomplete(
+              `${topic}/${partition} begins at offset ${low}: older records were deleted, fold from the log instead`,
+            )
+          if (high > 0n) found.set(`${topic}/${partition}`, high)
+        }
+      }
+      return found
+    } finally {
+      await admin.close()
+    }
+  }
+
+  const eventsOf = ({ records }: IncomingBatch) =>
+    records.flatMap((record) => {
+      const read = fromCloudEvent(record)
+      // Had a foreign record taken an event's place, the next revision would tell.
+      if (!read.ok || (until !== undefined && read.event.position > until)) return []
+      const one = placed(read.event)
+      return one ? [one] : []
+    })
+
+  return {
+    async *chunks(signal) {
+      const left = await ends()
+      if (left.size === 0) return
+      const queue: Waiting[] = []
+      let failed: Error | undefined
+      let wake = () => {}
+      const told = () => wake()
+      const consumer = createConsumer({
+        ...client,
+        groupId: `annals.replay.${randomUUID()}`,
+        topics: [...nameOf.keys()],
+        onFatal: (error) => {
+          failed = error
+          told()
+        },
+      })
+      const running = consumer.run({
+        positions: async (assigned) => assigned.map(() => undefined),
+        async handle(batch) {
+          const events = eventsOf(batch)
+          if (events.length > 0) {
+            await new Promise<void>((resolve) => {
+              queue.push({ events, folded: resolve })
+              told()
+            })
+          }
+          return { kind: 'done' }
+        },
+        passed({ topic, partition }, nextOffset) {
+          const key = `${topic}/${partition}`
+          if (nextOffset < (left.get(key) ?? 0n)) return
+          left.delete(key)
+          told()
+        },
+      })
+      running.catch((error: Error) => {
+        failed = error
+        told()
+      })
+      signal.addEventListener('abort', told)
+      try {
+        for (;;) {
+          signal.throwIfAborted()
+          if (failed) throw failed
+          const next = queue.shift()
+          if (next) {
+            yield next.events
+            next.folded()
+          } else if (left.size === 0) return
+          else await new Promise<void>((resolve) => (wake = resolve))
+        }
+      } finally {
+        signal.removeEventListener('abort', told)
+        for (const { folded } of queue.splice(0)) folded()
+        await consumer.stop()
+      }
+    },
+  }
+}

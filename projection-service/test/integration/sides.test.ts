@@ -1,0 +1,256 @@
+import { randomUUID } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { eventually } from '@annals/platform/testing'
+import { createGeneration, tablesOf, type Generation } from '../../src/engine/generation'
+import type { Projection } from '../../src/engine/projection'
+import { paymentHistory, payments, paymentTotals } from '../../src/projections'
+import { dropSides, makeSides, SideError, type SideInput } from '../../src/replay/as-of'
+import { RebuildStopped, type PlacedEvent } from '../../src/replay/builder'
+import { checksumOf } from '../../src/replay/checksum'
+import { diffOf, masked } from '../../src/replay/diff'
+import { logSource, streamsInScope, streamsSource, topicsOf } from '../../src/replay/event-source'
+import { schemaExists } from '../../src/replay/rebuild-state'
+import { startTestApi } from '../support/api'
+import { createTestDatabase, type TestDatabase } from '../support/database'
+import { opensNothing } from '../support/facts'
+import { openOwnLog, type OwnLog } from '../support/own-log'
+import { createReadModels } from '../support/read-models'
+
+jest.setTimeout(90_000)
+
+let database: TestDatabase
+let own: OwnLog
+beforeEach(async () => {
+  database = await createTestDatabase()
+  own = await openOwnLog()
+})
+afterEach(async () => {
+  await own.close()
+  await database.drop()
+})
+
+const three: readonly Projection[] = [payments, paymentTotals, paymentHistory]
+const { signal } = new AbortController()
+
+const make = (over: Partial<SideInput> & Pick<SideInput, 'source'>) =>
+  makeSides({
+    projections: three,
+    side: 'asof_then',
+    facts: { kind: 'as-of', what: 'a test' },
+    pool: database.pool,
+    openAll: opensNothing,
+    signal,
+    ...over,
+  })
+const scoped = { facts: { kind: 'scope', what: 'a test' } } as const
+
+const sums = (generation: Generation) =>
+  Promise.all(three.map((projection) => checksumOf(database.pool, projection, generation)))
+
+/** Live read models at two moments: after 12 payments, and after 8 more and another event of one of the first. */
+async function twoMoments() {
+  const models = await createReadModels(database.pool, three)
+  const first = await own.pay(12)
+  await models.feed(first.events)
+  const position = first.events.at(-1)!.position
+  const then = await sums('live')
+  const time = Date.now()
+  await new Promise((resolve) => setTimeout(resolve, 5))
+  const second = await own.pay(8)
+  const [changed] = first.payments
+  await own.append(changed!.stream, 3, {
+    type: 'payment.failed',
+    data: {
+      paymentId: changed!.paymentId,
+      userId: changed!.userId,
+      attempt: 1,
+      amount: changed!.amount,
+      code: 'card-declined',
+    },
+  })
+  await models.feed(await own.events(position))
+  return { first, second, position, time, then, changed: changed! }
+}
+
+describe('a side', () => {
+  it('is what the read models were at a position, and at a time', async () => {
+    const { position, time, then } = await twoMoments()
+    const now = await sums('live')
+    const made = await make({ source: logSource(own.log, topicsOf(three), { kind: 'position', position }) })
+    expect(made.map(({ events, parkedStreams }) => [events, parkedStreams])).toEqual([
+      [36, 0],
+      [36, 0],
+      [36, 0],
+    ])
+    expect(await sums('asof_then')).toEqual(then)
+    await make({ side: 'asof_time', source: logSource(own.log, topicsOf(three), { kind: 'time', at: time }) })
+    expect(await sums('asof_time')).toEqual(then)
+    await make({ side: 'asof_end', source: logSource(own.log, topicsOf(three)) })
+    expect(await sums('asof_end')).toEqual(now)
+    expect(await sums('live')).toEqual(now)
+  })
+
+  it('is never overwritten, and what a killed call left is thrown away', async () => {
+    await own.pay(2)
+    const client = await database.pool.connect()
+    await createGeneration(client, payments, 'asnew_then')
+    client.release()
+    await make({ source: logSource(own.log, topicsOf(three)) })
+    await expect(make({ source: logSource(own.log, topicsOf(three)) })).rejects.toThrow(SideError)
+    expect(await schemaExists(database.pool, 'payments_asnew_then')).toBe(false)
+    expect(await dropSides(database.pool, three, 'asof_then')).toHaveLength(3)
+    await expect(dropSides(database.pool, three, 'asof_then')).rejects.toThrow(SideError)
+    await make({ source: logSource(own.log, topicsOf(three)) })
+  })
+
+  it('does not appear when the fold is interrupted or meets a hole', async () => {
+    const { events } = await own.pay(2)
+    const place = (recorded: (typeof events)[number]): PlacedEvent[] => [
+      { recorded, place: 'annals.payments/0', partition: 0 },
+    ]
+    const cut = {
+      async *chunks() {
+        yield place(events[1]!)
+      },
+    }
+    await expect(make({ source: cut })).rejects.toThrow(RebuildStopped)
+    const interruption = new AbortController()
+    interruption.abort()
+    const source = logSource(own.log, topicsOf(three))
+    await expect(make({ source, signal: interruption.signal })).rejects.toThrow(/abort/)
+    for (const generation of ['asof_then', 'asnew_then'])
+      expect(await schemaExists(database.pool, `payments_${generation}`)).toBe(false)
+  })
+
+  it('is made by one process at a time', async () => {
+    await own.pay(1)
+    let isHeld = false
+    let release = () => {}
+    const held = {
+      async *chunks() {
+        await new Promise<void>((resolve) => {
+          release = resolve
+          isHeld = true
+        })
+        yield []
+      },
+    }
+    const first = make({ source: held })
+    // Its tables are made when it holds the lock.
+    await eventually(async () => expect(await schemaExists(database.pool, 'payments_asnew_then')).toBe(true))
+    await expect(make({ source: held })).rejects.toThrow(SideError)
+    await eventually(() => expect(isHeld).toBe(true))
+    release()
+    await first
+  })
+
+  it('is served by a query API that is pointed at it', async () => {
+    const { position, changed, second } = await twoMoments()
+    await make({ source: logSource(own.log, topicsOf(three), { kind: 'position', position }) })
+    const live = await startTestApi({ pool: database.pool })
+    const past = await startTestApi({ pool: database.pool, generation: 'asof_then' })
+    try {
+      const ask = async (api: typeof live, path: string) =>
+        api.get(path, { token: await api.tokenFor(randomUUID(), { roles: ['admin'] }) })
+      const path = `/payments/${changed.paymentId}`
+      expect((await ask(live, path)).body).toMatchObject({ status: 'failed' })
+      const before = await ask(past, path)
+      expect(before.body).toMatchObject({ status: 'completed', freshness: { position: String(position) } })
+      expect((await ask(past, `${path}/events`)).body.items).toHaveLength(3)
+      expect((await ask(past, `/payments/${second.payments[0]!.paymentId}`)).status).toBe(404)
+      expect((await ask(live, `/payments/${second.payments[0]!.paymentId}`)).status).toBe(200)
+      const nowhere = await startTestApi({ pool: database.pool, generation: 'asof_nowhere' })
+      expect((await ask(nowhere, path)).status).toBe(503)
+      await nowhere.close()
+    } finally {
+      await live.close()
+      await past.close()
+    }
+  })
+})
+
+describe('a scope', () => {
+  it('finds the streams of a user, of a time, and both', async () => {
+    const { first, second, time } = await twoMoments()
+    const find = (scope: Parameters<typeof streamsInScope>[2]) =>
+      streamsInScope(own.log, ['annals.payments'], scope, signal)
+    const { userId, stream } = first.payments[3]!
+    expect(await find({ userId })).toEqual([stream])
+    expect(await find({ userId, from: time })).toEqual([])
+    expect(await find({ stream })).toEqual([stream])
+    // Another event of the first payment happened later, too.
+    expect((await find({ from: time + 1 })).toSorted()).toEqual(
+      [...second.payments.map((one) => one.stream), first.payments[0]!.stream].toSorted(),
+    )
+    expect((await find({ to: time + 1 })).toSorted()).toEqual(first.payments.map((one) => one.stream).toSorted())
+  })
+
+  it('equals the same rows of live, and shows the one that was corrupted', async () => {
+    const { first } = await twoMoments()
+    const streams = first.payments.slice(0, 4).map(({ stream }) => stream)
+    await make({ ...scoped, projections: [payments], source: streamsSource(own.log, streams) })
+    const compare = () => diffOf(database.pool, payments, 'asof_then', 'live', 10)
+    expect(await compare()).toEqual({ added: 0, removed: 0, changed: 0, differences: [] })
+    const { paymentId } = first.payments[2]!
+    await database.pool.query(`update payments.payment set amount_minor = 1, description = 'x' where payment_id = $1`, [
+      paymentId,
+    ])
+    // Outside of the scope: not looked at.
+    await database.pool.query(`update payments.payment set amount_minor = 2 where payment_id = $1`, [
+      first.payments[9]!.paymentId,
+    ])
+    expect(await compare()).toEqual({
+      added: 0,
+      removed: 0,
+      changed: 1,
+      differences: [
+        {
+          key: paymentId,
+          kind: 'changed',
+          columns: expect.arrayContaining([
+            { column: 'amount_minor', before: 1250, after: 1 },
+            { column: 'description', before: masked, after: masked },
+          ]),
+        },
+      ],
+    })
+  })
+
+  it('can not be compared where rows add up many streams', async () => {
+    const { first } = await twoMoments()
+    const source = streamsSource(own.log, [first.payments[0]!.stream])
+    await make({ ...scoped, projections: [paymentTotals], source })
+    const found = diffOf(database.pool, paymentTotals, 'asof_then', 'live', 10)
+    await expect(found).rejects.toThrow(/add up many streams/)
+  })
+})
+
+describe('a diff', () => {
+  it('tells what was added, removed and changed between two moments, in both directions', async () => {
+    const { position, changed, second } = await twoMoments()
+    await make({ source: logSource(own.log, topicsOf(three), { kind: 'position', position }) })
+    const forth = await diffOf(database.pool, payments, 'asof_then', 'live', 100)
+    expect(forth).toMatchObject({ added: 8, removed: 0, changed: 1 })
+    expect(
+      forth.differences
+        .filter(({ kind }) => kind === 'added')
+        .map(({ key }) => key)
+        .toSorted(),
+    ).toEqual(second.payments.map(({ paymentId }) => paymentId).toSorted())
+    const [difference] = forth.differences.filter(({ kind }) => kind === 'changed')
+    expect(difference!.key).toBe(changed.paymentId)
+    expect(difference!.columns).toContainEqual({ column: 'status', before: 'completed', after: 'failed' })
+    const back = await diffOf(database.pool, payments, 'live', 'asof_then', 3)
+    expect(back).toMatchObject({ added: 0, removed: 8, changed: 1 })
+    expect(back.differences).toHaveLength(3)
+    expect(await diffOf(database.pool, paymentTotals, 'asof_then', 'asof_then', 3)).toMatchObject({ changed: 0 })
+  })
+
+  it('is refused for what is not there, and between versions', async () => {
+    await twoMoments()
+    await expect(diffOf(database.pool, payments, 'asof_none', 'live', 1)).rejects.toThrow(/no side with the label none/)
+    await make({ source: logSource(own.log, topicsOf(three)), projections: [{ ...payments, version: 2 }] })
+    await expect(diffOf(database.pool, payments, 'asof_then', 'live', 1)).rejects.toThrow(/version 2 can not/)
+    expect(tablesOf(payments, 'asof_then').rows).toBe('payments_asof_then.payment')
+  })
+})
