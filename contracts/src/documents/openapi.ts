@@ -88,7 +88,7 @@ export function openApiDocument(
   }
   return {
     openapi: '3.1.1',
-    info: { title, version, license: { name: 'Apache-2.0', identifier: 'Apache-2.0' } },
+    info: { title, version },
     paths,
     components: {
       securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
