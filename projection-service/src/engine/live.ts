@@ -3,15 +3,13 @@ import { loadCheckpoints } from '@annals/platform/checkpoint'
 import type { BatchOutcome, IncomingBatch, IncomingRecord, TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import type { Pool, PoolClient } from '@annals/platform/postgres'
-import type { Row } from './columns'
-import { applyEvent, readFor, touchedRows, type Memory, type ParkedEvent, type ReadEvent, type Verdict } from './fold'
-import type { StreamState } from './fold'
+import { loadBatchMemory } from './batch-memory'
+import { applyEvent, readFor, type ReadEvent, type Verdict } from './fold'
 import { tablesOf } from './generation'
 import { prepared } from './prepared'
-import { rowName, type Projection, type StoredRow } from './projection'
+import type { Projection } from './projection'
 import { shareGenerationSql } from './registry'
 import { rowTable } from './row-table'
-import { insertParked, loadStreams, upsertStreams } from './stream-table'
 
 /** Events in one transaction at most: keeps it near 100 ms, which bounds how long a swap waits and how much is redone. */
 const eventsPerTransactionMax = 2_000
@@ -109,32 +107,14 @@ export function createLiveProjection(
   }
 
   async function fold(client: PoolClient, events: readonly ReadEvent[]) {
-    const streams = await loadStreams(client, tables.stream, [...new Set(events.map((e) => e.recorded.stream))])
-    const loaded = await table.load(client, touchedRows(projection, events))
-    const rows = new Map<string, Row>(loaded.map(({ key, shard, row }) => [rowName(key, shard), row]))
-    const changedRows = new Map<string, StoredRow>()
-    const changedStreams = new Map<string, StreamState>()
-    const parked: ParkedEvent[] = []
-    const memory: Memory = {
-      row: (name) => rows.get(name),
-      setRow: (name, stored) => {
-        rows.set(name, stored.row)
-        changedRows.set(name, stored)
-      },
-      stream: (name) => streams.get(name),
-      setStream: (name, state) => {
-        streams.set(name, state)
-        changedStreams.set(name, state)
-      },
-      park: (event) => parked.push(event),
-    }
+    const memory = await loadBatchMemory(client, projection, table, tables, events)
     const counts = new Map<Exclude<Verdict['kind'], 'stop'>, number>()
     for (const [index, event] of events.entries()) {
       const verdict = applyEvent(projection, memory, event)
-      if (verdict.kind === 'stop') return { changedRows, changedStreams, parked, counts, stop: { index, ...verdict } }
+      if (verdict.kind === 'stop') return { memory, counts, stop: { index, ...verdict } }
       counts.set(verdict.kind, (counts.get(verdict.kind) ?? 0) + 1)
     }
-    return { changedRows, changedStreams, parked, counts, stop: undefined }
+    return { memory, counts, stop: undefined }
   }
 
   /** One transaction: from where the checkpoint stands to `nextOffset`, or to the event that has to wait. */
@@ -166,9 +146,7 @@ export function createLiveProjection(
     // What heals a hole is older than what has been applied: the position never goes back.
     const position = last > found.position ? last : found.position
 
-    await table.upsert(client, [...result.changedRows.values()])
-    await upsertStreams(client, tables.stream, result.changedStreams)
-    await insertParked(client, tables.parked, result.parked)
+    await result.memory.write()
     const advanced = await client.query({
       ...advance,
       values: [topic, partition, reached, position, found.next_offset],
@@ -179,7 +157,7 @@ export function createLiveProjection(
     expected.set(placeName(place), reached)
     for (const [verdict, count] of result.counts) observer.applied(verdict, count)
     if (skipped) observer.applied('duplicate', skipped)
-    for (const { recorded, error } of result.parked) {
+    for (const { recorded, error } of result.memory.parked) {
       if (!error) continue
       const { stream, revision, type } = recorded
       log.error(

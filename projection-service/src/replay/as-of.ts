@@ -1,21 +1,10 @@
 import type { OpenAll } from '@annals/contracts'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
-import type { Row } from '../engine/columns'
-import {
-  applyEvent,
-  decodeMemo,
-  readFor,
-  touchedRows,
-  type DecodeMemo,
-  type Memory,
-  type ParkedEvent,
-  type ReadEvent,
-  type StreamState,
-} from '../engine/fold'
+import { loadBatchMemory } from '../engine/batch-memory'
+import { applyEvent, decodeMemo, readFor, type DecodeMemo, type ReadEvent } from '../engine/fold'
 import { createGeneration, indexStatements, placesOf, schemaOf, tablesOf, type Side } from '../engine/generation'
-import { rowName, type Projection, type StoredRow } from '../engine/projection'
+import type { Projection } from '../engine/projection'
 import { rowTable } from '../engine/row-table'
-import { insertParked, loadStreams, upsertStreams } from '../engine/stream-table'
 import { RebuildStopped, type PlacedEvent } from './builder'
 import type { EventSource } from './event-source'
 import { schemaExists } from './rebuild-state'
@@ -83,35 +72,14 @@ class SideFold {
   }
 
   async #fold(client: PoolClient, events: readonly ReadEvent[]): Promise<void> {
-    const names = [...new Set(events.map(({ recorded }) => recorded.stream))]
-    const streams = await loadStreams(client, this.#tables.stream, names)
-    const loaded = await this.#table.load(client, touchedRows(this.projection, events))
-    const rows = new Map<string, Row>(loaded.map(({ key, shard, row }) => [rowName(key, shard), row]))
-    const changedRows = new Map<string, StoredRow>()
-    const changedStreams = new Map<string, StreamState>()
-    const parked: ParkedEvent[] = []
-    const memory: Memory = {
-      row: (name) => rows.get(name),
-      setRow: (name, stored) => {
-        rows.set(name, stored.row)
-        changedRows.set(name, stored)
-      },
-      stream: (name) => streams.get(name),
-      setStream: (name, state) => {
-        streams.set(name, state)
-        changedStreams.set(name, state)
-      },
-      park: (one) => parked.push(one),
-    }
+    const memory = await loadBatchMemory(client, this.projection, this.#table, this.#tables, events)
     for (const event of events) {
       // A duplicate is passed over: Kafka hands out a batch again after a rebalance.
       const verdict = applyEvent(this.projection, memory, event)
       if (verdict.kind === 'stop') throw new RebuildStopped(verdict.reason)
     }
-    await this.#table.upsert(client, [...changedRows.values()])
-    await upsertStreams(client, this.#tables.stream, changedStreams)
-    await insertParked(client, this.#tables.parked, parked)
-    for (const { recorded } of parked) this.parkedStreams.add(recorded.stream)
+    await memory.write()
+    for (const { recorded } of memory.parked) this.parkedStreams.add(recorded.stream)
   }
 
   /** Indexes, statistics, and checkpoints that tell how far it goes. */
