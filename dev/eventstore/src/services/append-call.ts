@@ -1,11 +1,17 @@
 import type { ServerReadableStream } from '@grpc/grpc-js'
 import type { AppendReq, AppendResp } from '@eventstore/db-client/generated/streams_pb'
 import type { ProposedEvent } from '../log/event-log'
+import type { GroupCommit } from '../log/group-commit'
 import type { AppendRequest } from '../log/stream-writes'
 import { appendAnswer } from '../protocol/append-response'
 import { parseExpected, parseProposed, parseStreamName, sizeOnDisk } from '../protocol/append-request'
 import { invalidArgument, maximumAppendSizeExceeded, streamDeleted, timedOut, unavailable } from '../protocol/errors'
-import type { StreamsDependencies } from './streams-service'
+
+export interface AppendDependencies {
+  commits: GroupCommit
+  /** Bytes of one append. */
+  appendSizeMax: number
+}
 
 /**
  * Serves `Append`: first the options, then one message per event, then one answer.
@@ -13,7 +19,7 @@ import type { StreamsDependencies } from './streams-service'
  */
 export async function serveAppend(
   call: ServerReadableStream<AppendReq, AppendResp>,
-  { commits, appendSizeMax }: Pick<StreamsDependencies, 'commits' | 'appendSizeMax'>,
+  { commits, appendSizeMax }: AppendDependencies,
 ): Promise<AppendResp> {
   const request = await receive(call, appendSizeMax)
   const outcome = await commits.submit(request, () => call.cancelled)

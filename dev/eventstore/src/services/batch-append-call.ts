@@ -6,7 +6,7 @@ import type { BatchFailure, Written } from '../protocol/append-response'
 import { parseExpected, parseProposed, parseStreamName, parseUuid, sizeOnDisk } from '../protocol/append-request'
 import { invalidArgument, unavailable } from '../protocol/errors'
 import type { ExpectedRevision } from '../rules/expected-revision'
-import type { StreamsDependencies } from './streams-service'
+import type { AppendDependencies } from './append-call'
 
 /** Answered in pages (see page-interceptor.ts). */
 export type BatchAppendCall = ServerDuplexStream<BatchAppendReq, readonly BatchAppendResp[]>
@@ -35,10 +35,7 @@ const TIMER_MS_MAX = 2 ** 31 - 1
  * Serves `BatchAppend`: appends in parts, each under its correlation id, over one long call. Every correlation id gets
  * exactly one answer; what comes for it afterwards is ignored (the client would fail on a second one).
  */
-export function serveBatchAppend(
-  call: BatchAppendCall,
-  { commits, appendSizeMax }: Pick<StreamsDependencies, 'commits' | 'appendSizeMax'>,
-): void {
+export function serveBatchAppend(call: BatchAppendCall, { commits, appendSizeMax }: AppendDependencies): void {
   const unfinished = new Map<string, Unfinished>()
   let underWay = 0
   let underWayBytes = 0

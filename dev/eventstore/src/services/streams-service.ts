@@ -18,15 +18,12 @@ import { messageForm } from '../reading/message-form'
 import { Outlet } from '../reading/outlet'
 import type { ReadCall } from '../reading/outlet'
 import { serveSubscription } from '../reading/subscription'
-import { serveAppend } from './append-call'
+import { serveAppend, type AppendDependencies } from './append-call'
 import { serveBatchAppend } from './batch-append-call'
 import type { BatchAppendCall } from './batch-append-call'
 
-export interface StreamsDependencies {
+export interface StreamsDependencies extends AppendDependencies {
   log: EventLog
-  commits: GroupCommit
-  /** Bytes of one append. */
-  appendSizeMax: number
   /** Told of faults of the server's own. */
   onFault: (error: unknown) => void
 }
