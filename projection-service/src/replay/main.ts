@@ -51,12 +51,12 @@ async function plan(chosen: readonly Projection[]): Promise<void> {
   await withSystem(chosen.length, async ({ pool, log }) => {
     print(`log ends at position ${(await log.head()) ?? 'none: it is empty'}`)
     for (const projection of chosen) {
-      const { liveVersion, rows, rebuild: last, previousVersion } = await statusOf(pool, projection)
+      const { liveVersion, empty, rows, rebuild: last, previousVersion } = await statusOf(pool, projection)
       const open = last && !['live', 'aborted'].includes(last.state)
       const lines = [
         `would be rebuilt at version ${projection.version}`,
-        liveVersion === undefined
-          ? 'nothing is live yet'
+        empty
+          ? 'first build: nothing was ever applied to it, a sample of streams is checked'
           : `live: version ${liveVersion}, ${grouped(rows)} rows, compared ` +
             (liveVersion === projection.version ? 'row by row' : 'by a sample of streams'),
         ...(open ? [`goes on after ${grouped(last.events)} events`] : []),

@@ -83,9 +83,11 @@ export function createProgress(output: Output, now = () => performance.now()): R
           ? `goes on after ${grouped(facts['resumedAfter'] as number)} events of an earlier run`
           : stage === 'live'
             ? `version ${facts['version']} is live; projectors waited ${facts['lockedMs']} ms`
-            : stage === 'swapping'
-              ? equalText(facts)
-              : stageText[stage]
+            : stage === 'prepared' && facts['firstBuild']
+              ? 'first build: nothing to compare with, to the end of the log'
+              : stage === 'swapping'
+                ? equalText(facts)
+                : stageText[stage]
       if (stage !== 'verifying' || Object.keys(facts).length === 0) line(`${projection.padEnd(16)} ${detail}`)
     },
 
@@ -135,5 +137,5 @@ function equalText(facts: Record<string, unknown>): string {
   }
   const rows = grouped(BigInt(rebuilt?.rows ?? 0))
   const sample = sampled ? `, ${sampled} streams folded afresh` : ''
-  return compared ? `${rows} rows equal the live ones${sample}` : `${rows} rows of a new version${sample}`
+  return compared ? `${rows} rows equal the live ones${sample}` : `${rows} rows, not compared with live${sample}`
 }

@@ -9,7 +9,7 @@ import { Builder, type Limits } from './builder'
 import { passOverLog, type Pass } from './log-pass'
 import { enterStage, openRebuild, type Rebuild, type RebuildStage } from './rebuild-state'
 import { swap } from './swap'
-import { positionsOf, verify, type Verification } from './verify'
+import { isEmpty, positionsOf, verify, type Verification } from './verify'
 
 /** Another process is rebuilding this projection. */
 export class RebuildRunning extends Error {
@@ -59,9 +59,15 @@ interface Job {
   projection: Projection
   rebuild: Rebuild
   builder: Builder
-  /** The live read model has the same version, so that both can be compared. */
-  comparable: boolean
+  standing: Standing
 }
+
+/**
+ * How the live read model stands beside the shadow. `comparable`: the same version; the shadow stays at its positions, and both
+ * are compared. `behind`: nothing was ever applied to it (the shadow is its first build, to the end of the log), or less than to
+ * the shadow of an earlier, unfinished call. `other-version`: rows of another shape.
+ */
+type Standing = 'comparable' | 'behind' | 'other-version'
 
 /** A round of catching up that finds no more events is the last one before verification. */
 const caughtUpEvents = 1_000
@@ -136,9 +142,9 @@ async function rebuildLocked(projections: readonly Projection[], deps: RebuildDe
   }
   const toLive = async (work: readonly Job[]) =>
     Promise.all(
-      work.map(async ({ builder, projection, comparable }) => ({
+      work.map(async ({ builder, projection, standing }) => ({
         builder,
-        limits: comparable ? await positionsOf(pool, projection, 'live') : undefined,
+        limits: standing === 'comparable' ? await positionsOf(pool, projection, 'live') : undefined,
       })),
     )
 
@@ -172,12 +178,20 @@ async function prepare(projection: Projection, deps: RebuildDependencies): Promi
   const { version } = await installProjection(pool, projection)
   const rebuild = await openRebuild(pool, projection, deps.restart)
   const builder = await Builder.open(projection, pool, rebuild)
+  const standing = version === projection.version ? await standingOf(pool, builder) : 'other-version'
   observer.stage(projection.name, 'prepared', {
     version: projection.version,
     live: version,
+    ...(standing === 'behind' ? { firstBuild: true } : {}),
     ...(rebuild.resumed ? { resumedAfter: Number(rebuild.events) } : {}),
   })
-  return { projection, rebuild, builder, comparable: version === projection.version }
+  return { projection, rebuild, builder, standing }
+}
+
+async function standingOf(pool: Pool, { projection, reached }: Builder): Promise<Standing> {
+  const live = await positionsOf(pool, projection, 'live')
+  const isAhead = [...reached].some(([place, position]) => position > (live.get(place) ?? -1n))
+  return isAhead || isEmpty(live) ? 'behind' : 'comparable'
 }
 
 async function stageAll(jobs: readonly Job[], stage: RebuildStage, { pool, observer }: RebuildDependencies) {
@@ -196,12 +210,13 @@ async function endOfPass(work: readonly { limits: Limits }[], log: EventLog): Pr
 }
 
 async function finish(
-  { projection, rebuild, builder, comparable }: Job,
+  { projection, rebuild, builder, standing }: Job,
   { pool, observer }: RebuildDependencies,
   pass: Pass,
   catchUp: (limits: Limits) => Promise<void>,
 ): Promise<Rebuilt> {
   const { name, version } = projection
+  const comparable = standing === 'comparable'
   const enter = async (stage: RebuildStage, facts?: Record<string, unknown>) => {
     await enterStage(pool, rebuild.id, stage, facts)
     observer.stage(name, stage, facts)

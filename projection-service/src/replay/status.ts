@@ -3,6 +3,7 @@ import { schemaOf, tablesOf } from '../engine/generation'
 import type { Projection } from '../engine/projection'
 import { registered } from '../engine/registry'
 import { schemaExists } from './rebuild-state'
+import { isEmpty, positionsOf } from './verify'
 
 export interface Status {
   projection: string
@@ -11,6 +12,8 @@ export interface Status {
   /** `undefined`: never installed. */
   liveVersion: number | undefined
   previousVersion: number | undefined
+  /** Nothing was ever applied to the live tables: a rebuild is their first build, to the end of the log. */
+  empty: boolean
   rows: number
   parkedStreams: number
   /** The rebuild that is under way or was the last, if any. */
@@ -41,6 +44,7 @@ export async function statusOf(pool: Pool, projection: Projection): Promise<Stat
   const last = rebuilds[0]
   return {
     projection: name,
+    empty: !there || isEmpty(await positionsOf(pool, projection, 'live')),
     version,
     liveVersion: known?.version,
     previousVersion: known?.previousVersion,

@@ -57,7 +57,7 @@ export interface SwapInput {
   rebuildId: string
   /** Brings the shadow to these positions, durably; runs once before the lock and once, for what came since, within it. */
   catchUp: (limits: Limits) => Promise<void>
-  /** Live has the same version, so the shadow stays at its positions; otherwise it may be ahead of them. */
+  /** The shadow stays at live's positions; otherwise it goes to the end of the log. */
   comparable: boolean
 }
 

@@ -13,7 +13,7 @@ const differencesMax = 20
 
 export interface Verification {
   equal: boolean
-  /** `false`: another version is live, whose rows have another shape; only the sample speaks. */
+  /** `false`: live has another version, or nothing was ever applied to it: only the sample speaks. */
   compared: boolean
   live?: Checksum
   rebuilt: Checksum
@@ -34,10 +34,14 @@ export async function positionsOf(
   return new Map(rows.map(({ topic, partition, position }) => [`${topic}/${partition}`, position]))
 }
 
+/** Nothing was ever applied to a read model that stands there: there is nothing to compare with. */
+export const isEmpty = (positions: ReadonlyMap<string, bigint>): boolean =>
+  [...positions.values()].every((position) => position < 0n)
+
 /**
  * Compares the shadow with the live read model at exactly the same positions: a snapshot of live is held, the shadow is
  * brought to it, and both are counted and hashed. The live one goes on meanwhile.
- * @param comparable live has the same version: the same columns and folds.
+ * @param comparable live has the same version, the same columns and folds, and is not behind the shadow.
  * @param catchUp brings the shadow to the given positions, durably.
  */
 export async function verify(

@@ -232,6 +232,52 @@ describe('a rebuild', () => {
   })
 })
 
+describe('a first build', () => {
+  const hashOf = async (projection: Projection) => (await checksumOf(database.pool, projection, 'live')).hash
+
+  it('goes to the end of the log where nothing was ever applied; what Kafka then brings from its beginning changes nothing', async () => {
+    const { events } = await own.pay(60, 10)
+    const told: unknown[] = []
+    const observer = {
+      progress: () => undefined,
+      stage: (name: string, stage: string, facts?: object) => void (stage === 'prepared' && told.push([name, facts])),
+    }
+    const rebuilt = await rebuildAll(three, deps({ observer }))
+    expect(told).toEqual(three.map(({ name }) => [name, { version: 1, live: 1, firstBuild: true }]))
+    expect(rebuilt.map((one) => [Number(one.events), one.verification.equal, one.verification.compared])).toEqual(
+      three.map(() => [events.length, true, false]),
+    )
+    const { rows } = await database.pool.query('select sum(completed_count) as n from payment_totals.payment_total')
+    expect(Number(rows[0].n)).toBe(60)
+
+    const built = await Promise.all(three.map(hashOf))
+    const models = await createReadModels(database.pool, three)
+    await models.feed(events)
+    expect(await Promise.all(three.map(hashOf))).toEqual(built)
+    // And goes on with what comes after.
+    await models.feed((await own.pay(5)).events)
+    expect((await rebuildAll(three, deps())).map((one) => [one.verification.compared, one.verification.equal])).toEqual(
+      three.map(() => [true, true]),
+    )
+  })
+
+  it('that was interrupted goes on, although the projector has begun meanwhile', async () => {
+    const models = await createReadModels(database.pool, [payments])
+    const { events } = await own.pay(35, 58)
+    const interruption = new AbortController()
+    const observer = { stage: () => undefined, progress: () => interruption.abort() }
+    await expect(rebuildAll([payments], deps({ observer, signal: interruption.signal }))).rejects.toThrow()
+    expect(await statusOf(database.pool, payments)).toMatchObject({ empty: true, rebuild: { events: 1_000 } })
+
+    await models.feed(events.slice(0, 50))
+    const [rebuilt] = await rebuildAll([payments], deps())
+    expect(rebuilt).toMatchObject({ events: 2_100n, verification: { equal: true, compared: false } })
+    await models.feed(events.slice(50))
+    const [again] = await rebuildAll([payments], deps())
+    expect(again!.verification).toMatchObject({ equal: true, compared: true, rebuilt: { rows: 35n } })
+  })
+})
+
 describe('a new version of a projection', () => {
   const second: Projection = {
     ...payments,

@@ -56,6 +56,14 @@ describe('progress without a terminal', () => {
     expect(lines[2]).toMatch(/version 1 is live; projectors waited 12 ms/)
   })
 
+  it('says that a first build has nothing to compare with', () => {
+    const { lines, progress } = told()
+    progress.stage('payments', 'prepared', { firstBuild: true })
+    progress.stage('payments', 'swapping', { compared: false, rebuilt: { rows: '1234' }, sampled: 50 })
+    expect(lines[0]).toMatch(/first build: nothing to compare with/)
+    expect(lines[1]).toMatch(/1,234 rows, not compared with live, 50 streams folded afresh/)
+  })
+
   it('says where it goes on', () => {
     const { lines, progress } = told()
     progress.stage('payments', 'prepared', { resumedAfter: 5_000 })
