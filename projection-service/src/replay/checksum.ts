@@ -55,45 +55,58 @@ async function* hashes(client: PoolClient, table: string, keyColumns: readonly s
   }
 }
 
+/** How many keys differ between live and rebuilt. */
+export interface DifferenceCounts {
+  changed: number
+  onlyLive: number
+  onlyRebuilt: number
+}
+
+export interface Differences {
+  rows: DifferenceCounts
+  streams: DifferenceCounts
+  /** Keys of rows, then names of streams; with `(only live)` or `(only rebuilt)` behind those that are on one side. */
+  keys: string[]
+}
+
 /**
- * Keys whose rows differ, or are on one side only. Both clients are in a transaction of their own.
- * @param max the search ends when so many were found.
+ * Goes through both sides for what differs. Both clients are in a transaction of their own; 10,000 keys are in memory.
+ * @param max keys told of the rows, and names of the streams; all are counted.
  */
-export async function differingKeys(
+export async function differencesBetween(
   projection: Projection,
   live: PoolClient,
   next: PoolClient,
   max: number,
-): Promise<string[]> {
-  const sides = (['rows', 'stream'] as const).map((name) => ({
-    live: tablesOf(projection, 'live')[name],
-    next: tablesOf(projection, 'next')[name],
-    keyColumns:
-      name === 'stream'
-        ? ['stream']
-        : columnsOf(projection)
-            .slice(0, keyWidth(projection))
-            .map(([column]) => column),
-  }))
-  const differing = new Set<string>()
-  for (const { live: liveTable, next: nextTable, keyColumns } of sides) {
-    const a = hashes(live, liveTable, keyColumns)
-    const b = hashes(next, nextTable, keyColumns)
+): Promise<Differences> {
+  const keys: string[] = []
+  const compare = async (table: 'rows' | 'stream', keyColumns: readonly string[]): Promise<DifferenceCounts> => {
+    const counts: DifferenceCounts = { changed: 0, onlyLive: 0, onlyRebuilt: 0 }
+    const last = keys.length + max
+    const tell = (kind: keyof DifferenceCounts, text: string) => {
+      counts[kind] += 1
+      if (keys.length < last) keys.push(text)
+    }
+    const a = hashes(live, tablesOf(projection, 'live')[table], keyColumns)
+    const b = hashes(next, tablesOf(projection, 'next')[table], keyColumns)
     let left = await a.next()
     let right = await b.next()
-    while ((!left.done || !right.done) && differing.size < max) {
+    for (;;) {
+      if (left.done && right.done) return counts
       const order = left.done ? 1 : right.done ? -1 : compareBytes(left.value.key, right.value.key)
-      if (order < 0) differing.add(`${(left.value as Hashed).key} (only live)`)
-      else if (order > 0) differing.add(`${(right.value as Hashed).key} (only rebuilt)`)
-      else if ((left.value as Hashed).hash !== (right.value as Hashed).hash) {
-        differing.add((left.value as Hashed).key)
-      }
+      if (order < 0) tell('onlyLive', `${(left.value as Hashed).key} (only live)`)
+      else if (order > 0) tell('onlyRebuilt', `${(right.value as Hashed).key} (only rebuilt)`)
+      else if ((left.value as Hashed).hash !== (right.value as Hashed).hash) tell('changed', (left.value as Hashed).key)
       if (order <= 0) left = await a.next()
       if (order >= 0) right = await b.next()
     }
-    if (differing.size >= max) break
   }
-  return [...differing]
+  const rowKey = columnsOf(projection).slice(0, keyWidth(projection))
+  const rows = await compare(
+    'rows',
+    rowKey.map(([column]) => column),
+  )
+  return { rows, streams: await compare('stream', ['stream']), keys }
 }
 
 /** As PostgreSQL's "C" collation orders UTF-8. */

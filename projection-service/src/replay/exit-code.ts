@@ -4,7 +4,7 @@ import { RebuildStopped } from './builder'
 import { ScopeTooLarge } from './event-source'
 import { TopicsIncomplete } from './kafka-source'
 import { NotEqual, RebuildRunning } from './rebuild'
-import { RebuildTaken } from './rebuild-state'
+import { RebuildTaken, RebuildUnfinished } from './rebuild-state'
 import { LogBehind, NoPrevious, SwapBusy } from './swap'
 
 /** Exit codes of the CLI, for scripts; they are part of its interface. */
@@ -16,7 +16,7 @@ export const exitCodes = {
   usage: 2,
   /** Rebuilt and live differ, and nothing was swapped; rows differ from the log; an event is still parked after a retry. */
   notEqual: 3,
-  /** Another rebuild of the projection is running. */
+  /** Another rebuild of the projection is running, or stands unfinished where only a verification was asked for. */
   running: 4,
   /** The swap did not get its turn; the same call tries again. */
   busy: 5,
@@ -29,6 +29,7 @@ export const exitCodes = {
 export function exitCodeOf(error: unknown): number {
   if (error instanceof NotEqual) return exitCodes.notEqual
   if (error instanceof RebuildRunning || error instanceof RebuildTaken) return exitCodes.running
+  if (error instanceof RebuildUnfinished) return exitCodes.running
   if (error instanceof SwapBusy) return exitCodes.busy
   if (error instanceof RebuildStopped || error instanceof LogBehind) return exitCodes.stopped
   if (error instanceof TopicsIncomplete) return exitCodes.stopped

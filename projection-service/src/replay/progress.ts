@@ -7,7 +7,7 @@ export interface Output {
   write(text: string): void
 }
 
-const stageText: Record<RebuildStage, string> = {
+const stageText: Record<RebuildStage | 'verified', string> = {
   prepared: 'prepared an empty shadow',
   folding: 'folding the log',
   'catching-up': 'catching up with what came meanwhile',
@@ -16,6 +16,7 @@ const stageText: Record<RebuildStage, string> = {
   swapping: 'equal; swapping it in',
   live: 'live',
   aborted: 'aborted',
+  verified: 'live and rebuilt differ',
 }
 
 /** 1234567 → `1,234,567`. */
@@ -85,7 +86,7 @@ export function createProgress(output: Output, now = () => performance.now()): R
             ? `version ${facts['version']} is live; projectors waited ${facts['lockedMs']} ms`
             : stage === 'prepared' && facts['firstBuild']
               ? 'first build: nothing to compare with, to the end of the log'
-              : stage === 'swapping'
+              : stage === 'swapping' || (stage === 'verified' && facts['equal'])
                 ? equalText(facts)
                 : stageText[stage]
       if (stage !== 'verifying' || Object.keys(facts).length === 0) line(`${projection.padEnd(16)} ${detail}`)

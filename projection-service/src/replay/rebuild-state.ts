@@ -6,6 +6,9 @@ import type { Projection } from '../engine/projection'
 export type RebuildStage =
   'prepared' | 'folding' | 'catching-up' | 'indexing' | 'verifying' | 'swapping' | 'live' | 'aborted'
 
+/** Why a shadow is built: to take the place of live, or only to be compared with it. */
+export type Purpose = 'rebuild' | 'verify'
+
 /** A rebuild as PostgreSQL remembers it; everything a killed one needs to go on. */
 export interface Rebuild {
   id: string
@@ -22,36 +25,53 @@ export class RebuildTaken extends Error {
   override readonly name = 'RebuildTaken'
 }
 
+const taken = 'another process goes on with this rebuild, or has aborted it'
+
+/** A rebuild is unfinished, and what it has done would be lost. */
+export class RebuildUnfinished extends Error {
+  override readonly name = 'RebuildUnfinished'
+}
+
 interface Row {
   id: string
   state: RebuildStage
+  purpose: Purpose
   version: number
   position: bigint
   events: bigint
 }
 
-/** The unfinished rebuild of a projection at its present version, or a new one with an empty shadow. */
-export function openRebuild(pool: Pool, projection: Projection, restart = false): Promise<Rebuild> {
+/**
+ * The unfinished rebuild of a projection at its present version, or a new one with an empty shadow. A rebuild goes on with the
+ * shadow of an unfinished verification.
+ * @param restart throws away what was done.
+ * @throws RebuildUnfinished when a verification would end an unfinished rebuild.
+ */
+export function openRebuild(pool: Pool, projection: Projection, purpose: Purpose, restart = false): Promise<Rebuild> {
   const { name, version } = projection
   return inTransaction(pool, async (client) => {
     const { rows } = await client.query<Row>(
-      `select id, state, version, position, events from annals.rebuild
+      `select id, state, purpose, version, position, events from annals.rebuild
        where projection = $1 and state not in ('live', 'aborted') for update`,
       [name],
     )
     const found = rows[0]
+    if (found?.purpose === 'rebuild' && purpose === 'verify' && !restart)
+      throw new RebuildUnfinished(
+        `${name}: an unfinished rebuild is there; let it go on, or \`replay abort ${name}\` first`,
+      )
     if (found && found.version === version && !restart && (await schemaExists(client, schemaOf(name, 'next')))) {
+      await client.query('update annals.rebuild set purpose = $2 where id = $1', [found.id, purpose])
       return { id: found.id, stage: found.state, position: found.position, events: found.events, resumed: true }
     }
     if (found) await abort(client, found.id, restart ? 'begun anew' : `version ${version} came after it`)
     await client.query(`drop schema if exists ${schemaOf(name, 'next')} cascade`)
     await createGeneration(client, projection, 'next')
     const id = newId()
-    await client.query(`insert into annals.rebuild (id, projection, version, state) values ($1, $2, $3, 'prepared')`, [
-      id,
-      name,
-      version,
-    ])
+    await client.query(
+      `insert into annals.rebuild (id, projection, version, state, purpose) values ($1, $2, $3, 'prepared', $4)`,
+      [id, name, version, purpose],
+    )
     return { id, stage: 'prepared', position: -1n, events: 0n, resumed: false }
   })
 }
@@ -78,6 +98,36 @@ export async function enterStage(
     'update annals.rebuild set state = $2, report = coalesce($3::jsonb, report), updated_at = now() where id = $1',
     [id, stage, report === undefined ? null : JSON.stringify(report)],
   )
+}
+
+/** Ends a verification: what it found is kept, its shadow dropped. @throws RebuildTaken */
+export function endVerification(
+  pool: Pool,
+  name: string,
+  id: string,
+  report: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  return inTransaction(pool, async (client) => {
+    const { rowCount } = await client.query(
+      `update annals.rebuild set state = 'aborted', reason = $2, report = $3, updated_at = now()
+       where id = $1 and state = 'verifying'`,
+      [id, report['equal'] ? 'only verified: equal' : 'only verified: differs', JSON.stringify(report)],
+    )
+    if (rowCount !== 1) throw new RebuildTaken(taken)
+    await client.query(`drop schema ${schemaOf(name, 'next')} cascade`)
+  })
+}
+
+/** What became of a rebuild, or of a verification. */
+export type RebuildOutcome = 'swapped' | 'verified-equal' | 'verified-differs' | 'aborted' | 'unfinished'
+
+/** @param row of annals.rebuild. */
+export function outcomeOf(row: { state: string; purpose: string; report: { equal?: unknown } | null }): RebuildOutcome {
+  if (row.state === 'live') return 'swapped'
+  if (row.state !== 'aborted') return 'unfinished'
+  // A verification has a report only when it came to its end.
+  if (row.purpose !== 'verify' || !row.report) return 'aborted'
+  return row.report.equal === true ? 'verified-equal' : 'verified-differs'
 }
 
 /** Ends an unfinished rebuild and drops its shadow. @returns false when there was none. */
@@ -109,5 +159,5 @@ export async function moveRebuild(
      where id = $1 and position = $4 and events = $5 and state not in ('live', 'aborted')`,
     [id, to.position, to.events, from.position, from.events],
   )
-  if (rowCount !== 1) throw new RebuildTaken('another process goes on with this rebuild, or has aborted it')
+  if (rowCount !== 1) throw new RebuildTaken(taken)
 }

@@ -7,7 +7,7 @@ import type { Projection } from '../engine/projection'
 import { installProjection, tryRebuildLock } from '../engine/registry'
 import { Builder, type Limits } from './builder'
 import { passOverLog, type Pass } from './log-pass'
-import { enterStage, openRebuild, type Rebuild, type RebuildStage } from './rebuild-state'
+import { endVerification, enterStage, openRebuild, type Rebuild, type RebuildStage } from './rebuild-state'
 import { swap } from './swap'
 import { isEmpty, positionsOf, verify, type Verification } from './verify'
 
@@ -22,13 +22,16 @@ export class NotEqual extends Error {
   constructor(
     readonly projection: string,
     readonly verification: Verification,
+    /** What was found of each, when several were only verified. */
+    readonly verified: readonly Pick<Rebuilt, 'projection' | 'verification'>[] = [{ projection, verification }],
   ) {
     super(`${projection}: rebuilt and live differ`)
   }
 }
 
 export interface RebuildObserver {
-  stage(projection: string, stage: RebuildStage, facts?: Record<string, unknown>): void
+  /** `verified` ends one that was only verified, with what was found; a rebuild that may be swapped ends with `live`. */
+  stage(projection: string, stage: RebuildStage | 'verified', facts?: Record<string, unknown>): void
   /** After every chunk of the log: position reached, where the pass will end, events gone through since its beginning. */
   progress(position: bigint, end: bigint, events: number): void
 }
@@ -44,6 +47,8 @@ export interface RebuildDependencies {
   throttle?: number | undefined
   /** Throws away what an earlier, unfinished rebuild has done. */
   restart?: boolean
+  /** The shadow is compared with live as before a swap, that is recorded, and the shadow dropped. */
+  verifyOnly?: boolean
 }
 
 export interface Rebuilt {
@@ -51,6 +56,8 @@ export interface Rebuilt {
   version: number
   events: bigint
   verification: Verification
+  /** `false`: it was only verified. */
+  swapped: boolean
   /** How long projector transactions of this projection had to wait, in ms. */
   lockedMs: number
 }
@@ -75,8 +82,8 @@ const catchUpRoundsMax = 20
 
 /**
  * Rebuilds read models beside the live ones and swaps them in, one read of the log for all of them. Killed at any point,
- * the next call goes on where it was.
- * @throws RebuildRunning, NotEqual, RebuildStopped, SwapBusy, LogBehind
+ * the next call goes on where it was. With `verifyOnly` all are verified, none is swapped.
+ * @throws RebuildRunning, RebuildUnfinished, NotEqual, RebuildStopped, SwapBusy, LogBehind
  */
 export function rebuildAll(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
   return excludingRebuilds(deps.pool, projections, (lost) =>
@@ -168,15 +175,19 @@ async function rebuildLocked(projections: readonly Projection[], deps: RebuildDe
   }
 
   const done: Rebuilt[] = []
-  for (const job of jobs)
-    done.push(await finish(job, deps, pass, (limits) => round([{ builder: job.builder, limits }])))
+  for (const job of jobs) {
+    const catchUp = (limits: Limits) => round([{ builder: job.builder, limits }])
+    done.push(await (deps.verifyOnly ? finishVerification : finish)(job, deps, pass, catchUp))
+  }
+  const wrong = done.find(({ verification }) => !verification.equal)
+  if (wrong) throw new NotEqual(wrong.projection, wrong.verification, done)
   return done
 }
 
 async function prepare(projection: Projection, deps: RebuildDependencies): Promise<Job> {
   const { pool, observer } = deps
   const { version } = await installProjection(pool, projection)
-  const rebuild = await openRebuild(pool, projection, deps.restart)
+  const rebuild = await openRebuild(pool, projection, deps.verifyOnly ? 'verify' : 'rebuild', deps.restart)
   const builder = await Builder.open(projection, pool, rebuild)
   const standing = version === projection.version ? await standingOf(pool, builder) : 'other-version'
   observer.stage(projection.name, 'prepared', {
@@ -209,12 +220,14 @@ async function endOfPass(work: readonly { limits: Limits }[], log: EventLog): Pr
   return ends.flat().reduce((a, b) => (a > b ? a : b), 0n)
 }
 
-async function finish(
-  { projection, rebuild, builder, standing }: Job,
-  { pool, observer }: RebuildDependencies,
+type Finish = (
+  job: Job,
+  deps: RebuildDependencies,
   pass: Pass,
   catchUp: (limits: Limits) => Promise<void>,
-): Promise<Rebuilt> {
+) => Promise<Rebuilt>
+
+const finish: Finish = async ({ projection, rebuild, builder, standing }, { pool, observer }, pass, catchUp) => {
   const { name, version } = projection
   const comparable = standing === 'comparable'
   const enter = async (stage: RebuildStage, facts?: Record<string, unknown>) => {
@@ -223,9 +236,7 @@ async function finish(
   }
   await enter('indexing')
   for (const sql of indexStatements(projection, 'next')) await pool.query(sql)
-  // The planner must know the new tables before the first query meets them.
-  const { rows, stream } = tablesOf(projection, 'next')
-  await pool.query(`analyze ${rows}, ${stream}`)
+  await analyze(pool, projection)
 
   await enter('verifying')
   const verification = await verify(builder, comparable, pool, pass, catchUp)
@@ -238,7 +249,27 @@ async function finish(
   await enter('swapping', reportOf(verification))
   const lockedMs = await swap({ pool, projection, rebuildId: rebuild.id, catchUp, comparable })
   observer.stage(name, 'live', { version, lockedMs: Math.round(lockedMs) })
-  return { projection: name, version, events: builder.events, verification, lockedMs }
+  return { projection: name, version, events: builder.events, verification, swapped: true, lockedMs }
+}
+
+const finishVerification: Finish = async (job, { pool, observer }, pass, catchUp) => {
+  const { projection, rebuild, builder, standing } = job
+  const { name, version } = projection
+  await analyze(pool, projection)
+  await enterStage(pool, rebuild.id, 'verifying')
+  observer.stage(name, 'verifying')
+  const verification = await verify(builder, standing === 'comparable', pool, pass, catchUp)
+  pass.signal.throwIfAborted()
+  const report = reportOf(verification)
+  await endVerification(pool, name, rebuild.id, report)
+  observer.stage(name, 'verified', report)
+  return { projection: name, version, events: builder.events, verification, swapped: false, lockedMs: 0 }
+}
+
+/** The planner must know the new tables before the first query meets them. */
+async function analyze(pool: Pool, projection: Projection): Promise<void> {
+  const { rows, stream } = tablesOf(projection, 'next')
+  await pool.query(`analyze ${rows}, ${stream}`)
 }
 
 /** What is kept of a verification: JSON knows no bigint. */

@@ -1,14 +1,14 @@
-import type { Pool } from '@annals/platform/postgres'
+import type { Pool, PoolClient } from '@annals/platform/postgres'
 import type { Projection } from '../engine/projection'
 import { tablesOf } from '../engine/generation'
 import type { Builder, Limits } from './builder'
-import { checksumOf, differingKeys, isSame, type Checksum } from './checksum'
+import { checksumOf, differencesBetween, isSame, type Checksum, type Differences } from './checksum'
 import { compareSample } from './sample'
 import type { Pass } from './log-pass'
 
 /** Streams folded afresh from the log for each verification. */
 const sampleSize = 50
-/** Differing keys that are told; the first few show the pattern. */
+/** Differing keys that are told of rows, of streams, and of the sample; the first few show the pattern. */
 const differencesMax = 20
 
 export interface Verification {
@@ -18,8 +18,13 @@ export interface Verification {
   live?: Checksum
   rebuilt: Checksum
   sampled: number
-  /** Keys and streams that differ; 20 at most. */
+  /**
+   * Keys of rows, then names of streams, that differ between live and rebuilt or are on one side only (which is said behind
+   * them), then sampled streams whose rebuilt rows are not what the log says; 20 of each at most.
+   */
   differing: string[]
+  /** How many differ, when both were compared and are not the same. */
+  differences?: Omit<Differences, 'keys'>
 }
 
 /** Positions of a generation's partitions, by `topic/partition`. */
@@ -61,7 +66,7 @@ export async function verify(
       compared: false,
       rebuilt,
       sampled: sample.compared,
-      differing: sample.differing.slice(0, differencesMax),
+      differing: wrong(sample),
     }
   }
   const snapshot = await pool.connect()
@@ -72,17 +77,7 @@ export async function verify(
     const rebuilt = await checksumOf(pool, projection, 'next')
     const sample = await compareSample(projection, 'next', sampleSize, { pool, ...pass })
     const same = isSame(live, rebuilt)
-    const differing = [...sample.differing]
-    if (!same) {
-      const next = await pool.connect()
-      try {
-        await next.query('begin isolation level repeatable read read only')
-        differing.push(...(await differingKeys(projection, snapshot, next, differencesMax)))
-        await next.query('commit')
-      } finally {
-        next.release()
-      }
-    }
+    const found = same ? undefined : await differencesIn(projection, snapshot, pool)
     await snapshot.query('commit')
     return {
       equal: same && sample.differing.length === 0,
@@ -90,7 +85,8 @@ export async function verify(
       live,
       rebuilt,
       sampled: sample.compared,
-      differing: differing.slice(0, differencesMax),
+      differing: [...(found?.keys ?? []), ...wrong(sample)],
+      ...(found ? { differences: { rows: found.rows, streams: found.streams } } : {}),
     }
   } finally {
     // Whatever happened: the snapshot must not outlive this.
@@ -98,3 +94,18 @@ export async function verify(
     snapshot.release()
   }
 }
+
+/** @param snapshot in the transaction that live was counted in. */
+async function differencesIn(projection: Projection, snapshot: PoolClient, pool: Pool): Promise<Differences> {
+  const next = await pool.connect()
+  try {
+    await next.query('begin isolation level repeatable read read only')
+    return await differencesBetween(projection, snapshot, next, differencesMax)
+  } finally {
+    await next.query('rollback').catch(() => undefined)
+    next.release()
+  }
+}
+
+const wrong = ({ differing }: { differing: readonly string[] }): string[] =>
+  differing.slice(0, differencesMax).map((stream) => `${stream} (rebuilt is not what the log says)`)

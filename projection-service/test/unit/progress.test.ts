@@ -64,6 +64,14 @@ describe('progress without a terminal', () => {
     expect(lines[1]).toMatch(/1,234 rows, not compared with live, 50 streams folded afresh/)
   })
 
+  it('tells how a verification alone has ended', () => {
+    const { lines, progress } = told()
+    progress.stage('payments', 'verified', { equal: true, compared: true, rebuilt: { rows: '1234' }, sampled: 50 })
+    progress.stage('payments', 'verified', { equal: false, compared: true, rebuilt: { rows: '1234' } })
+    expect(lines[0]).toMatch(/1,234 rows equal the live ones, 50 streams folded afresh/)
+    expect(lines[1]).toMatch(/live and rebuilt differ/)
+  })
+
   it('says where it goes on', () => {
     const { lines, progress } = told()
     progress.stage('payments', 'prepared', { resumedAfter: 5_000 })
