@@ -247,7 +247,7 @@ const finish: Finish = async ({ projection, rebuild, builder, standing }, { pool
 
   pass.signal.throwIfAborted()
   await enter('swapping', reportOf(verification))
-  const lockedMs = await swap({ pool, projection, rebuildId: rebuild.id, catchUp, comparable })
+  const lockedMs = await swap({ pool, projection, rebuildId: rebuild.id, catchUp })
   observer.stage(name, 'live', { version, lockedMs: Math.round(lockedMs) })
   return { projection: name, version, events: builder.events, verification, swapped: true, lockedMs }
 }

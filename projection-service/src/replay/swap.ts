@@ -17,15 +17,23 @@ export class LogBehind extends Error {
   override readonly name = 'LogBehind'
 }
 
-/** Projector transactions take some 100 ms at most; whoever waits longer for them lets others go first and tries again. */
-const lockTimeoutMs = 250
-const attemptsMax = 40
+/**
+ * How long a swap stands in line for the projector transactions in hand, in ms; who comes after it stands in line as well. Where
+ * they are rarely over so soon, it stands longer rather than never to get its turn.
+ */
+const lockTimeoutMs = (attempt: number): number => (attempt <= 40 ? 60 : 250)
+const attemptsMax = 80
 /** Between attempts. */
 const attemptPauseMs = 100
+/** What live applies while the shadow catches up is caught up with outside the lock so often, then once within it. */
+const catchUpsMax = 20
 
 const isLockTimeout = (error: unknown) => (error as { code?: unknown } | null)?.code === '55P03'
 
-/** Runs `work` in a transaction that owns the projection: no projector transaction is open meanwhile. Retried while busy. */
+/**
+ * Runs `work` in a transaction that owns the projection: no projector transaction is open meanwhile. Retried while busy.
+ * @returns lockedMs: from when it stood in line to its end, what a projector has waited at most.
+ */
 export async function owningGeneration<T>(
   pool: Pool,
   name: string,
@@ -35,9 +43,9 @@ export async function owningGeneration<T>(
     try {
       let locked = 0
       const result = await inTransaction(pool, async (client) => {
-        await client.query(`set local lock_timeout = ${lockTimeoutMs}`)
-        await client.query(ownGenerationSql(name))
+        await client.query(`set local lock_timeout = ${lockTimeoutMs(attempt)}`)
         locked = performance.now()
+        await client.query(ownGenerationSql(name))
         return work(client)
       })
       return { result, lockedMs: performance.now() - locked }
@@ -55,57 +63,87 @@ export interface SwapInput {
   pool: Pool
   projection: Projection
   rebuildId: string
-  /** Brings the shadow to these positions, durably; runs once before the lock and once, for what came since, within it. */
+  /** Brings the shadow to these positions, or to the end of the log, durably. */
   catchUp: (limits: Limits) => Promise<void>
-  /** The shadow stays at live's positions; otherwise it goes to the end of the log. */
-  comparable: boolean
 }
 
 /**
  * The shadow takes the place of the live read model, which stays as the previous one. One transaction; while it is open
- * projector transactions wait, readers do not.
+ * projector transactions wait, readers do not: a renamed schema is locked by nobody, and statements that are prepared look its
+ * name up again. The shadow may be ahead of live then, never behind it: what it lacks is folded outside the lock, as long as that
+ * comes to an end.
  * @returns ms for which projectors were held up.
  */
-export async function swap({ pool, projection, rebuildId, catchUp, comparable }: SwapInput): Promise<number> {
+export async function swap(input: SwapInput): Promise<number> {
+  const { pool, projection, catchUp } = input
+  await dropDiscarded(pool, projection.name)
+  for (let attempt = 1; ; attempt++) {
+    await catchUp(undefined)
+    const { result, lockedMs } = await owningGeneration(pool, projection.name, async (client) => {
+      if (await isBehind(client, projection)) {
+        if (attempt < catchUpsMax) return 'behind'
+        await catchUp(await positionsOf(client, projection, 'live'))
+        const place = await isBehind(client, projection)
+        if (place) throw new LogBehind(`${projection.name}: ${place}`)
+      }
+      await exchange(client, input)
+      return 'swapped'
+    })
+    if (result === 'behind') continue
+    // They have been out of use since the swap before; should they not go now, the next swap drops them.
+    await dropDiscarded(pool, projection.name).catch(() => undefined)
+    return lockedMs
+  }
+}
+
+/** @returns what live has applied and the shadow has not; `undefined`: nothing. */
+async function isBehind(client: PoolClient, projection: Projection): Promise<string | undefined> {
+  const live = await positionsOf(client, projection, 'live')
+  for (const [place, position] of await positionsOf(client, projection, 'next')) {
+    const applied = live.get(place) ?? -1n
+    if (position < applied)
+      return `live has applied ${place} up to position ${applied}, the log ends at ${position} there`
+  }
+  return undefined
+}
+
+async function exchange(client: PoolClient, { projection, rebuildId }: SwapInput): Promise<void> {
   const { name, version } = projection
   const [live, next, previous] = (['live', 'next', 'previous'] as const).map((g) => schemaOf(name, g))
-  const discarded = `${name}_discarded`
-  await dropSchema(pool, discarded)
-  const limits = async (db: Pick<Pool, 'query'>) => (comparable ? positionsOf(db, projection, 'live') : undefined)
-  await catchUp(await limits(pool))
+  // Kafka's offsets go on where live stood; what the shadow has seen beyond is passed over by log position.
+  await client.query(
+    `update ${tablesOf(projection, 'next').checkpoint} n set next_offset = l.next_offset
+     from ${tablesOf(projection, 'live').checkpoint} l where l.topic = n.topic and l.partition = n.partition`,
+  )
+  if (await schemaExists(client, previous!)) {
+    // Of a name of its own: the one before it may still be there, held by a reader.
+    await client.query(`alter schema ${previous} rename to ${name}_discarded_${rebuildId.slice(-12)}`)
+  }
+  await client.query(`alter schema ${live} rename to ${previous}`)
+  await client.query(`alter schema ${next} rename to ${live}`)
+  await client.query(
+    `update annals.projection set previous_version = version, version = $2, epoch = epoch + 1, swapped_at = now()
+     where name = $1`,
+    [name, version],
+  )
+  const { rowCount } = await client.query(
+    `update annals.rebuild set state = 'live', updated_at = now() where id = $1 and state = 'swapping'`,
+    [rebuildId],
+  )
+  if (rowCount !== 1) throw new RebuildTaken('another process goes on with this rebuild, or has aborted it')
+}
 
-  const { lockedMs } = await owningGeneration(pool, name, async (client) => {
-    await catchUp(await limits(client))
-    const at = await positionsOf(client, projection, 'live')
-    for (const [place, position] of await positionsOf(client, projection, 'next')) {
-      const reached = at.get(place) ?? -1n
-      if (position >= reached) continue
-      throw new LogBehind(
-        `${name}: live has applied ${place} up to position ${reached}, the log ends at ${position} there`,
-      )
-    }
-    // Kafka's offsets go on where live stood; what the shadow has seen beyond is passed over by log position.
-    await client.query(
-      `update ${tablesOf(projection, 'next').checkpoint} n set next_offset = l.next_offset
-       from ${tablesOf(projection, 'live').checkpoint} l where l.topic = n.topic and l.partition = n.partition`,
-    )
-    if (await schemaExists(client, previous!)) await client.query(`alter schema ${previous} rename to ${discarded}`)
-    await client.query(`alter schema ${live} rename to ${previous}`)
-    await client.query(`alter schema ${next} rename to ${live}`)
-    await client.query(
-      `update annals.projection set previous_version = version, version = $2, epoch = epoch + 1, swapped_at = now()
-       where name = $1`,
-      [name, version],
-    )
-    const { rowCount } = await client.query(
-      `update annals.rebuild set state = 'live', updated_at = now() where id = $1 and state = 'swapping'`,
-      [rebuildId],
-    )
-    if (rowCount !== 1) throw new RebuildTaken('another process goes on with this rebuild, or has aborted it')
-  })
-  // It has been out of use since the swap before; should it not go now, the next rebuild drops it.
-  await dropSchema(pool, discarded).catch(() => undefined)
-  return lockedMs
+/** Drops what swaps have left behind, save what a reader still holds. */
+async function dropDiscarded(pool: Pool, name: string): Promise<void> {
+  const { rows } = await pool.query<{ schema: string }>(
+    `select nspname as schema from pg_namespace where starts_with(nspname, $1)`,
+    [`${name}_discarded`],
+  )
+  for (const { schema } of rows) {
+    await dropSchema(pool, schema).catch((error: unknown) => {
+      if (!isLockTimeout(error)) throw error
+    })
+  }
 }
 
 /** Drops a schema that nobody writes to; gives way to a reader that still holds it. */
