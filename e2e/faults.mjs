@@ -1,11 +1,13 @@
 /**
- * `npm run test:faults`: kills everything that can be killed while people use the system, and then asks whether each promise
- * was kept. README.md says what each check proves.
+ * `npm run test:faults`: does the system harm while people use it, and then asks whether each promise was kept. README.md says
+ * what each check proves.
  *
+ *   -- --only <scenarios>  default: all, one after the other
+ *        processes         kills every process of the system in turn, and two of its servers
  *   -- --commands 3000     acknowledged commands before the load ends
  *   -- --kills 10          kills of each of relay, projector, notifier, command API, event store and Kafka
- *   -- --only <names>      kills only these of them: relay, projector, notifier, command, eventstore, kafka
- *   -- --json <file>       the report, for programs
+ *   -- --targets <names>   kills only these of them: relay, projector, notifier, command, eventstore, kafka
+ *   -- --json <file>       the report, for programs; of several scenarios: each under its name
  *   -- --seed 7            repeats the order of commands and kills of an earlier run
  *   -- --break <promise>   breaks one promise on purpose after the run: the exit code has to be 1
  *   -- --self-check        breaks them all, one after the other, and fails unless the check finds each

@@ -11,12 +11,12 @@ const testEnvironment = { BCRYPT_COST: '10' }
  * The whole system as it runs anywhere: servers and services as processes, on free ports, with data of their own.
  *
  * @param {string} name of its profile; whatever an earlier run left under it is removed
- * @param {{ env?: Record<string, string>, progress?: import('../dev/progress.mjs').Progress, signal?: AbortSignal }} [options]
+ * @param {{ env?: Record<string, string>, kafkaNodes?: 1 | 3, progress?: import('../dev/progress.mjs').Progress, signal?: AbortSignal }} [options]
  * @returns {Promise<{ stack: import('../dev/native.mjs').Stack, services: import('../dev/services.mjs').Services,
  *   env: Record<string, string>, close: (options?: { keep?: boolean }) => Promise<void> }>} `close` stops all and removes the data
  * @throws {import('../dev/trouble.mjs').Trouble} with everything stopped again
  */
-export async function openSystem(name, { env = {}, progress, signal } = {}) {
+export async function openSystem(name, { env = {}, kafkaNodes, progress, signal } = {}) {
   const left = await openProfile(name, { ports: 'free' })
   await stopServers(left)
   rmSync(left.dir, { recursive: true, force: true })
@@ -30,7 +30,7 @@ export async function openSystem(name, { env = {}, progress, signal } = {}) {
   let services
   try {
     await buildAll(profile)
-    const stack = await startStack({ profile: name, ports: 'free', progress, signal })
+    const stack = await startStack({ profile: name, ports: 'free', kafkaNodes, progress, signal })
     await migrateAll(stack)
     const forServices = { ...testEnvironment, ...env }
     services = await startServices(stack, { env: forServices, progress, signal })

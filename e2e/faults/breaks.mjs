@@ -149,6 +149,31 @@ export const breaks = {
   },
 }
 
+/**
+ * Breaks promises, one after the other; each has to raise what it should raise.
+ *
+ * @param {string[]} names
+ * @param {Record<string, Break>} known
+ * @param {Awaited<ReturnType<typeof import('./inspection.mjs').inspect>>} inspection before anything was broken
+ * @param {{ context: Omit<BrokenSystem, 'events'>, look: () => Promise<typeof inspection>, say: (text: string) => void }} options
+ * @returns {Promise<{ inspection: typeof inspection, noticed: boolean }>} the last inspection; whether each was found
+ */
+export async function breakEach(names, known, inspection, { context, look, say }) {
+  let [latest, noticed] = [inspection, true]
+  for (const name of names) {
+    const { says, expects, apply } = known[name]
+    const { kind, place } = expects
+    const before = latest.findings.count(kind, place)
+    say(`breaking a promise: ${says}`)
+    await apply({ ...context, events: latest.events })
+    latest = await look()
+    const found = latest.findings.count(kind, place) - before
+    say(found > 0 ? `  noticed: ${found} ${kind} in ${place}` : `  NOT NOTICED: nothing ${kind} in ${place}`)
+    noticed &&= found > 0
+  }
+  return { inspection: latest, noticed }
+}
+
 /** Runs one statement that has to change exactly one row. */
 async function changeOne(url, sql) {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 10_000 })

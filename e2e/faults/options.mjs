@@ -1,34 +1,40 @@
 import { parseArgs } from 'node:util'
 import { Trouble } from '../../dev/trouble.mjs'
 
-/** What can be killed: processes of the system, and servers. */
+/** What can be run, in this order; scenarios/ holds them. */
+export const scenarioNames = ['processes']
+
+/** What the scenario `processes` can kill: processes of the system, and servers. */
 export const targets = {
   services: ['relay', 'projector', 'notifier', 'command'],
   servers: ['eventstore', 'kafka'],
 }
 const targetNames = Object.values(targets).flat()
 
-/** What `--break` can break, in an order in which none hides another; breaks.mjs says how. */
-export const promises = [
-  'ack',
-  'topic-double',
-  'relay-checkpoint',
-  'topic-order',
-  'topic-loss',
-  'read-model-row',
-  'read-model-count',
-  'projection-checkpoint',
-  'ledger',
-  'ledger-double',
-  'inbox',
-  'log',
-]
+/** What `--break` can break in each scenario, in an order in which none hides another; breaks.mjs says how. */
+export const promises = {
+  processes: [
+    'ack',
+    'topic-double',
+    'relay-checkpoint',
+    'topic-order',
+    'topic-loss',
+    'read-model-row',
+    'read-model-count',
+    'projection-checkpoint',
+    'ledger',
+    'ledger-double',
+    'inbox',
+    'log',
+  ],
+}
 
 /**
  * @typedef {object} Options
+ * @property {string[]} only scenarios, in the order in which they run
  * @property {number} commands
  * @property {number} kills of each target
- * @property {string[]} only targets
+ * @property {string[]} targets
  * @property {number} seed
  * @property {string} [json] file
  * @property {string[]} breaks names
@@ -39,14 +45,14 @@ export const promises = [
 /** @param {string[]} args @returns {Options} @throws {Trouble} */
 export function readOptions(args) {
   const values = readArguments(args)
-  const unknown = values.break.find((name) => !promises.includes(name))
-  if (unknown !== undefined) throw new Trouble(`"${unknown}" can not be broken; --break takes ${promises.join(', ')}.`)
-  const only = values.only === undefined ? targetNames : values.only.split(',')
-  const stranger = only.find((name) => !targetNames.includes(name))
-  if (stranger !== undefined)
-    throw new Trouble(`"${stranger}" is not killed here; --only takes ${targetNames.join(', ')}.`)
+  const chosen = list('only', values.only, scenarioNames)
+  const only = scenarioNames.filter((name) => chosen.includes(name))
+  const breakable = only.flatMap((name) => promises[name])
+  const unknown = values.break.find((name) => !breakable.includes(name))
+  if (unknown !== undefined) throw new Trouble(`"${unknown}" can not be broken; --break takes ${breakable.join(', ')}.`)
   return {
     only,
+    targets: list('targets', values.targets, targetNames),
     commands: whole('commands', values.commands, 10, 100_000),
     kills: whole('kills', values.kills, 0, 100),
     seed: whole('seed', values.seed, 0, 2 ** 32 - 1),
@@ -62,6 +68,7 @@ function readArguments(args) {
     commands: { type: 'string', default: '3000' },
     kills: { type: 'string', default: '10' },
     only: { type: 'string' },
+    targets: { type: 'string' },
     json: { type: 'string' },
     seed: { type: 'string', default: String(process.pid) },
     break: { type: 'string', multiple: true, default: [] },
@@ -73,6 +80,15 @@ function readArguments(args) {
   } catch (error) {
     throw new Trouble(`${error.message}.`, { remedy: 'the options stand at the top of e2e/faults.mjs.', cause: error })
   }
+}
+
+/** Names separated by commas; all of them when none are given. */
+function list(option, text, known) {
+  if (text === undefined) return known
+  const names = text.split(',')
+  const stranger = names.find((name) => !known.includes(name))
+  if (stranger === undefined) return names
+  throw new Trouble(`"${stranger}" is unknown; --${option} takes ${known.join(', ')}.`)
 }
 
 function whole(name, text, min, max) {

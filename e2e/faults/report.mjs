@@ -2,31 +2,26 @@ import { writeFileSync } from 'node:fs'
 import { kinds } from './findings.mjs'
 
 /**
+ * What every scenario reports: counts of what was sent, and of what was found broken.
+ *
  * @param {object} run
- * @param {Awaited<ReturnType<import('./inspection.mjs').inspect>>} run.inspection
- * @param {Awaited<ReturnType<import('./kills.mjs').runKills>>} run.kills
+ * @param {Awaited<ReturnType<typeof import('./inspection.mjs').inspect>>} run.inspection
  * @param {ReturnType<import('./load.mjs').createLoad>} run.load
- * @param {Record<string, unknown>} run.facts about the run: seed, seconds, what was broken on purpose
- * @returns {Record<string, unknown>} what `--json` writes
+ * @returns {Record<string, unknown>}
  */
-export const reportOf = ({ inspection: { findings, numbers }, kills, load, facts }) => ({
+export const reportOf = ({ inspection: { findings, numbers }, load }) => ({
   ...numbers,
   ...Object.fromEntries(kinds.map((kind) => [kind, findings.count(kind)])),
-  kills: kills.total,
-  killsBy: kills.by,
-  killsUnderLoad: kills.underLoad,
-  failedStarts: kills.failedStarts,
   requests: load.counts.requests,
   requestsUnanswered: load.counts.unanswered,
   requestsRepeated: load.counts.retries,
   problems: load.counts.byProblem,
   readsOwnWrites: load.reads.done,
-  ...facts,
   findings: findings.all(),
 })
 
-/** @param {ReturnType<typeof reportOf>} report */
-export function printReport(report) {
+/** @param {ReturnType<typeof reportOf>} report @param {[name: string, value: unknown][]} lines the scenario's own */
+export function printReport(report, lines) {
   const line = (name, value) => console.log(`  ${name.padEnd(34)}${value}`)
   console.log()
   line('commands acknowledged', report.commandsAcknowledged)
@@ -37,9 +32,7 @@ export function printReport(report) {
   line('records on the topics', report.recordsOnTopics)
   line('mails intended / recorded', `${report.mailsIntended} / ${report.mailsRecorded}`)
   line('mails received / once more', `${report.mailsReceived} / ${report.mailsReceivedAgain}`)
-  line('kills', `${report.kills}, ${report.killsUnderLoad} of them under load`)
-  for (const [name, count] of Object.entries(report.killsBy)) line(`  ${name}`, count)
-  if (report.failedStarts.length) line('starts that failed', report.failedStarts.length)
+  for (const [name, value] of lines) line(name, value)
   for (const kind of kinds) line(kind, report[kind])
   for (const { kind, place, count, examples } of report.findings) {
     console.log(`\n  ${count} ${kind} in ${place}, for example`)
@@ -48,5 +41,5 @@ export function printReport(report) {
   console.log()
 }
 
-/** @param {string} file @param {ReturnType<typeof reportOf>} report */
+/** @param {string} file @param {Record<string, unknown>} report */
 export const writeReport = (file, report) => writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)

@@ -19,7 +19,15 @@ const faults = async (args: string[]) => {
 it(
   'keeps every promise through a kill of each process, and notices each that is broken',
   async () => {
-    const { code, output, report } = await faults(['--commands', '120', '--kills', '1', '--self-check'])
+    const { code, output, report } = await faults([
+      '--only',
+      'processes',
+      '--commands',
+      '120',
+      '--kills',
+      '1',
+      '--self-check',
+    ])
     expect({ code, output }).toMatchObject({ code: 0 })
     expect(report).toMatchObject({ kills: 6, wholeBeforeBreaking: true, allBreaksNoticed: true })
     expect(report.killsBy).toEqual({ relay: 1, projector: 1, notifier: 1, command: 1, eventstore: 1, kafka: 1 })
@@ -32,7 +40,7 @@ it(
 it(
   'ends with code 1 when a promise is broken',
   async () => {
-    const { code, report } = await faults(['--commands', '20', '--kills', '0', '--break', 'ack'])
+    const { code, report } = await faults(['--only', 'processes', '--commands', '20', '--kills', '0', '--break', 'ack'])
     expect(code).toBe(1)
     expect(report).toMatchObject({ lost: 1, doubled: 0, reordered: 0, wrong: 0, wholeBeforeBreaking: true })
   },
@@ -46,6 +54,10 @@ it('refuses options that make no sense', async () => {
     output: expect.stringContaining('--break takes'),
   })
   expect(await refused('--only', 'moon')).toMatchObject({ code: 1, output: expect.stringContaining('--only takes') })
+  expect(await refused('--targets', 'moon')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('--targets takes'),
+  })
   expect(await refused('--kills', '101')).toMatchObject({
     code: 1,
     output: expect.stringContaining('--kills has to be'),
