@@ -4,9 +4,12 @@
  *
  *   -- --only <scenarios>  default: all, one after the other
  *        processes         kills every process of the system in turn, and two of its servers
+ *        rebuild           rebuilds read models of a long log, and kills the rebuilds
  *   -- --commands 3000     acknowledged commands before the load ends
  *   -- --kills 10          kills of each of relay, projector, notifier, command API, event store and Kafka
  *   -- --targets <names>   kills only these of them: relay, projector, notifier, command, eventstore, kafka
+ *   -- --events 200000     rebuild: events of the past in the log
+ *   -- --rebuilds 100      rebuild: how many, each killed at least once
  *   -- --json <file>       the report, for programs; of several scenarios: each under its name
  *   -- --seed 7            repeats the order of commands and kills of an earlier run
  *   -- --break <promise>   breaks one promise on purpose after the run: the exit code has to be 1

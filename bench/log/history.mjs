@@ -17,8 +17,8 @@ const failureShare = 0.1
 /** Payments that carry a description, and so a part that is sealed. */
 const descriptionShare = 0.5
 
-/** The simulated clock: all happens in 30 days that end here. Fixed, so that runs can be compared. */
-const endsAt = Date.parse('2026-11-01T00:00:00.000Z')
+/** The simulated clock: all happens in 30 days that end here, unless told otherwise. Fixed, so that runs can be compared. */
+const endsAtDefault = Date.parse('2026-11-01T00:00:00.000Z')
 const spanMs = 30 * 24 * 3600 * 1000
 
 const currencies = ['EUR', 'EUR', 'EUR', 'USD', 'USD', 'GBP', 'JPY', 'CHF']
@@ -39,12 +39,19 @@ const agents = [
  */
 
 /**
- * Yields appends in log order until exactly `events` events were written.
+ * @typedef {object} Extent
+ * @property {number} events exactly so many
+ * @property {number} [seed]
+ * @property {number} [endsAt] epoch ms
+ */
+
+/**
+ * Yields appends in log order until exactly `events` events were written. The same extent yields the same.
  *
- * @param {{ events: number, seed?: number }} options
+ * @param {Extent} extent
  * @returns {Generator<Write>}
  */
-export function* history({ events, seed = 1 }) {
+export function* history({ events, seed = 1, endsAt = endsAtDefault }) {
   const random = createRandom(seed)
   const users = []
   /** Next steps, by the number of events after which they come; buckets keep the order and cost nothing. */
@@ -69,7 +76,7 @@ export function* history({ events, seed = 1 }) {
     }
     if (steps.length === 0) steps.push(starts[rarest(written, users.length > 0)])
     for (const step of steps) {
-      for (const { kind, write } of step(random, users, later)) {
+      for (const { kind, write } of step(random, users, later, endsAt)) {
         if (count >= events) return
         const at = new Date(endsAt - spanMs + Math.floor((count / events) * spanMs)).toISOString()
         const fitting = write.events.slice(0, events - count)
@@ -113,7 +120,7 @@ function register(random, users) {
   ]
 }
 
-function login(random, users, later) {
+function login(random, users, later, endsAt) {
   const userId = random.pick(users)
   const sessionId = random.uuid()
   const stream = `session-${sessionId}`

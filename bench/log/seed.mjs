@@ -19,7 +19,7 @@ const keyRowsMax = 2_000
  *
  * @param {object} options
  * @param {string} options.url of the event store
- * @param {number} options.events exactly so many are appended
+ * @param {import('./history.mjs').Extent} options.extent
  * @param {string} options.tenant
  * @param {{ id: string, key: Buffer }} options.master wraps the data keys
  * @param {(rows: { tenant: string, subject: string, wrappedKey: Buffer }[]) => Promise<void>} options.saveKeys
@@ -28,7 +28,7 @@ const keyRowsMax = 2_000
  * @returns {Promise<{ events: number, published: number, payments: number, sealed: number, appends: number }>} counts;
  *   `published`: events of streams that the relay copies, `payments`: of those, events of payment streams
  */
-export async function seed({ url, events, tenant, master, saveKeys, signal, onProgress }) {
+export async function seed({ url, extent, tenant, master, saveKeys, signal, onProgress }) {
   const client = EventStoreDBClient.connectionString(url)
   const random = createRandom(2)
   const keys = new Map()
@@ -62,7 +62,7 @@ export async function seed({ url, events, tenant, master, saveKeys, signal, onPr
 
   const window = createWindow()
   try {
-    for (const write of history({ events })) {
+    for (const write of history(extent)) {
       const encoded = encode(write)
       const options = { expectedRevision: write.revision === 0 ? NO_STREAM : BigInt(write.revision - 1) }
       window.add(client.appendToStream(write.stream, encoded.map(jsonEvent), options))

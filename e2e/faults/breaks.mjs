@@ -174,8 +174,8 @@ export async function breakEach(names, known, inspection, { context, look, say }
   return { inspection: latest, noticed }
 }
 
-/** Runs one statement that has to change exactly one row. */
-async function changeOne(url, sql) {
+/** Runs one statement that has to change exactly one row. @param {string} url @param {string} sql */
+export async function changeOne(url, sql) {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 10_000 })
   await client.connect()
   try {

@@ -1,8 +1,8 @@
 import { EventStoreDBClient, START } from '@eventstore/db-client'
 import { decodeConsistencyToken } from '@annals/contracts'
 
-/** Longer than reading some ten thousand events ever takes; a server that froze must not hang the check. */
-const readMsMax = 60_000
+/** Longer than reading some hundred thousand events ever takes; a server that froze must not hang the check. */
+const readMsMax = 180_000
 
 /**
  * @typedef {object} LogEvent
@@ -50,9 +50,11 @@ export async function readLog(url) {
  * @param {LogEvent[]} events in log order
  * @param {Acknowledged[]} acknowledged
  * @param {import('./findings.mjs').Findings} findings
+ * @param {Map<string, string[]>} [past] types of events by stream that were written before, to the last one
  */
-export function checkLog(events, acknowledged, findings) {
+export function checkLog(events, acknowledged, findings, past = new Map()) {
   const streams = checkStreams(events, findings)
+  checkPast(streams, past, findings)
   for (const command of acknowledged) {
     const inStream = streams.get(command.stream) ?? []
     const facts = inStream.filter(({ type }) => command.types.includes(type))
@@ -66,7 +68,7 @@ export function checkLog(events, acknowledged, findings) {
     if (!point || !inStream.some((event) => event.position === point.position && event.stream === point.stream))
       findings.wrong('acknowledged', `${command.kind} ${command.stream}: its token names no event of the stream`)
   }
-  checkNobodyUnknown(streams, acknowledged, findings)
+  checkNobodyUnknown(streams, [...acknowledged.map(({ stream }) => stream), ...past.keys()], findings)
 }
 
 /** @returns {Map<string, LogEvent[]>} events by stream */
@@ -89,9 +91,20 @@ function checkStreams(events, findings) {
   return streams
 }
 
+/** What was written before is there as it was, and nobody has added to it. */
+function checkPast(streams, past, findings) {
+  for (const [stream, types] of past) {
+    const found = (streams.get(stream) ?? []).map(({ type }) => type)
+    const what = `${stream} held ${types.join(', ')}, and holds ${found.join(', ') || 'nothing'}`
+    if (found.length < types.length) findings.lost('past', what, types.length - found.length)
+    else if (found.length > types.length) findings.doubled('past', what, found.length - types.length)
+    else if (found.join() !== types.join()) findings.wrong('past', what)
+  }
+}
+
 /** Every client went on until it was answered: a user or payment that no answer named was made by a repeat that was not recognised. */
-function checkNobodyUnknown(streams, acknowledged, findings) {
-  const known = new Set(acknowledged.map(({ stream }) => stream))
+function checkNobodyUnknown(streams, answered, findings) {
+  const known = new Set(answered)
   for (const stream of streams.keys()) {
     if (/^(user|payment)-/.test(stream) && !known.has(stream))
       findings.doubled('log', `${stream} was made, and no answer named it: a repeated command was not recognised`)

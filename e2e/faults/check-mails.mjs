@@ -1,6 +1,6 @@
 import { Client } from 'pg'
 
-/** Some thousand rows take well below a second. */
+/** Some ten thousand rows take a second. */
 const queryMsMax = 30_000
 /** What the mail sandbox keeps and shows at most. */
 const mailsMax = 20_000
@@ -10,18 +10,22 @@ const mailsMax = 20_000
  * @property {string} eventId the fact that asks for it
  * @property {string} rule
  * @property {string} userId whom it is for
+ * @property {boolean} tooOld it is recorded, and held back
  *
  * @typedef {object} LedgerRow
  * @property {string} eventId
  * @property {string} rule
  * @property {string} recipient user id
  * @property {string} messageId
- * @property {string} state `accepted` once a mail server took it
+ * @property {string} state `accepted` once a mail server took it; `skipped`: held back
  *
  * @typedef {object} ReceivedMail
  * @property {string} messageId
  * @property {string[]} to
  */
+
+/** Facts that are older than this when they are first seen send nothing any more. */
+const mailAgeMsMax = 72 * 3600 * 1000
 
 /** Which fact asks for which mail: the product's promise to its users, written down once more. */
 const ruleOf = {
@@ -53,11 +57,16 @@ export async function readInbox(url) {
   return messages.map(({ messageId, envelope }) => ({ messageId, to: envelope.to }))
 }
 
-/** @param {import('./check-log.mjs').LogEvent[]} events @returns {IntendedMail[]} */
-export const intendedMails = (events) =>
-  events
+/** @param {import('./check-log.mjs').LogEvent[]} events the newest of them happened just now @returns {IntendedMail[]} */
+export function intendedMails(events) {
+  const newest = events.reduce((latest, { metadata }) => Math.max(latest, Date.parse(metadata.occurredAt)), 0)
+  return events
     .filter(({ type }) => Object.hasOwn(ruleOf, type))
-    .map(({ id, type, data }) => ({ eventId: id, rule: ruleOf[type], userId: data.userId }))
+    .map(({ id, type, data, metadata }) => {
+      const tooOld = newest - Date.parse(metadata.occurredAt) > mailAgeMsMax
+      return { eventId: id, rule: ruleOf[type], userId: data.userId, tooOld }
+    })
+}
 
 /**
  * Promise 4: each intended mail was recorded exactly once, under a Message-ID of its own, and arrived at its person at least once
@@ -83,6 +92,11 @@ export function checkMails(intended, ledger, inbox, people, findings) {
     const email = people.get(mail.userId)?.email
     for (const { recipient, messageId, state } of rows) {
       if (recipient !== mail.userId) findings.wrong('mails', `${key(mail)} was recorded for somebody else`)
+      if (mail.tooOld) {
+        if (state !== 'skipped') findings.wrong('deliveries', `${key(mail)} is a fact of the past, and ${state}`)
+        if (arrived.has(messageId)) findings.wrong('inbox', `${key(mail)} is a fact of the past, and was sent`)
+        continue
+      }
       if (state !== 'accepted') findings.lost('deliveries', `${key(mail)} is recorded and ${state}, not accepted`)
       const copies = arrived.get(messageId) ?? []
       if (copies.length === 0) findings.lost('inbox', `${key(mail)} never arrived as ${messageId}`)

@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util'
 import { placeOf, topicNames } from '@annals/contracts'
 import kafkajs from 'kafkajs'
 
-/** Reading some ten thousand records takes a second or two; a consumer that got stuck must not hang the check. */
-const readMsMax = 60_000
+/** Reading some hundred thousand records takes half a minute; a consumer that got stuck must not hang the check. */
+const readMsMax = 180_000
 
 /**
  * @typedef {object} TopicRecord

@@ -30,7 +30,7 @@ export async function inspect(env, load) {
     readLedger(env.NOTIFIER_DATABASE_URL),
     readInbox(env.MAIL_INBOX_URL),
   ])
-  checkLog(events, load.acknowledged, findings)
+  checkLog(events, load.acknowledged, findings, load.past?.streams)
   checkTopics(events, records, findings)
   checkReadModels(events, load, readModels, findings)
   const intended = intendedMails(events)

@@ -16,8 +16,11 @@ const readBackOneIn = 3
 const readMsMax = 15 * 60_000
 /** Readers that wait at the same time, at most: each asks for two seconds and comes again. */
 const readsOpenMax = 40
+/** People whose work is done and who are remembered, newest last: their sessions are young. */
+const finishedMax = 32
 
-const password = 'correct horse battery staple'
+/** Of everybody. */
+export const password = 'correct horse battery staple'
 const settled = ['payment.processed', 'payment.failed']
 const tokens = ['tok_visa', 'tok_visa', 'tok_visa', 'tok_declined', 'tok_insufficient_funds']
 const currencies = ['EUR', 'USD', 'JPY', 'KWD']
@@ -26,16 +29,18 @@ const currencies = ['EUR', 'USD', 'JPY', 'KWD']
  * People who register, log in, create and process payments, and remember every answer: what the system acknowledged is what it
  * is later held to.
  *
- * @param {{ urls: Record<string, string>, commands: number, random: () => number, signal: AbortSignal }} options
- *   `commands`: how many are to be acknowledged; the last person finishes, so it may become a few more
+ * @param {{ urls: Record<string, string>, commands?: number, past?: import('./past.mjs').Past, random: () => number,
+ *   signal: AbortSignal }} options `commands`: how many are to be acknowledged; the last person finishes, so it may become a few
+ *   more; default: until `finish` is called. `past`: what was there before
  */
-export function createLoad({ urls, commands, random, signal }) {
+export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, random, signal }) {
   const client = createClient({ signal })
   const api = `${urls.command}/api/v1`
   /** @type {import('./check-log.mjs').Acknowledged[]} */
   const acknowledged = []
-  const people = new Map()
-  const descriptions = new Map()
+  const people = new Map(past?.people)
+  const descriptions = new Map(past?.descriptions)
+  const finished = []
   /** Answers that contradict what was acknowledged, in words. */
   const contradictions = []
   const reads = { done: 0, open: new Set() }
@@ -43,6 +48,8 @@ export function createLoad({ urls, commands, random, signal }) {
   const run = randomUUID().slice(0, 8)
   let started = 0
   let done = false
+  let enough = false
+  const wanted = () => !enough && acknowledged.length < commands
 
   /** Waits for this command's turn; turns missed in an outage are not made up for. */
   async function turn() {
@@ -68,11 +75,16 @@ export function createLoad({ urls, commands, random, signal }) {
   async function register(name) {
     const email = `${name}.${run}@example.org`
     const body = { email, password, name: `Person ${name}` }
-    const { userId } = await command('register', '/auth/register', { body, headers: keyed() }, ({ userId }) => {
-      people.set(userId, { email, name: body.name })
-      return { stream: `user-${userId}`, types: ['user.registered'], once: true }
-    })
-    return { userId, email }
+    const { userId, consistencyToken } = await command(
+      'register',
+      '/auth/register',
+      { body, headers: keyed() },
+      ({ userId }) => {
+        people.set(userId, { email, name: body.name })
+        return { stream: `user-${userId}`, types: ['user.registered'], once: true }
+      },
+    )
+    return { userId, email, registered: consistencyToken }
   }
 
   const sessionFact = (type) => (body) => ({ stream: `session-${body.sessionId}`, types: [type], once: false })
@@ -102,14 +114,15 @@ export function createLoad({ urls, commands, random, signal }) {
       descriptions.set(paymentId, description)
       return { stream: `payment-${paymentId}`, types: ['payment.created'], once: true }
     })
-    const answer = await process(paymentId, token)
+    const { status, consistencyToken } = await process(paymentId, token)
     if (random() < 1 / readBackOneIn && reads.open.size < readsOpenMax) {
       // Beside the commands: a read model that is behind keeps its readers waiting, and nobody else.
-      const read = readBack(paymentId, answer, token)
+      const read = readBack(paymentId, { status, consistencyToken }, token)
         .catch((error) => signal.aborted || contradictions.push(error.message))
         .finally(() => reads.open.delete(read))
       reads.open.add(read)
     }
+    return { paymentId, status, consistencyToken }
   }
 
   /** Until the gateway's word is known. */
@@ -141,10 +154,13 @@ export function createLoad({ urls, commands, random, signal }) {
   }
 
   async function person(number) {
-    const { email } = await register(`p${number}`)
+    const { email, registered } = await register(`p${number}`)
     const session = await login(email)
-    for (let payment = 0; payment < paymentsEach && acknowledged.length < commands; payment++)
-      await pay(session, `${number}-${payment}`)
+    const payments = []
+    for (let payment = 0; payment < paymentsEach && wanted(); payment++)
+      payments.push(await pay(session, `${number}-${payment}`))
+    if (payments.length > 0) finished.push({ email, registered, session, payments })
+    if (finished.length > finishedMax) finished.shift()
     if (random() < 0.3) await refresh(session)
   }
 
@@ -154,6 +170,9 @@ export function createLoad({ urls, commands, random, signal }) {
     people,
     descriptions,
     contradictions,
+    past,
+    finished,
+    register,
     reads,
     counts: client.counts,
     /** The least time from one command's start to the next one's. @param {number} ms */
@@ -166,10 +185,14 @@ export function createLoad({ urls, commands, random, signal }) {
     get done() {
       return done
     },
+    /** It was enough: everybody finishes what they are at. */
+    finish() {
+      enough = true
+    },
     /** Resolves when enough commands were acknowledged. @throws when one was refused, or never answered */
     async run() {
       const worker = async () => {
-        while (acknowledged.length < commands) await person(++started)
+        while (wanted()) await person(++started)
       }
       await Promise.all(Array.from({ length: clientsMax }, worker))
       await Promise.all(reads.open)

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { Trouble } from '../../dev/trouble.mjs'
 
 /** What can be run, in this order; scenarios/ holds them. */
-export const scenarioNames = ['processes']
+export const scenarioNames = ['processes', 'rebuild']
 
 /** What the scenario `processes` can kill: processes of the system, and servers. */
 export const targets = {
@@ -11,7 +11,7 @@ export const targets = {
 }
 const targetNames = Object.values(targets).flat()
 
-/** What `--break` can break in each scenario, in an order in which none hides another; breaks.mjs says how. */
+/** What `--break` can break in each scenario, in an order in which none hides another; breaks.mjs and the scenarios say how. */
 export const promises = {
   processes: [
     'ack',
@@ -27,6 +27,7 @@ export const promises = {
     'inbox',
     'log',
   ],
+  rebuild: ['live-row', 'query-down'],
 }
 
 /**
@@ -35,6 +36,8 @@ export const promises = {
  * @property {number} commands
  * @property {number} kills of each target
  * @property {string[]} targets
+ * @property {number} events of the past, before anything is rebuilt
+ * @property {number} rebuilds each of them killed
  * @property {number} seed
  * @property {string} [json] file
  * @property {string[]} breaks names
@@ -55,6 +58,8 @@ export function readOptions(args) {
     targets: list('targets', values.targets, targetNames),
     commands: whole('commands', values.commands, 10, 100_000),
     kills: whole('kills', values.kills, 0, 100),
+    events: whole('events', values.events, 1_000, 1_000_000),
+    rebuilds: whole('rebuilds', values.rebuilds, 1, 1_000),
     seed: whole('seed', values.seed, 0, 2 ** 32 - 1),
     json: values.json,
     breaks: values.break,
@@ -69,6 +74,8 @@ function readArguments(args) {
     kills: { type: 'string', default: '10' },
     only: { type: 'string' },
     targets: { type: 'string' },
+    events: { type: 'string', default: '200000' },
+    rebuilds: { type: 'string', default: '100' },
     json: { type: 'string' },
     seed: { type: 'string', default: String(process.pid) },
     break: { type: 'string', multiple: true, default: [] },
