@@ -14,6 +14,8 @@ const callsMax = 60
 const tooLateMax = 10
 /** Between two looks at how a rebuild stands: its shortest stages take some ten milliseconds. */
 const lookEveryMs = 8
+/** Where nothing is to be killed. */
+const lookSeldomMs = 50
 /** After a call that was told to come again. */
 const againMs = 100
 /** The server notices a killed client's connection at once; a lock that stays longer than this was left behind. */
@@ -23,6 +25,8 @@ const outputMax = 600
 
 /** In the order in which a rebuild goes through them. */
 const stages = ['prepared', 'folding', 'catching-up', 'indexing', 'verifying', 'swapping']
+/** Of a call that is to end by itself. */
+const never = () => false
 const exitCodes = { running: 4, busy: 5 }
 
 /**
@@ -73,9 +77,10 @@ export function createRebuilds({ env, db, events, random, signal }) {
     /** In words. */
     failures: [],
   }
-  /** What a rebuild of so many read models takes, from those that were not killed or from the last calls of those that were. */
-  const expected = new Map()
-  const expectedMs = (width) => expected.get(width) ?? 1_000 + (events / 12_000) * 1_000 * (1 + 0.3 * (width - 1))
+  /** From the first sign of a rebuild of one read model to its end, as the last undisturbed one took it. */
+  let aloneMs = 1_000 + (events / 20_000) * 1_000
+  /** Several share one read of the log. */
+  const factor = (projections) => 1 + 0.3 * (projections.length - 1)
 
   const rowsOf = async (projections) =>
     (
@@ -91,10 +96,10 @@ export function createRebuilds({ env, db, events, random, signal }) {
     rows.map(({ state }) => state).reduce((a, b) => (stages.indexOf(b) > stages.indexOf(a) ? b : a), undefined)
 
   /** Draws when to kill: `reached` tells from how a rebuild stands whether the moment has come. */
-  function drawKill(width, first) {
-    const share = first ? 0.95 : 0.4
+  function drawKill(projections, first) {
+    const share = first ? 1 : 0.4
     if (random() < 0.5) {
-      const afterMs = random() * share * expectedMs(width)
+      const afterMs = random() * share * aloneMs * factor(projections)
       return (_, sinceMs) => sinceMs >= afterMs
     }
     const aim = pick(stages, random)
@@ -107,9 +112,10 @@ export function createRebuilds({ env, db, events, random, signal }) {
   }
 
   /**
-   * One call of the command line, killed when `reached` says so.
+   * One call of the command line, killed when `reached` says so of its stage and time.
    *
-   * @returns {Promise<{ code: number | null, killedAt?: string, output: string, ms: number }>} `killedAt`: the stage that the kill met
+   * @returns {Promise<{ code: number | null, killedAt?: string, output: string, ms: number, workMs: number }>} `killedAt`:
+   *   the stage that the kill met; `workMs`: since the first sign of the rebuild
    */
   async function call(projections, known, reached) {
     const begunAt = new Date()
@@ -136,23 +142,22 @@ export function createRebuilds({ env, db, events, random, signal }) {
         ({ id, state: stage, updatedAt }) => stages.includes(stage) && !known.has(id) && new Date(updatedAt) >= begunAt,
       )
     let since
-    if (reached) {
-      while (!state.ended && !state.killed) {
-        const stage = stageOf(await open())
-        if (stage) since ??= performance.now()
-        state.killed = !state.ended && stage !== undefined && reached(stage, performance.now() - since)
-        if (state.killed) child.kill('SIGKILL')
-        else await Promise.race([exit, delay(lookEveryMs)])
-      }
+    while (!state.ended && !state.killed) {
+      const stage = stageOf(await open())
+      if (stage) since ??= performance.now()
+      state.killed = !state.ended && stage !== undefined && reached(stage, performance.now() - since)
+      if (state.killed) child.kill('SIGKILL')
+      else await Promise.race([exit, delay(reached === never ? lookSeldomMs : lookEveryMs)])
     }
     const code = await exit
     signal.throwIfAborted()
     const ms = Date.now() - begunAt
+    const workMs = since === undefined ? ms : performance.now() - since
     // The process may have ended by itself in between, or swapped with its last breath: then there is nothing to resume.
     const killedAt = state.killed && code === null ? stageOf(await open()) : undefined
     if (code === null && !state.killed)
       throw new Error(`replay ${projections.join(' ')} took more than ${callMsMax} ms`)
-    return { code, killedAt, output, ms }
+    return { code, killedAt, output, ms, workMs }
   }
 
   /**
@@ -169,11 +174,12 @@ export function createRebuilds({ env, db, events, random, signal }) {
     const kills = []
     let lockedSince
     for (let calls = 0; calls < callsMax; calls++) {
-      const reached = kills.length < killsMax ? drawKill(projections.length, kills.length === 0) : undefined
-      const { code, killedAt, output, ms } = await call(projections, known, reached)
+      const reached = kills.length < killsMax ? drawKill(projections, kills.length === 0) : never
+      const { code, killedAt, output, ms, workMs } = await call(projections, known, reached)
       if (killedAt) kills.push(killedAt)
-      else if (code === 0) {
-        if (calls === 0) expected.set(projections.length, (expectedMs(projections.length) + ms) / 2)
+      else if (code === 0 || code === null) {
+        // Without a code: killed when all was done. The next call would begin anew.
+        if (calls === 0) aloneMs = workMs / factor(projections)
         return { kills, failure: await unproved(projections, known, kills.length) }
       } else if (code === exitCodes.running) {
         counts.lockedOut += 1
@@ -185,8 +191,7 @@ export function createRebuilds({ env, db, events, random, signal }) {
         await delay(againMs, undefined, { signal })
         continue
       } else if (code === exitCodes.busy) counts.swapsBusy += 1
-      else if (code !== null)
-        return { kills, failure: `${projections.join(' ')} ended with code ${code}: ${output.trim()}` }
+      else return { kills, failure: `${projections.join(' ')} ended with code ${code}: ${output.trim()}` }
       lockedSince = undefined
     }
     return { kills, failure: `${projections.join(' ')} did not end within ${callsMax} calls` }
@@ -230,6 +235,13 @@ export function createRebuilds({ env, db, events, random, signal }) {
         return
       }
       throw new Error(`${projections.join(' ')} was rebuilt ${tooLateMax} times before a kill came`)
+    },
+
+    /** One that is not counted, to learn how long they take. @param {string[]} projections */
+    async calibrate(projections) {
+      const { failure } = await rebuildOnce(projections, 0)
+      if (failure) throw new Error(failure)
+      return Math.round(aloneMs)
     },
 
     /** Rebuilds undisturbed. @param {string[]} projections */

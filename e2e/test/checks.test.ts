@@ -138,7 +138,8 @@ function keptWorld() {
     state: 'accepted',
   }))
   const inbox = ledger.map(({ messageId }: { messageId: string }) => ({ messageId, to: ['ada@example.org'] }))
-  return { log, acknowledged, records, sent, snapshot, ledger, inbox }
+  const past = new Map<string, string[]>()
+  return { log, acknowledged, records, sent, snapshot, ledger, inbox, past }
 }
 
 let world: ReturnType<typeof keptWorld>
@@ -147,9 +148,9 @@ beforeEach(() => {
 })
 
 function found(): string {
-  const { log, acknowledged, records, sent, snapshot, ledger, inbox } = world
+  const { log, acknowledged, records, sent, snapshot, ledger, inbox, past } = world
   const findings = new Findings()
-  checkLog(log, acknowledged, findings)
+  checkLog(log, acknowledged, findings, past)
   checkTopics(log, records, findings)
   checkReadModels(log, sent, snapshot, findings)
   checkMails(intendedMails(log), ledger, inbox, sent.people, findings)
@@ -179,6 +180,28 @@ describe('an acknowledged command', () => {
   it('was carried out twice when a stream exists that no answer named', () => {
     world.acknowledged = world.acknowledged.filter(({ kind }) => kind === 'login')
     expect(found()).toBe('2 doubled.log')
+  })
+})
+
+describe('the past', () => {
+  const stream = `payment-${payment}`
+  const types = ['payment.created', 'payment.process_started', 'payment.processed']
+  /** The payment was not made by anybody who was answered: it was there before. */
+  beforeEach(() => {
+    world.acknowledged = world.acknowledged.filter((command) => command.stream !== stream)
+  })
+
+  it('is as it was', () => {
+    world.past.set(stream, types)
+    expect(found()).toBe('')
+  })
+  it.each([
+    ['lost what is gone', [...types, 'payment.failed'], '1 lost.past'],
+    ['doubled what nobody wrote', types.slice(0, 2), '1 doubled.past'],
+    ['says something else', types.with(2, 'payment.failed'), '1 wrong.past'],
+  ])('%s', (_, written, finding) => {
+    world.past.set(stream, written)
+    expect(found()).toBe(finding)
   })
 })
 
@@ -277,6 +300,12 @@ describe('a read model', () => {
 })
 
 describe('an intended mail', () => {
+  const mailsFound = () => {
+    const findings = new Findings()
+    checkMails(intendedMails(world.log), world.ledger, world.inbox, world.sent.people, findings)
+    return findings.summary()
+  }
+
   it('was never recorded', () => {
     world.ledger.pop()
     world.inbox.pop()
@@ -299,6 +328,16 @@ describe('an intended mail', () => {
   it('never arrived', () => {
     world.inbox.pop()
     expect(found()).toBe('1 lost.inbox')
+  })
+  it('is held back when its fact is long past', () => {
+    world.log[1]!.metadata.occurredAt = '2026-11-19T10:00:00.000Z'
+    world.ledger[0]!.state = 'skipped'
+    world.inbox.shift()
+    expect(mailsFound()).toBe('')
+  })
+  it('must not be sent when its fact is long past', () => {
+    world.log[1]!.metadata.occurredAt = '2026-11-19T10:00:00.000Z'
+    expect(mailsFound()).toBe('1 wrong.deliveries, 1 wrong.inbox')
   })
   it('may arrive more than once under its one Message-ID', () => {
     world.inbox.push({ ...world.inbox[0]! })

@@ -1,4 +1,4 @@
-/** A small fault run, and after it every promise broken on purpose: proves both that the system keeps them and that the check sees. */
+/** Small fault runs, and after each every promise broken on purpose: proves both that the system keeps them and that the check sees. */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -47,6 +47,32 @@ it(
   runMsMax,
 )
 
+it(
+  'rebuilds read models that are in use, through a kill of each rebuild, and notices what is broken',
+  async () => {
+    const args = ['--only', 'rebuild', '--events', '3000', '--rebuilds', '4', '--self-check']
+    const { code, output, report } = await faults(args)
+    expect({ code, output }).toMatchObject({ code: 0 })
+    expect(report).toMatchObject({ lost: 0, doubled: 0, wholeBeforeBreaking: true, allBreaksNoticed: true })
+    expect(report.kills).toBeGreaterThanOrEqual(4)
+    // The fifth is the one that had to refuse: a row of the live read model had been changed.
+    expect(report).toMatchObject({ rebuilds: 5, verifiedEqual: 4, readsFailed: 1 })
+    expect(report.readsDuring).toBeGreaterThan(100)
+  },
+  runMsMax,
+)
+
+it(
+  'ends with code 1 when a rebuild refuses',
+  async () => {
+    const args = ['--only', 'rebuild', '--events', '1000', '--rebuilds', '1', '--break', 'live-row']
+    const { code, report } = await faults(args)
+    expect(code).toBe(1)
+    expect(report).toMatchObject({ rebuilds: 2, verifiedEqual: 1, lost: 0, doubled: 0, wholeBeforeBreaking: true })
+  },
+  runMsMax,
+)
+
 it('refuses options that make no sense', async () => {
   const refused = (...args: string[]) => startProgram('e2e/faults.mjs', args, {})
   expect(await refused('--break', 'nothing')).toMatchObject({
@@ -62,6 +88,11 @@ it('refuses options that make no sense', async () => {
     code: 1,
     output: expect.stringContaining('--kills has to be'),
   })
+  expect(await refused('--only', 'rebuild', '--break', 'ack')).toMatchObject({
+    code: 1,
+    output: expect.stringContaining('--break takes live-row'),
+  })
+  expect(await refused('--events', '10')).toMatchObject({ code: 1, output: expect.stringContaining('--events has') })
   expect(await refused('--nothing')).toMatchObject({ code: 1, output: expect.stringContaining('Unknown option') })
   expect(await refused('--commands=x')).toMatchObject({ code: 1, output: expect.stringContaining('--commands has') })
 })

@@ -53,6 +53,7 @@ export const rebuild = {
         while (load.acknowledged.length < firstCommands) await delay(100, undefined, { signal })
         const before = readers.counts.reads
         try {
+          say(`one that nobody kills takes ${await rebuilds.calibrate(['payments'])} ms`)
           for (const projections of plan) await rebuilds.rebuild(projections)
         } finally {
           during.reads = readers.counts.reads - before
