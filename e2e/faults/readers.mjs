@@ -12,21 +12,26 @@ const readsPerSecond = 30
 const renewMs = 8 * 60_000
 /** Failed reads that are told in words. */
 const examplesMax = 10
+/** How often a reader comes again who is told that the read model is behind: each try waits two seconds, the pause is another. */
+const behindMax = 5
+const behindPauseMs = 1_000
 
 /**
  * Readers who ask for every read model through the query API all the time, and know what has to be answered. A read fails when it
- * is not answered with 200, when it shows less than its consistency token or an earlier answer, or anything that never was.
+ * is not answered with 200, when it shows less than its consistency token or an earlier answer, or anything that never was. Being
+ * told that the read model has not come as far as the token yet is no failure if it has when the reader comes again; it is counted.
  *
  * @param {object} options
  * @param {Record<string, string>} options.env
  * @param {Record<string, string>} options.urls
+ * @param {(text: string) => void} options.say
  * @param {import('./past.mjs').Past} options.past
  * @param {ReturnType<import('./load.mjs').createLoad>} options.load
  * @param {() => number} options.random
  * @param {AbortSignal} options.signal
  */
-export function createReaders({ env, urls, past, load, random, signal }) {
-  const counts = { reads: 0, failed: 0, byRoute: {}, failures: [], slowestMs: 0 }
+export function createReaders({ env, urls, say, past, load, random, signal }) {
+  const counts = { reads: 0, behind: 0, failed: 0, byRoute: {}, failures: [], slowestMs: 0 }
   const ids = { payments: [...past.models.payments.keys()], users: [...past.models.users.keys()] }
   const pastDays = daysOf(past.models.totals)
   const admin = { email: '', token: '' }
@@ -36,9 +41,14 @@ export function createReaders({ env, urls, past, load, random, signal }) {
 
   async function get(path, { token = admin.token, after } = {}) {
     const headers = after ? { 'consistency-token': after } : {}
-    const { status, body } = await exchange(`${urls.query}/api/v1${path}`, { token, headers })
-    if (status !== 200) throw new Error(`answered ${status} ${JSON.stringify(body)}`)
-    return body
+    for (let tries = 1; ; tries++) {
+      const { status, body } = await exchange(`${urls.query}/api/v1${path}`, { token, headers })
+      if (status === 200) return body
+      if (body?.code !== 'read-model-behind' || tries === behindMax)
+        throw new Error(`answered ${status} ${JSON.stringify(body)}`)
+      counts.behind += 1
+      await delay(behindPauseMs, undefined, { signal })
+    }
   }
 
   /** Reads of what people have just done, with the token of the command that did it. */
@@ -140,7 +150,9 @@ export function createReaders({ env, urls, past, load, random, signal }) {
       if (signal.aborted) return
       counts.failed += 1
       const what = `${route}${person ? '' : ' (past)'}: ${error.cause?.code ?? error.message}`
-      if (counts.failures.length < examplesMax) counts.failures.push(what)
+      if (counts.failures.length >= examplesMax) return
+      counts.failures.push(what)
+      say(`a read failed: ${what}`)
     }
     counts.slowestMs = Math.max(counts.slowestMs, Math.round(performance.now() - begun))
   }
@@ -166,7 +178,10 @@ export function createReaders({ env, urls, past, load, random, signal }) {
 
     /** Reads until it is stopped. */
     async run() {
-      const renewing = setInterval(() => void renew().catch((error) => counts.failures.push(error.message)), renewMs)
+      const renewing = setInterval(
+        () => void renew().catch((error) => say(`the administrator did not get in: ${error.message}`)),
+        renewMs,
+      )
       try {
         await Promise.all(Array.from({ length: readersMax }, reader))
       } finally {

@@ -59,11 +59,12 @@ export function planRebuilds(count, projections, random) {
  * @param {object} options
  * @param {Record<string, string>} options.env
  * @param {import('pg').Client} options.db connected to the read models' database
+ * @param {(text: string) => void} options.say
  * @param {number} options.events that a rebuild reads, about
  * @param {() => number} options.random
  * @param {AbortSignal} options.signal
  */
-export function createRebuilds({ env, db, events, random, signal }) {
+export function createRebuilds({ env, db, say, events, random, signal }) {
   const counts = {
     rebuilds: 0,
     kills: 0,
@@ -77,6 +78,15 @@ export function createRebuilds({ env, db, events, random, signal }) {
     /** In words. */
     failures: [],
   }
+  function count(failure) {
+    counts.rebuilds += 1
+    if (!failure) counts.verifiedEqual += 1
+    else {
+      counts.failures.push(failure)
+      say(`a rebuild failed: ${failure}`)
+    }
+  }
+
   /** From the first sign of a rebuild of one read model to its end, as the last undisturbed one took it. */
   let aloneMs = 1_000 + (events / 20_000) * 1_000
   /** Several share one read of the log. */
@@ -227,12 +237,9 @@ export function createRebuilds({ env, db, events, random, signal }) {
           counts.killsTooLate += 1
           continue
         }
-        counts.rebuilds += 1
         counts.kills += kills.length
         for (const stage of kills) counts.killsAt[stage] += 1
-        if (failure) counts.failures.push(failure)
-        else counts.verifiedEqual += 1
-        return
+        return count(failure)
       }
       throw new Error(`${projections.join(' ')} was rebuilt ${tooLateMax} times before a kill came`)
     },
@@ -247,9 +254,7 @@ export function createRebuilds({ env, db, events, random, signal }) {
     /** Rebuilds undisturbed. @param {string[]} projections */
     async rebuildInPeace(projections) {
       const { failure } = await rebuildOnce(projections, 0)
-      counts.rebuilds += 1
-      if (failure) counts.failures.push(failure)
-      else counts.verifiedEqual += 1
+      count(failure)
     },
   }
 }

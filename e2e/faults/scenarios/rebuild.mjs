@@ -36,11 +36,11 @@ export const rebuild = {
     const past = await writePast(frame, options.events)
     const load = createLoad({ urls: services.urls, past, random, signal })
     load.setInterval(commandEveryMs)
-    const readers = createReaders({ env, urls: services.urls, past, load, random, signal })
+    const readers = createReaders({ env, urls: services.urls, say, past, load, random, signal })
     await readers.prepare()
     const db = await watch(env.PROJECTION_DATABASE_URL)
     try {
-      const rebuilds = createRebuilds({ env, db, events: options.events, random, signal })
+      const rebuilds = createRebuilds({ env, db, say, events: options.events, random, signal })
       const { rows } = await db.query('select name from annals.projection order by name')
       const plan = planRebuilds(
         options.rebuilds,
@@ -89,6 +89,7 @@ export const rebuild = {
         ...rebuilt,
         readsDuring: during.reads,
         readsFailed: readers.counts.failed,
+        readsBehind: readers.counts.behind,
         readsByRoute: readers.counts.byRoute,
         slowestReadMs: readers.counts.slowestMs,
         seed: options.seed,
@@ -108,6 +109,7 @@ export const rebuild = {
         ['calls that met a lock, at most ms', `${report.lockedOut}, ${report.lockedOutMsMax}`],
         ['swaps that were not let in', report.swapsBusy],
         ['reads during rebuilds / failed', `${report.readsDuring} / ${report.readsFailed}`],
+        ['reads told to come again', report.readsBehind],
         ['slowest read, ms', report.slowestReadMs],
       ])
       // Breaking everything is a test of the check itself; breaking one promise is a run that has to fail.
