@@ -20,6 +20,7 @@ export function environmentOf({ ports, secrets }, { kafkaNodes = 1, engine = 'na
     HTTP_HOST: '127.0.0.1',
     EVENTSTORE_URL: `esdb://127.0.0.1:${ports.eventstore}?tls=false`,
     KAFKA_BROKERS: brokers.map((port) => `127.0.0.1:${port}`).join(','),
+    KAFKA_REPLICATION_FACTOR: String(brokers.length),
     REDIS_URL: `redis://${engine === 'docker' ? `:${secrets.redis}@` : ''}127.0.0.1:${ports.redis}`,
     POSTGRES_ADMIN_URL: `postgres://annals_admin:${secrets.postgresAdmin}@127.0.0.1:${ports.postgres}/postgres`,
     COMMAND_DATABASE_URL: database('annals_command', 'annals_command'),

@@ -5,8 +5,10 @@
  *   -- --only <scenarios>  default: all, one after the other
  *        processes         kills every process of the system in turn, and two of its servers
  *        rebuild           rebuilds read models of a long log, and kills the rebuilds
+ *        servers           kills, freezes and restarts the servers: of three Kafka nodes a leader every 10 s, the others in turn
  *   -- --commands 3000     acknowledged commands before the load ends
  *   -- --kills 10          kills of each of relay, projector, notifier, command API, event store and Kafka
+ *   -- --minutes 5         servers: how long faults begin
  *   -- --targets <names>   kills only these of them: relay, projector, notifier, command, eventstore, kafka
  *   -- --events 200000     rebuild: events of the past in the log
  *   -- --rebuilds 100      rebuild: how many, each killed at least once

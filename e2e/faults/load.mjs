@@ -18,6 +18,8 @@ const readMsMax = 15 * 60_000
 const readsOpenMax = 40
 /** People whose work is done and who are remembered, newest last: their sessions are young. */
 const finishedMax = 32
+/** One person in so many logs in again and out; that token must not be accepted any more. */
+const logoutOneIn = 4
 
 /** Of everybody. */
 export const password = 'correct horse battery staple'
@@ -44,6 +46,10 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
   /** Answers that contradict what was acknowledged, in words. */
   const contradictions = []
   const reads = { done: 0, open: new Set() }
+  /** When each command and each read was first asked and when it was answered, in epoch ms; a read: since its write's answer. */
+  const timeline = { commands: [], reads: [] }
+  /** Access tokens of those who have logged out. */
+  const loggedOut = []
   const pace = { intervalMs: 0, nextAt: 0 }
   const run = randomUUID().slice(0, 8)
   let started = 0
@@ -61,7 +67,9 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
   /** Sends a command until it is answered, and remembers the answer. */
   async function command(kind, path, options, factOf) {
     await turn()
+    const askedAt = Date.now()
     const { body } = await client.insist(kind, `${api}${path}`, { method: 'POST', ...options })
+    timeline.commands.push({ askedAt, answeredAt: Date.now() })
     acknowledged.push({ kind, token: body?.consistencyToken, ...factOf(body) })
     if (options.headers && random() < 1 / repeatOneIn) {
       const repeat = await client.insist(`${kind} (repeat)`, `${api}${path}`, { method: 'POST', ...options })
@@ -98,6 +106,17 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     } catch (error) {
       if (!(error instanceof Refused && error.doubt && error.code === 'session-ended')) throw error
     }
+  }
+
+  /** Shown again, a token whose logout was not answered is refused: the session has ended all the same. */
+  async function logout({ accessToken: token, sessionId }) {
+    const fact = { stream: `session-${sessionId}`, types: ['session.ended'], once: true, tokenless: true }
+    try {
+      await command('logout', '/auth/logout', { token }, () => fact)
+    } catch (error) {
+      if (!(error instanceof Refused && error.doubt && error.code === 'session-ended')) throw error
+    }
+    loggedOut.push(token)
   }
 
   async function pay({ accessToken: token }, number) {
@@ -147,7 +166,9 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
   async function readBack(paymentId, { status, consistencyToken }, token) {
     const url = `${urls.query}/api/v1/payments/${paymentId}`
     const headers = { 'consistency-token': consistencyToken }
+    const askedAt = Date.now()
     const { body } = await client.insist('read back', url, { token, headers }, readMsMax)
+    timeline.reads.push({ askedAt, answeredAt: Date.now() })
     reads.done += 1
     if (body.status !== status)
       contradictions.push(`payment ${paymentId} was acknowledged ${status}, and read back as ${body.status}`)
@@ -162,6 +183,8 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     if (payments.length > 0) finished.push({ email, registered, session, payments })
     if (finished.length > finishedMax) finished.shift()
     if (random() < 0.3) await refresh(session)
+    // A session of its own: readers with the first one's token may still wait.
+    if (random() < 1 / logoutOneIn) await logout(await login(email))
   }
 
   return {
@@ -174,6 +197,8 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     finished,
     register,
     reads,
+    timeline,
+    loggedOut,
     counts: client.counts,
     /** The least time from one command's start to the next one's. @param {number} ms */
     setInterval: (ms) => {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { Trouble } from '../../dev/trouble.mjs'
 
 /** What can be run, in this order; scenarios/ holds them. */
-export const scenarioNames = ['processes', 'rebuild']
+export const scenarioNames = ['processes', 'rebuild', 'servers']
 
 /** What the scenario `processes` can kill: processes of the system, and servers. */
 export const targets = {
@@ -11,24 +11,24 @@ export const targets = {
 }
 const targetNames = Object.values(targets).flat()
 
-/** What `--break` can break in each scenario, in an order in which none hides another; breaks.mjs and the scenarios say how. */
-export const promises = {
-  processes: [
-    'ack',
-    'topic-double',
-    'relay-checkpoint',
-    'topic-order',
-    'topic-loss',
-    'read-model-row',
-    'read-model-count',
-    'projection-checkpoint',
-    'ledger',
-    'ledger-double',
-    'inbox',
-    'log',
-  ],
-  rebuild: ['live-row', 'query-down'],
-}
+/** What `--break` can break wherever people write and read, in an order in which none hides another; breaks.mjs says how. */
+const ofTheSystem = [
+  'ack',
+  'topic-double',
+  'relay-checkpoint',
+  'topic-order',
+  'topic-loss',
+  'read-model-row',
+  'read-model-count',
+  'projection-checkpoint',
+  'ledger',
+  'ledger-double',
+  'inbox',
+  'log',
+]
+
+/** By scenario; those of a scenario's own stand there. @type {Record<string, string[]>} */
+export const promises = { processes: ofTheSystem, rebuild: ['live-row', 'query-down'], servers: ofTheSystem }
 
 /**
  * @typedef {object} Options
@@ -38,6 +38,7 @@ export const promises = {
  * @property {string[]} targets
  * @property {number} events of the past, before anything is rebuilt
  * @property {number} rebuilds each of them killed
+ * @property {number} minutes how long servers are done harm
  * @property {number} seed
  * @property {string} [json] file
  * @property {string[]} breaks names
@@ -50,7 +51,7 @@ export function readOptions(args) {
   const values = readArguments(args)
   const chosen = list('only', values.only, scenarioNames)
   const only = scenarioNames.filter((name) => chosen.includes(name))
-  const breakable = only.flatMap((name) => promises[name])
+  const breakable = [...new Set(only.flatMap((name) => promises[name]))]
   const unknown = values.break.find((name) => !breakable.includes(name))
   if (unknown !== undefined) throw new Trouble(`"${unknown}" can not be broken; --break takes ${breakable.join(', ')}.`)
   return {
@@ -60,6 +61,7 @@ export function readOptions(args) {
     kills: whole('kills', values.kills, 0, 100),
     events: whole('events', values.events, 1_000, 1_000_000),
     rebuilds: whole('rebuilds', values.rebuilds, 1, 1_000),
+    minutes: positive('minutes', values.minutes, 60),
     seed: whole('seed', values.seed, 0, 2 ** 32 - 1),
     json: values.json,
     breaks: values.break,
@@ -72,6 +74,7 @@ function readArguments(args) {
   const options = {
     commands: { type: 'string', default: '3000' },
     kills: { type: 'string', default: '10' },
+    minutes: { type: 'string', default: '5' },
     only: { type: 'string' },
     targets: { type: 'string' },
     events: { type: 'string', default: '200000' },
@@ -102,4 +105,10 @@ function whole(name, text, min, max) {
   const value = Number(text)
   if (/^\d+$/.test(text) && value >= min && value <= max) return value
   throw new Trouble(`--${name} has to be a whole number from ${min} to ${max}, not "${text}".`)
+}
+
+function positive(name, text, max) {
+  const value = Number(text)
+  if (/^\d+(\.\d+)?$/.test(text) && value > 0 && value <= max) return value
+  throw new Trouble(`--${name} has to be a number above 0, up to ${max}, not "${text}".`)
 }

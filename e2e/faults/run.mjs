@@ -8,6 +8,7 @@ import { createRandom } from './random.mjs'
 import { writeReport } from './report.mjs'
 import { processes } from './scenarios/processes.mjs'
 import { rebuild } from './scenarios/rebuild.mjs'
+import { servers } from './scenarios/servers.mjs'
 
 /** The logs of the last run in which something went wrong. */
 const keptLogs = join(root, '.annals/failed-faults-logs')
@@ -40,7 +41,7 @@ const oneHouse = { LOGIN_ATTEMPTS_PER_IP: '100000', LOGIN_ATTEMPTS_PER_ADDRESS: 
  */
 
 /** By what `--only` calls them, in the order in which they run. @type {Record<string, Scenario>} */
-const scenarios = { processes, rebuild }
+const scenarios = { processes, rebuild, servers }
 
 /**
  * The fault run: one scenario after the other, each from nothing to its verdict.

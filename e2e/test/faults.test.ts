@@ -38,6 +38,19 @@ it(
 )
 
 it(
+  'keeps every promise while leaders among three Kafka nodes are killed and frozen, and the other servers crash',
+  async () => {
+    const { code, output, report } = await faults(['--only', 'servers', '--minutes', '0.6'])
+    expect({ code, output }).toMatchObject({ code: 0 })
+    expect(report).toMatchObject({ lost: 0, doubled: 0, reordered: 0, wrong: 0, servicesEnded: 0 })
+    expect(report.serverFaultsBy).toMatchObject({ 'postgres crash': 1, 'redis kill': 1, 'eventstore kill': 1 })
+    expect(report.leadersKilled).toBeGreaterThanOrEqual(1)
+    expect(report.leadersFrozen).toBeGreaterThanOrEqual(1)
+  },
+  runMsMax,
+)
+
+it(
   'ends with code 1 when a promise is broken',
   async () => {
     const { code, report } = await faults(['--only', 'processes', '--commands', '20', '--kills', '0', '--break', 'ack'])
