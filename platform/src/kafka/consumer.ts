@@ -25,8 +25,11 @@ export interface ConsumerOptions extends KafkaOptions {
 
 /** A fetch that finds nothing returns after this time, so a partition that may go on again waits no longer than it. */
 const fetchWaitMs = 250
-/** Between attempts at what may come back by itself: a handler that throws, positions that can not be read. */
-const retryBackoff = { firstMs: 500, maxMs: 15_000 }
+/**
+ * Between attempts at what may come back by itself: a handler that throws, positions that can not be read. A database that
+ * restarts is away for seconds; readers of their own writes wait for the rest of this besides.
+ */
+const retryBackoff = { firstMs: 500, maxMs: 5_000 }
 /** A position outside of the partition needs an operator; asked again in case one has acted. */
 const outOfRangeRetryMs = 30_000
 /** Between looks for topics that are not there yet. */
