@@ -47,6 +47,17 @@ interface Flow extends TopicPartition {
   timer: NodeJS.Timeout | undefined
 }
 
+/**
+ * What kafkajs calls final, and is not: a cluster that starts, or whose nodes are frozen, has no coordinator for a while, and locks
+ * within the library are waited for in vain.
+ */
+const notFinal = new Set(['KafkaJSGroupCoordinatorNotFound', 'KafkaJSLockTimeout', 'KafkaJSTimeout'])
+/** Before the group is joined anew after such an end. */
+const rejoinAfterMs = 1_000
+
+const comesBack = (error: Error & { cause?: unknown }): boolean =>
+  notFinal.has(error.name) || (error.cause instanceof Error && error.cause !== error && comesBack(error.cause))
+
 const keyOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
 const toRecord = ({ offset, key, value, headers = {}, timestamp }: KafkaMessage): IncomingRecord => ({
@@ -273,16 +284,32 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
   return {
     async run(handler) {
       const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = consumer.events
+      const start = async () => {
+        if (ending.signal.aborted) return
+        await consumer.run({
+          autoCommit: false,
+          eachBatchAutoResolve: false,
+          partitionsConsumedConcurrently: concurrency,
+          eachBatch: (payload) => eachBatch(handler, payload),
+        })
+      }
       const joined = new Promise<void>((resolve, reject) => {
+        const fatal = (error: Error) => {
+          log.fatal({ err: error }, 'consumer ended for good')
+          reject(error)
+          onFatal(error)
+        }
         consumer.on(GROUP_JOIN, ({ payload }) => {
           onJoin(handler, payload.memberAssignment)
           resolve()
         })
         consumer.on(CRASH, ({ payload }) => {
           if (payload.restart) return log.warn({ err: payload.error }, 'consumer fell out of the group, joining again')
-          log.fatal({ err: payload.error }, 'consumer ended for good')
-          reject(payload.error)
-          onFatal(payload.error)
+          if (comesBack(payload.error)) {
+            log.warn({ err: payload.error, waitMs: rejoinAfterMs }, 'nobody coordinates the group, joining again')
+            return void pause(rejoinAfterMs, ending.signal).then(start).catch(fatal)
+          }
+          fatal(payload.error)
         })
         ending.signal.addEventListener('abort', () => resolve())
       })
@@ -296,13 +323,7 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
         meter?.lag({ topic, partition }, Number(BigInt(highWatermark) - BigInt(lastOffset) - 1n))
       })
       await subscribe()
-      if (ending.signal.aborted) return
-      await consumer.run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        partitionsConsumedConcurrently: concurrency,
-        eachBatch: (payload) => eachBatch(handler, payload),
-      })
+      await start()
       await joined
     },
 

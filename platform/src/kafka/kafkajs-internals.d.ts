@@ -121,3 +121,34 @@ declare module 'kafkajs/src/protocol/recordBatch/v0/decoder' {
     records: { key: Buffer; value: Buffer; timestamp: string; headers: Record<string, Buffer> }[]
   }>
 }
+
+declare module 'kafkajs/src/consumer/consumerGroup' {
+  export interface FetchFault extends Error {
+    /** What was tried too often, or can not be tried again. */
+    cause?: FetchFault
+  }
+
+  interface Node {
+    /** Where it is, as `removeBroker` wants it. */
+    connectionPool: { host: string; port: number }
+    disconnect(): Promise<void>
+  }
+
+  /** A member of a group. */
+  export default class ConsumerGroup {
+    /** Of the group, once it was joined. */
+    coordinator: { nodeId: number | string } | null
+    cluster: {
+      brokerPool: {
+        /** Of the last metadata, by node id. */
+        brokers: Record<number, Node | undefined>
+        removeBroker(place: { host: string; port: number }): void
+      }
+      refreshMetadata(): Promise<void>
+    }
+    /** Batches of what this node leads of the member's partitions; none after a fault that `recoverFromFetch` has mended. */
+    fetch(nodeId: number): Promise<unknown[]>
+    /** @throws what it can not mend. */
+    recoverFromFetch(error: FetchFault): Promise<void>
+  }
+}

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
-import { Kafka, logLevel, type Producer } from 'kafkajs'
+import { Kafka, KafkaJSGroupCoordinatorNotFound, logLevel, type Producer } from 'kafkajs'
+import Cluster from 'kafkajs/src/cluster'
 import { pino } from 'pino'
 import {
   createConsumer,
@@ -244,6 +245,19 @@ describe('a partitioned consumer', () => {
     await send.send({ topic, messages: messages(0, 1, 1) })
     await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1]), { withinMs: 15_000 })
     expect(calls).toBe(2)
+  })
+
+  it('joins again when nobody coordinated the group for a while, which the library takes for final', async () => {
+    const topic = await topicWith(1)
+    await (await producer()).send({ topic, messages: messages(0, 0, 3) })
+    const absent = jest.spyOn(Cluster.prototype, 'findGroupCoordinator')
+    opened.push(async () => absent.mockRestore())
+    for (let time = 0; time < 2; time++)
+      absent.mockRejectedValueOnce(new KafkaJSGroupCoordinatorNotFound('Failed to find group coordinator'))
+    const who = reader()
+    await consume(topic, uniqueName('test.group'), who)
+    expect(absent.mock.calls.length).toBeGreaterThan(2)
+    await eventually(async () => expect(who.valuesOf(topic, 0)).toEqual(upTo(3)))
   })
 
   it('ends the process when it is out for good', async () => {
