@@ -7,7 +7,7 @@ const { Kafka, logLevel } = kafkajs
 const askMsMax = 3_000
 const lookEveryMs = 250
 /** A node that was killed checks its logs, and fetches what it missed. */
-const inSyncMsMax = 90_000
+const inSyncMsMax = 180_000
 /** `offsets.topic.num.partitions`, `transaction.state.log.num.partitions`: Kafka's own numbers. */
 const internalPartitions = 50
 
@@ -74,7 +74,7 @@ export function openCluster(nodes, { signal }) {
       return nameOf(found.leader)
     },
 
-    /** Resolves when every partition has a leader and all its replicas in sync. @throws after 90 s */
+    /** Resolves when every partition has a leader and all its replicas in sync. @throws after 3 minutes */
     async inSync() {
       const deadline = Date.now() + inSyncMsMax
       for (let last = 'nothing was answered'; ; await delay(lookEveryMs, undefined, { signal })) {

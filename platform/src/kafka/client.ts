@@ -1,5 +1,6 @@
 import { Kafka, logLevel, type LogEntry } from 'kafkajs'
 import type { Logger } from 'pino'
+import { keepMembershipWithoutNode } from './fetch-faults'
 import { guardRequestQueue } from './request-queue'
 
 export interface KafkaOptions {
@@ -24,8 +25,13 @@ const toPino =
 const levelFor = (log: Logger) =>
   log.isLevelEnabled('trace') ? logLevel.DEBUG : log.isLevelEnabled('debug') ? logLevel.INFO : logLevel.WARN
 
-/** A server that has not answered by then counts as gone; kafkajs lets slow requests (join, fetch) take longer. */
+/** Of what writes: replicas of a frozen node are waited for until the cluster has put them out of sync, 9 s with Kafka's defaults. */
 export const requestTimeoutMs = 10_000
+/**
+ * Of what reads and asks: answered at once by a node that lives (a fetch waits 250 ms), and while it is waited for, its partitions
+ * stand still although others lead them by then. kafkajs lets slow requests (join) take longer.
+ */
+const readTimeoutMs = 4_000
 export const connectionTimeoutMs = 3_000
 
 /** kafkajs asks the first one first: another one each time, so that one dead broker is not in everybody's way. */
@@ -49,11 +55,12 @@ export function silentLogger({ brokers, clientId, log }: KafkaOptions) {
 /** @param retries of the library. */
 export function createKafka({ brokers, clientId, log }: KafkaOptions, retries: number): Kafka {
   guardRequestQueue()
+  keepMembershipWithoutNode()
   return new Kafka({
     clientId,
     brokers: inRandomOrder(brokers),
     connectionTimeout: connectionTimeoutMs,
-    requestTimeout: requestTimeoutMs,
+    requestTimeout: readTimeoutMs,
     retry: { retries, initialRetryTime: 100, maxRetryTime: 1_000 },
     logLevel: levelFor(log),
     logCreator: () => toPino(log),

@@ -1,0 +1,51 @@
+import ConsumerGroup, { type FetchFault } from 'kafkajs/src/consumer/consumerGroup'
+import { pause } from '../backoff'
+
+/** A node that has ended is seen as gone by the cluster within seconds; until then its partitions have no other leader. */
+const askAgainMs = 250
+
+/** What says that one node does not answer, and nothing about the group. */
+const silent = new Set([
+  'KafkaJSConnectionError',
+  'KafkaJSConnectionClosedError',
+  'KafkaJSRequestTimeoutError',
+  'KafkaJSBrokerNotFound',
+  'KafkaJSLockTimeout',
+])
+
+const isSilence = (error: FetchFault | undefined): boolean =>
+  error !== undefined && (silent.has(error.name) || (error.cause !== error && isSilence(error.cause)))
+
+let kept = false
+
+/**
+ * In kafkajs 2.2.4 fetches from one node that is gone or frozen end the consumer: it leaves the group and joins anew as another
+ * member, and while the coordinator waits for the former one no partition flows, not even those of the nodes that live. Here the
+ * silent node is forgotten and the cluster asked who leads now; what other nodes lead flows on, under the same membership. When
+ * nobody answers, or the silent node is the group's coordinator, it is the library's to end and join anew, as before.
+ */
+export function keepMembershipWithoutNode(): void {
+  if (kept) return
+  kept = true
+  const { recoverFromFetch, fetch } = ConsumerGroup.prototype
+  // That the silence reaches `fetch`, which knows whose it was.
+  ConsumerGroup.prototype.recoverFromFetch = async function (this: ConsumerGroup, error) {
+    if (isSilence(error)) throw error
+    return recoverFromFetch.call(this, error)
+  }
+  ConsumerGroup.prototype.fetch = async function (this: ConsumerGroup, nodeId) {
+    try {
+      return await fetch.call(this, nodeId)
+    } catch (error) {
+      if (!isSilence(error as FetchFault) || String(this.coordinator?.nodeId) === String(nodeId)) throw error
+      const { brokerPool } = this.cluster
+      const node = brokerPool.brokers[nodeId]
+      // Forgotten before the cluster is asked: it might be the one that is asked.
+      if (node) brokerPool.removeBroker(node.connectionPool)
+      void node?.disconnect().catch(() => undefined)
+      await pause(askAgainMs)
+      await this.cluster.refreshMetadata()
+      return []
+    }
+  }
+}
