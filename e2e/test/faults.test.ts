@@ -40,7 +40,7 @@ it(
 it(
   'keeps every promise while leaders among three Kafka nodes are killed and frozen, and the other servers crash',
   async () => {
-    const { code, output, report } = await faults(['--only', 'servers', '--minutes', '0.6'])
+    const { code, output, report } = await faults(['--only', 'servers', '--minutes', '0.5'])
     expect({ code, output }).toMatchObject({ code: 0 })
     expect(report).toMatchObject({ lost: 0, doubled: 0, reordered: 0, wrong: 0, servicesEnded: 0 })
     expect(report.serverFaultsBy).toMatchObject({ 'postgres crash': 1, 'redis kill': 1, 'eventstore kill': 1 })

@@ -10,15 +10,16 @@ const othersEveryMs = 16_000
 const deadMs = { min: 200, max: 2_500 }
 /** Some freezes are shorter than sessions (6 s) and requests (10 s) last, some are longer. */
 const frozenMs = { min: 3_000, max: 12_000 }
+/** However short a run is: a leader is killed and one frozen; each of the other servers fails once. */
+const leadersMin = 2
+const othersMin = 3
 const startsMax = 5
 const startPauseMs = 1_000
 
 /** What leads: partitions that are published to, and those that the relay and the groups are coordinated on. */
-const leading = [
-  ...['annals.users', 'annals.sessions', 'annals.payments'].flatMap((topic) =>
-    Array.from({ length: 6 }, (_, partition) => ({ topic, partition })),
-  ),
-]
+const leading = ['annals.users', 'annals.sessions', 'annals.payments'].flatMap((topic) =>
+  Array.from({ length: 6 }, (_, partition) => ({ topic, partition })),
+)
 const coordinating = [
   { topic: '__transaction_state', partition: coordinatorPartition('annals.relay') },
   ...['annals.relay', 'annals.notifier', 'annals.projection.payments', 'annals.projection.users'].map((group) => ({
@@ -117,7 +118,7 @@ export async function runOutages({ ms, stack, cluster, random, say, signal }) {
   const rest = (begun, everyMs) => delay(Math.max(0, begun + everyMs - Date.now()), undefined, { signal })
 
   async function leaders() {
-    for (let number = 0; Date.now() < ending; number++) {
+    for (let number = 0; number < leadersMin || Date.now() < ending; number++) {
       const begun = Date.now()
       const { topic, partition } = pick(number % 3 === 2 ? coordinating : leading, random)
       const node = await cluster.leaderOf(topic, partition)
@@ -133,7 +134,7 @@ export async function runOutages({ ms, stack, cluster, random, say, signal }) {
   }
 
   async function others() {
-    for (let number = 0; Date.now() < ending; number++) {
+    for (let number = 0; number < othersMin || Date.now() < ending; number++) {
       const begun = Date.now()
       const { server, how } = othersInTurn[number % othersInTurn.length]
       const { awayMs } = await outage(server, server, how)
