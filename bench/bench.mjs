@@ -10,15 +10,17 @@ await withLifetime(
     const options = readOptions(process.argv.slice(2))
     if (options.help) return { code: 0, farewell: usage }
     // What needs npm's packages or a build is loaded once they are there.
-    const { openScene } = await import('./scene.mjs')
-    const scene = await openScene({ ...lifetime, progress }, options)
-    const { machineFacts } = await import('./machine.mjs')
+    const { openScene, refuseWithoutRoom } = await import('./scene.mjs')
+    refuseWithoutRoom(options)
+    const begunAt = performance.now()
+    const first = await openScene({ ...lifetime, progress }, options)
     const { measure } = await import('./measure.mjs')
     const { report } = await import('./report.mjs')
-    const machine = await scene.withDatabase(scene.env.PROJECTION_DATABASE_URL, machineFacts)
     console.log(`\n${bold('Measuring')}`)
-    const figures = await measure(scene, options)
-    scene.finish()
+    const { figures, machine } = await measure(first, options, (servers) =>
+      openScene({ ...lifetime, progress }, { ...options, skipBuild: true }, servers),
+    )
+    machine.minutes = Math.round((performance.now() - begunAt) / 6_000) / 10
     if (options.json) writeFileSync(options.json, `${JSON.stringify({ ...figures, machine }, null, 2)}\n`)
     return { code: 0, farewell: report(figures, machine) }
   },

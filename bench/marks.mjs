@@ -1,15 +1,24 @@
 /**
  * What the figures are held against. Each mark is a floor or a ceiling of one figure.
  *
- * @type {{ part: string, figure: string, title: string, unit: string, least?: number, most?: number, digits?: number }[]}
+ * @type {{ part: string, figure: string, title: string, unit: string, least?: number, most?: number,
+ *   below?: number, digits?: number }[]}
  */
 export const marks = [
   { part: 'relay', figure: 'perSecond', title: 'relay', unit: 'events/s', least: 8_000 },
   { part: 'visible', figure: 'p99Ms', title: 'ack to visible, p99', unit: 'ms', most: 250 },
-  { part: 'replay', figure: 'perSecond', title: 'replay', unit: 'events/s', least: 15_000 },
-  { part: 'replay', figure: 'ratio', title: 'replay, of a bare read', unit: '', least: 0.5, digits: 2 },
+  { part: 'replay', figure: 'perSecond', title: 'replay', unit: 'events/s', least: 20_000 },
+  { part: 'replay', figure: 'ratio', title: 'replay, of a bare read', unit: '', least: 0.6, digits: 2 },
+  { part: 'replay', figure: 'threeOverOne', title: 'three read models, of one', unit: '', below: 1.3, digits: 2 },
+  { part: 'replay', figure: 'costGrowth1to5M', title: 'cost, five times the log', unit: '', below: 1.1, digits: 2 },
+  { part: 'replay', figure: 'peakRssMb', title: 'peak memory of a replay', unit: 'MB', below: 400 },
+  { part: 'replay', figure: 'queryP99Growth', title: 'p99 of queries beside it', unit: '', below: 1.25, digits: 2 },
+  { part: 'replay', figure: 'swapLockMs', title: 'swap', unit: 'ms', below: 100 },
   { part: 'commands', figure: 'ratio', title: 'commands, of bare appends', unit: '', least: 0.3, digits: 2 },
 ]
+
+/** Measured when the replay runs alone, at length. */
+const longOnly = new Set(['threeOverOne', 'costGrowth1to5M', 'queryP99Growth'])
 
 /**
  * @param {Record<string, Record<string, number>>} figures by part
@@ -17,9 +26,9 @@ export const marks = [
  */
 export const judge = (figures) =>
   marks
-    .filter(({ part }) => figures[part])
+    .filter(({ part, figure }) => figures[part] && (figure in figures[part] || !longOnly.has(figure)))
     .map((mark) => {
       const value = figures[mark.part][mark.figure]
-      const { least = Number.NEGATIVE_INFINITY, most = Number.POSITIVE_INFINITY } = mark
-      return { ...mark, value, reached: value >= least && value <= most }
+      const { least = -Infinity, most = Infinity, below = Infinity } = mark
+      return { ...mark, value, reached: value >= least && value <= most && (below === Infinity || value < below) }
     })

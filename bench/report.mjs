@@ -25,12 +25,14 @@ const lines = {
       `p99 ${whole(ackP99Ms)} ms to the 201; load late p99 ${whole(lateP99Ms)} ms`,
     ],
   ],
-  replay: ({ perSecond, barePerSecond, ratio, seconds, bareSpread }) => [
+  replay: (figures) => [
     [
       'replay',
-      `${whole(perSecond)} events/s`,
-      `bare read ${whole(barePerSecond)}/s ${share(bareSpread)}, ratio ${ratio.toFixed(2)}; ${seconds.toFixed(1)} s in all`,
+      `${whole(figures.perSecond)} events/s`,
+      `bare read ${whole(figures.barePerSecond)}/s ${share(figures.bareSpread)}, ratio ${figures.ratio.toFixed(2)}; ` +
+        `${figures.seconds.toFixed(1)} s in all`,
     ],
+    ...(figures.at5 ? longLines(figures) : []),
   ],
   commands: ({ perSecond, barePerSecond, ratio, spread, bareSpread }) => [
     [
@@ -39,6 +41,36 @@ const lines = {
       `bare appends ${whole(barePerSecond)}/s ${share(bareSpread)}, ratio ${ratio.toFixed(2)}`,
     ],
   ],
+}
+
+function longLines(figures) {
+  const { at5, events } = figures
+  const lines = [
+    [
+      `  ${whole(at5.events)}`,
+      `${whole(at5.perSecond)} events/s`,
+      `bare read ${whole(at5.barePerSecond)}/s, ratio ${at5.ratio.toFixed(2)}; for each event ` +
+        `${figures.costGrowth1to5M.toFixed(2)} times the time of ${whole(events)}, bare ${figures.bareCostGrowth1to5M.toFixed(2)}`,
+    ],
+    [
+      '  at 100 commands/s',
+      `p99 ${figures.queryP99BesideMs.toFixed(1)} ms`,
+      `queries without it ${figures.queryP99Ms.toFixed(1)} ms; throttled to ${whole(figures.throttle)}/s, ` +
+        `${figures.throttledSeconds.toFixed(0)} s long; load late p99 ${figures.lateP99Ms.toFixed(0)} ms`,
+    ],
+    ['  disk', `${figures.diskGb.toFixed(1)} GB`, 'log and read models at the end'],
+  ]
+  if (figures.emmettPerSecond === undefined) return lines
+  const { emmettEvents, emmettRows, emmettRowsExpected, emmettRowsMissing, emmettRowsDifferent } = figures
+  return [
+    ...lines,
+    [
+      '  Emmett',
+      `${whole(figures.emmettPerSecond)} events/s`,
+      `${whole(emmettEvents)} events; ${figures.emmettComplete ? 'complete' : 'NOT complete'}: ${whole(emmettRows)} of ` +
+        `${whole(emmettRowsExpected)} rows, ${whole(emmettRowsMissing)} missing, ${whole(emmettRowsDifferent)} different`,
+    ],
+  ]
 }
 
 /**
@@ -57,9 +89,10 @@ export function report(figures, machine) {
       text.push(`    CPU µs each: ${cpu.map(([name, micros]) => `${name} ${whole(micros)}`).join(', ')}`)
   }
   text.push('', styleText('bold', 'Marks'))
-  for (const { title, value, unit, least, digits = 0, reached, most } of judge(figures)) {
+  for (const { title, value, unit, least, digits = 0, reached, most, below } of judge(figures)) {
     const number = (n) => (digits > 0 ? n.toFixed(digits) : whole(n))
-    const wanted = least === undefined ? `≤ ${number(most)}` : `≥ ${number(least)}`
+    const wanted =
+      least !== undefined ? `≥ ${number(least)}` : below !== undefined ? `< ${number(below)}` : `≤ ${number(most)}`
     const word = reached ? styleText('green', 'reached') : styleText('red', 'missed ')
     text.push(`  ${word}  ${title.padEnd(26)} ${`${number(value)} ${unit}`.trimEnd().padStart(16)}   ${wanted}`)
   }

@@ -1,16 +1,18 @@
-import { cpSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, lstatSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { buildAll, migrateAll } from '../dev/build.mjs'
+import { setUpDatabases } from '../dev/databases.mjs'
 import { installDependencies } from '../dev/install.mjs'
 import { startStack, stopServers } from '../dev/native.mjs'
 import { openProfile, root, shown } from '../dev/profile.mjs'
 import { startServices } from '../dev/services.mjs'
+import { Trouble } from '../dev/trouble.mjs'
 import { startLoad } from './load/process.mjs'
 
 /** No mail is sent and no charge is made while something is measured. */
-const servers = ['eventstore', 'kafka', 'postgres', 'redis']
+const everyServer = ['eventstore', 'kafka', 'postgres', 'redis']
 /** Cheap password hashes: users are made for a measurement, passwords are not measured. No gateway: nothing is charged. */
 const serviceEnvironment = { BCRYPT_COST: '10', GATEWAY_URL: 'http://127.0.0.1:1' }
 
@@ -20,15 +22,18 @@ const serviceEnvironment = { BCRYPT_COST: '10', GATEWAY_URL: 'http://127.0.0.1:1
  * @param {{ progress: import('../dev/progress.mjs').Progress, signal: AbortSignal, onEnd: (stop: () => Promise<void>) => void }}
  *   lifetime
  * @param {{ skipBuild: boolean, profile: boolean }} options
+ * @param {string[]} [servers] that run; default: all that a measurement may need
  */
-export async function openScene({ progress, signal, onEnd }, options) {
+export async function openScene({ progress, signal, onEnd }, options, servers = everyServer) {
   await installDependencies(progress)
   await removeLeftovers()
   const name = `bench-${process.pid}`
   const profile = await openProfile(name, { ports: 'free' })
   const kept = join(root, '.annals/failed-bench-logs')
-  const outcome = { measured: false }
-  onEnd(async () => {
+  const outcome = { measured: false, closed: false }
+  const close = async () => {
+    if (outcome.closed) return
+    outcome.closed = true
     await stopServers(profile)
     rmSync(kept, { recursive: true, force: true })
     if (!outcome.measured) {
@@ -36,7 +41,8 @@ export async function openScene({ progress, signal, onEnd }, options) {
       console.error(`\nThe logs of this run: ${shown(kept)}`)
     }
     rmSync(profile.dir, { recursive: true, force: true })
-  })
+  }
+  onEnd(close)
   if (!options.skipBuild) {
     progress.begin('Build')
     await buildAll(profile)
@@ -49,11 +55,28 @@ export async function openScene({ progress, signal, onEnd }, options) {
   const profiled = pathToFileURL(join(import.meta.dirname, 'load/profiled.mjs')).href
   const nodeOptions = options.profile ? { NODE_OPTIONS: `--import=${profiled}`, ANNALS_PROFILES: profiles } : {}
 
+  const { env } = stack
   return {
-    env: stack.env,
+    env,
     profile,
     progress,
     signal,
+
+    /** @param {string} name of a server; its data stay */
+    stopServer: (name) => stack.kill(name, 'SIGTERM'),
+    /** @param {string} name of a server that was stopped; it is ready when this resolves */
+    startServer: (name) => stack.restart(name),
+
+    /** @returns {number} what the servers' data take on disk now, in GB (10^9 bytes) */
+    diskGb: () => sizeOf(profile.data) / 1e9,
+
+    /** Deletes the read models, so that they can be built as if for the first time. */
+    async forgetReadModels() {
+      const database = new URL(env.PROJECTION_DATABASE_URL).pathname.slice(1)
+      await withDatabase(env.POSTGRES_ADMIN_URL, (db) => db.query(`drop database "${database}" with (force)`))
+      await setUpDatabases(env)
+      await migrateAll(stack)
+    },
 
     /** Starts some of the system's processes; they are up when this resolves. @param {string[]} only */
     services: (only) =>
@@ -78,17 +101,7 @@ export async function openScene({ progress, signal, onEnd }, options) {
       }
     },
 
-    /** Runs `work` with a connection to a database. @template T @param {string} url @param {(db: import('pg').Client) => Promise<T>} work */
-    async withDatabase(url, work) {
-      const { Client } = createRequire(import.meta.url)('pg')
-      const db = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 60_000 })
-      await db.connect()
-      try {
-        return await work(db)
-      } finally {
-        await db.end()
-      }
-    },
+    withDatabase,
 
     /** @param {string} title @param {(update: (detail: string) => void) => Promise<{ value: any, text: string }>} work */
     async step(title, work) {
@@ -107,10 +120,48 @@ export async function openScene({ progress, signal, onEnd }, options) {
     /** Environment of a process that is to be profiled, when profiles are wanted. */
     nodeOptions,
 
-    /** All that was asked for was measured: the logs need not be kept. */
-    finish() {
+    /** All that was asked for was measured: everything stops, and neither data nor logs are kept. */
+    async finish() {
       outcome.measured = true
+      await close()
     },
+  }
+}
+
+/** What a run may take at its most: the log, the read models twice, PostgreSQL's and Kafka's own logs, Emmett's events. */
+const diskBytes = ({ events, emmettEvents, long }) => 2e9 + (long ? 5 * events * 2_500 + emmettEvents * 3_000 : 0)
+
+/** @param {ReturnType<typeof import('./options.mjs').readOptions>} options @throws {Trouble} when the disk is too small */
+export function refuseWithoutRoom(options) {
+  const { bavail, bsize } = statfsSync(root)
+  const needed = diskBytes(options)
+  if (bavail * bsize >= needed) return
+  throw new Trouble(
+    `This takes ${(needed / 1e9).toFixed(0)} GB of disk at its most; ${((bavail * bsize) / 1e9).toFixed(0)} GB are free.`,
+    { remedy: 'free some, or measure with fewer --events.' },
+  )
+}
+
+function sizeOf(path) {
+  try {
+    const stat = lstatSync(path)
+    if (!stat.isDirectory()) return stat.size
+    return readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0)
+  } catch {
+    // Servers delete files while this goes through them.
+    return 0
+  }
+}
+
+/** Runs `work` with a connection to a database. @template T @param {string} url @param {(db: import('pg').Client) => Promise<T>} work */
+async function withDatabase(url, work) {
+  const { Client } = createRequire(import.meta.url)('pg')
+  const db = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: 120_000 })
+  await db.connect()
+  try {
+    return await work(db)
+  } finally {
+    await db.end()
   }
 }
 

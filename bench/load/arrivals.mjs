@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { Pool } from 'undici'
 import { createRandom } from '../log/random.mjs'
+import { dueAt, scheduleOf } from './schedule.mjs'
 import { serve } from './serve.mjs'
 
 const body = JSON.stringify({
@@ -34,7 +35,7 @@ serve({
     const results = { visibleMs: [], ackMs: [], lateMs: [], retries: 0 }
     const begunAt = performance.now()
     const under = schedule.map(async (dueMs, i) => {
-      await new Promise((resolve) => setTimeout(resolve, dueMs - (performance.now() - begunAt)))
+      await dueAt(begunAt + dueMs)
       results.lateMs.push(performance.now() - begunAt - dueMs)
       const token = tokens[i % tokens.length]
       const { paymentId, consistencyToken } = await create(token)
@@ -51,16 +52,6 @@ serve({
     await Promise.all([commands.close(), queries.close()])
   },
 })
-
-/** @returns {number[]} ms from the beginning, ascending */
-function scheduleOf({ perSecond, forMs, random }) {
-  const times = []
-  for (let at = 0; ;) {
-    at += (-Math.log(1 - random.fraction()) / perSecond) * 1_000
-    if (at >= forMs) return times
-    times.push(at)
-  }
-}
 
 async function create(token) {
   const { statusCode, body: answer } = await commands.request({

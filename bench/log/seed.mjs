@@ -14,25 +14,38 @@ const inFlightMax = 256
 const keyRowsMax = 2_000
 
 /**
- * Fills a log with history through the official client, as the command service would have written it: every event passes
- * `encodeEvent`, personal fields are sealed under real keys.
+ * Where a history is written to. `append` is called in log order; it may go on behind it, `flush` waits for all of it.
+ *
+ * @typedef {object} Sink
+ * @property {(stream: string, revision: number, events: import('@annals/contracts').EncodedEvent[]) => Promise<void> | void}
+ *   append `revision` of the first one
+ * @property {() => Promise<void> | void} flush
+ *
+ * @typedef {object} Counts
+ * @property {number} events
+ * @property {number} published of them, events of streams that the relay copies
+ * @property {number} payments of those, events of payment streams
+ * @property {number} sealed events with a part that is sealed
+ * @property {number} appends
+ */
+
+/**
+ * Writes a history as the command service would have written it: every event passes `encodeEvent`, personal fields are
+ * sealed under real keys. It can be written in parts, so that the same log is measured at several lengths.
  *
  * @param {object} options
- * @param {string} options.url of the event store
- * @param {import('./history.mjs').Extent} options.extent
+ * @param {import('./history.mjs').Extent} options.extent of the whole history
  * @param {string} options.tenant
  * @param {{ id: string, key: Buffer }} options.master wraps the data keys
  * @param {(rows: { tenant: string, subject: string, wrappedKey: Buffer }[]) => Promise<void>} options.saveKeys
  * @param {AbortSignal} options.signal
- * @param {(written: number) => void} [options.onProgress]
- * @returns {Promise<{ events: number, published: number, payments: number, sealed: number, appends: number }>} counts;
- *   `published`: events of streams that the relay copies, `payments`: of those, events of payment streams
  */
-export async function seed({ url, extent, tenant, master, saveKeys, signal, onProgress }) {
-  const client = EventStoreDBClient.connectionString(url)
+export function createSeeder({ extent, tenant, master, saveKeys, signal }) {
+  const writes = history(extent)
   const random = createRandom(2)
   const keys = new Map()
   const unsaved = []
+  /** @type {Counts} */
   const counts = { events: 0, published: 0, payments: 0, sealed: 0, appends: 0 }
   const keyOf = (subject) => {
     let key = keys.get(subject)
@@ -60,23 +73,53 @@ export async function seed({ url, extent, tenant, master, saveKeys, signal, onPr
     return decided.map((event) => encodeEvent(event, random.uuid(), envelope, seal))
   }
 
+  return {
+    /** Of all that was written so far. */
+    counts,
+
+    /**
+     * Writes on until so many events are in the log, or a few more: an append is not cut, except by the history's own end.
+     *
+     * @param {Sink} sink @param {number} until @param {(written: number) => void} [onProgress]
+     * @returns {Promise<Counts>} of all that was written so far
+     */
+    async fill(sink, until, onProgress) {
+      while (counts.events < until) {
+        const { value: write, done } = writes.next()
+        if (done) break
+        const encoded = encode(write)
+        count(counts, write.stream, encoded)
+        // Only where there is something to wait for: a turn of the event loop for each append would cost as much as the append.
+        const pending = sink.append(write.stream, write.revision, encoded)
+        if (pending) await pending
+        signal.throwIfAborted()
+        if (unsaved.length >= keyRowsMax) await saveKeys(unsaved.splice(0))
+        if (counts.appends % 1_000 === 0) onProgress?.(counts.events)
+      }
+      await sink.flush()
+      if (unsaved.length > 0) await saveKeys(unsaved.splice(0))
+      return { ...counts }
+    },
+  }
+}
+
+/**
+ * Appends through the official client, at each stream's expected revision.
+ *
+ * @param {string} url of the event store
+ * @returns {Sink & { close: () => Promise<void> }}
+ */
+export function clientSink(url) {
+  const client = EventStoreDBClient.connectionString(url)
   const window = createWindow()
-  try {
-    for (const write of history(extent)) {
-      const encoded = encode(write)
-      const options = { expectedRevision: write.revision === 0 ? NO_STREAM : BigInt(write.revision - 1) }
-      window.add(client.appendToStream(write.stream, encoded.map(jsonEvent), options))
-      count(counts, write.stream, encoded)
-      await window.below(inFlightMax)
-      signal.throwIfAborted()
-      if (unsaved.length >= keyRowsMax) await saveKeys(unsaved.splice(0))
-      if (counts.appends % 1_000 === 0) onProgress?.(counts.events)
-    }
-    await window.below(1)
-    if (unsaved.length > 0) await saveKeys(unsaved.splice(0))
-    return counts
-  } finally {
-    await client.dispose()
+  return {
+    append(stream, revision, events) {
+      const options = { expectedRevision: revision === 0 ? NO_STREAM : BigInt(revision - 1) }
+      window.add(client.appendToStream(stream, events.map(jsonEvent), options))
+      return window.below(inFlightMax)
+    },
+    flush: () => window.below(1),
+    close: () => client.dispose(),
   }
 }
 

@@ -3,6 +3,9 @@ import { judge } from '../../marks.mjs'
 import { readOptions } from '../../options.mjs'
 import { watchGrowth } from '../../quiet.mjs'
 import { report } from '../../report.mjs'
+import { createRandom } from '../../log/random.mjs'
+import { scheduleOf } from '../../load/schedule.mjs'
+import { swapLockMsOf } from '../../rebuild/output.mjs'
 import { median, percentile, spread } from '../../statistics.mjs'
 
 describe('statistics', () => {
@@ -45,11 +48,68 @@ describe('marks', () => {
     expect(judge({ relay: { ...figures.relay, perSecond: Number.NaN } })[0]!.reached).toBe(false)
   })
 
+  it('of the replay at length are judged when it was measured so', () => {
+    const short = { perSecond: 21_000, ratio: 0.7, peakRssMb: 399.9, swapLockMs: 100 }
+    const long = { ...short, threeOverOne: 1.3, costGrowth1to5M: Number.NaN, queryP99Growth: 1.2 }
+    const missed = (replay: Record<string, number>) =>
+      judge({ replay })
+        .filter(({ reached }) => !reached)
+        .map(({ figure }) => figure)
+    expect(judge({ replay: short })).toHaveLength(4)
+    expect(missed(short)).toEqual(['swapLockMs'])
+    expect(missed(long)).toEqual(['threeOverOne', 'costGrowth1to5M', 'swapLockMs'])
+    // Measured in every form: were it not there, that would be a fault and no reason to pass over it.
+    expect(missed({ perSecond: 21_000 })).toEqual(['ratio', 'peakRssMb', 'swapLockMs'])
+  })
+
   it('are printed beside the figures', () => {
     const text = report(figures, { cores: 2 })
     expect(text).toMatch(/reached.*relay.*8,000 events\/s.*≥ 8,000/)
     expect(text).toMatch(/missed.*ack to visible, p99.*251 ms.*≤ 250/)
     expect(text).not.toMatch(/replay/)
+  })
+
+  it('say of Emmett what is missing', () => {
+    const bare = {
+      barePerSecond: 40_000,
+      bareSpread: 0.1,
+      ratio: 0.7,
+      perSecond: 28_000,
+      events: 1_000_000,
+      seconds: 36,
+    }
+    const text = report(
+      {
+        replay: {
+          ...bare,
+          at5: { ...bare, events: 5_000_000 },
+          threeOverOne: 1.2,
+          costGrowth1to5M: 1.05,
+          bareCostGrowth1to5M: 1.01,
+          peakRssMb: 300,
+          swapLockMs: 20,
+          queryP99Growth: 1.1,
+          queryP99Ms: 12,
+          queryP99BesideMs: 13.2,
+          throttle: 2_000,
+          throttledSeconds: 25,
+          lateP99Ms: 3,
+          diskGb: 8,
+          emmettPerSecond: 1_800,
+          emmettComplete: false,
+          emmettEvents: 1_000_000,
+          emmettRows: 199_000,
+          emmettRowsExpected: 200_000,
+          emmettRowsMissing: 1_000,
+          emmettRowsDifferent: 50,
+        },
+      },
+      { cores: 2 },
+    )
+    expect(text).toMatch(
+      /Emmett +1,800 events\/s +1,000,000 events; NOT complete: 199,000 of 200,000 rows, 1,000 missing, 50/,
+    )
+    expect(text).toMatch(/reached.*cost, five times the log.*1\.05.*< 1\.10/)
   })
 })
 
@@ -59,7 +119,16 @@ describe('options', () => {
     expect(readOptions([]).parts).toHaveLength(5)
   })
 
+  it('give the replay alone its long form, and a log of a million', () => {
+    expect(readOptions(['--only', 'replay'])).toMatchObject({ long: true, events: 1_000_000, emmettEvents: 1_000_000 })
+    expect(readOptions(['--only', 'replay', '--events', '20000'])).toMatchObject({ long: true, emmettEvents: 20_000 })
+    expect(readOptions(['--only', 'replay,commands'])).toMatchObject({ long: false, events: 300_000 })
+  })
+
   it.each([
+    ['--only', 'replay', '--events', '1000001'],
+    ['--only', 'replay', '--events', '2000', '--emmett-events', '2001'],
+    ['--emmett-events', '1000'],
     ['--events', '10'],
     ['--events', '1e9'],
     ['--events', 'many'],
@@ -67,6 +136,27 @@ describe('options', () => {
     ['--onyl', 'relay'],
     ['x'],
   ])('refuse %s %s', (...args) => expect(() => readOptions(args.filter(Boolean))).toThrow())
+})
+
+describe('schedule of arrivals', () => {
+  it('is ascending, as dense as asked, and the same each time', () => {
+    const times = () => scheduleOf({ perSecond: 100, forMs: 60_000, random: createRandom(9) })
+    expect(times()).toEqual(times().toSorted((a, b) => a - b))
+    expect(Math.abs(times().length - 6_000)).toBeLessThan(300)
+    expect(times().at(-1)).toBeLessThan(60_000)
+  })
+})
+
+describe('output of the replay', () => {
+  it('tells how long each swap kept projectors waiting', () => {
+    const output = [
+      'payments         12 rows equal the live ones, 12 streams folded afresh',
+      'payments         version 1 is live; projectors waited 22 ms',
+      'users            version 1 is live; projectors waited 1,204 ms',
+    ]
+    expect(swapLockMsOf(output.join('\n'))).toEqual([22, 1_204])
+    expect(swapLockMsOf(output[0]!)).toEqual([])
+  })
 })
 
 describe('watching growth', () => {
