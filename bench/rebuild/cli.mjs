@@ -23,7 +23,7 @@ const sampleMs = 50
  */
 export async function replay({ env, profile, signal, nodeOptions }, projections, { events, throttle }) {
   const log = join(profile.logs, 'replay.log')
-  const withinMs = 60_000 + (events / Math.min(eventsPerSecondMin, throttle ?? eventsPerSecondMin)) * 1_000
+  const withinMs = 240_000 + (events / Math.min(eventsPerSecondMin, throttle ?? eventsPerSecondMin)) * 1_000
   const begunAt = performance.now()
   const child = spawn(process.execPath, [cli, ...projections, ...(throttle ? ['--throttle', String(throttle)] : [])], {
     cwd: root,
