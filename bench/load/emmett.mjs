@@ -27,7 +27,7 @@ serve({
    *
    * @returns {Promise<{ events: number, seconds: number }>}
    */
-  async fill({ events: until, of }) {
+  async fill({ events: until, of, atOnce = appendsInFlight }) {
     const store = getPostgreSQLEventStore(connectionString)
     await store.schema.migrate()
     const writes = history({ events: of })
@@ -44,7 +44,7 @@ serve({
       }
     }
     try {
-      await Promise.all(Array.from({ length: appendsInFlight }, one))
+      await Promise.all(Array.from({ length: atOnce }, one))
       return { events, seconds: (performance.now() - begunAt) / 1_000 }
     } finally {
       await store.close()
