@@ -11,8 +11,10 @@ const queriesPerSecond = 100
 /** Events a second that the rebuild may read: a twentieth of what it can, and a million in eight minutes. */
 const throttle = 2_000
 /** All of this history goes through Kafka first, as it would have in the system's life; so it is not a million. */
-const eventsMax = 75_000
+const eventsMax = 50_000
 const windowMsMin = 15_000
+/** The payments that the load itself makes until the last window are rebuilt as well. */
+const loadShare = 1.8
 /** Of a rebuild, beside the throttled reading: start, indexes, verification, swap. */
 const restMs = 4_000
 /** In the small form, which is for trying, fewer. */
@@ -46,8 +48,7 @@ export async function measureBesideLoad(scene, { events: wanted }) {
         const known = await live.ask('prepare', { tokens, each: paymentsEach }, 60_000)
         // All of it projected: what is asked for is there.
         await delay(2_000, undefined, { signal })
-        // The payments of the load itself come on top.
-        const windowMs = Math.max(windowMsMin, (history.payments / throttle) * 1_000 * 1.2 + restMs)
+        const windowMs = Math.max(windowMsMin, (history.payments / throttle) * 1_000 * loadShare + restMs)
         const window = (seed, forMs) =>
           live.ask('run', { known, commandsPerSecond, queriesPerSecond, forMs, seed }, forMs + 60_000)
         update('warming up')
