@@ -36,11 +36,13 @@ export class RebuildStopped extends Error {
 }
 
 /** Changed rows and streams in memory before they are written: some 10 MB, and few enough writes to be fast. */
-const dirtyMax = 10_000
+const dirtyMax = (builders: number): number => Math.floor(10_000 * share(builders))
 /** What is folded is written at least this often, so that no kill costs more work than that. */
 const flushEveryMs = 2_000
-/** Unchanged rows and streams kept for later events: some 20 MB of each. */
-const cleanMax = 20_000
+/** Unchanged rows and streams kept for later events: some 10 MB of each. */
+const cleanMax = (builders: number): number => Math.floor(20_000 * share(builders))
+/** Up to three projections have the whole; more share what three have, so that memory does not grow with them. */
+const share = (builders: number): number => Math.min(1, 3 / builders)
 
 /** Folds the log into a projection's shadow: in memory, written in large steps that move the rebuild's position with them. */
 export class Builder {
@@ -49,6 +51,7 @@ export class Builder {
   readonly #rows
   readonly #streams
   readonly #parked: ParkedEvent[] = []
+  readonly #dirtyMax: number
   /** Position of the last event applied, by place. */
   readonly #reached = new Map<string, bigint>()
   #written: Pick<Rebuild, 'position' | 'events'>
@@ -65,19 +68,22 @@ export class Builder {
     readonly projection: Projection,
     private readonly pool: Pool,
     private readonly rebuild: Rebuild,
+    builders: number,
   ) {
+    this.#dirtyMax = dirtyMax(builders)
     this.#tables = tablesOf(projection, 'next')
     this.#table = rowTable(projection, this.#tables.rows)
     const empty = rebuild.position < 0n && rebuild.events === 0n
-    this.#rows = new RowCache<StoredRow>(projection.grain === 'event' ? 0 : cleanMax, empty)
-    this.#streams = new RowCache<StreamState>(cleanMax, empty)
+    this.#rows = new RowCache<StoredRow>(projection.grain === 'event' ? 0 : cleanMax(builders), empty)
+    this.#streams = new RowCache<StreamState>(cleanMax(builders), empty)
     this.#written = { position: rebuild.position, events: rebuild.events }
     this.#position = rebuild.position
     this.#events = rebuild.events
   }
 
-  static async open(projection: Projection, pool: Pool, rebuild: Rebuild): Promise<Builder> {
-    const builder = new Builder(projection, pool, rebuild)
+  /** @param builders how many there are in this process. */
+  static async open(projection: Projection, pool: Pool, rebuild: Rebuild, builders: number): Promise<Builder> {
+    const builder = new Builder(projection, pool, rebuild, builders)
     builder.#dropped = await droppedEvents(pool, projection)
     const places = placesOf(projection)
     const checkpoints = await loadCheckpoints(pool, builder.#tables.checkpoint, places)
@@ -140,7 +146,7 @@ export class Builder {
     if (wanted.length > 0) await this.#fold(wanted, indexes, openAll, memo)
     const last = events.at(-1)?.recorded.position ?? this.#position
     this.#position = this.#heldAt ?? (last > this.#position ? last : this.#position)
-    const isFull = this.#rows.dirtySize >= dirtyMax || this.#streams.dirtySize >= dirtyMax
+    const isFull = this.#rows.dirtySize >= this.#dirtyMax || this.#streams.dirtySize >= this.#dirtyMax
     const isDue = performance.now() - this.#flushedAt >= flushEveryMs && this.#events !== this.#written.events
     if (isFull || isDue) await this.#flushBehind()
   }

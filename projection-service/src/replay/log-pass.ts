@@ -3,6 +3,7 @@ import { pause } from '@annals/platform/backoff'
 import type { EventLog, LogEvent } from '@annals/platform/event-log'
 import { decodeMemo } from '../engine/fold'
 import type { Builder, Limits, PlacedEvent } from './builder'
+import { createHeapBound } from './heap-bound'
 
 /** Events decoded and folded at once: enough to open personal data in few queries, few enough for the event loop. */
 const chunkSize = 1_000
@@ -30,6 +31,7 @@ export async function passOverLog(
   const begun = performance.now()
   let count = 0
   let chunk: PlacedEvent[] = []
+  const boundHeap = createHeapBound()
 
   const fold = async () => {
     const memo = decodeMemo()
@@ -37,6 +39,7 @@ export async function passOverLog(
     count += chunk.length
     onChunk?.(chunk.at(-1)!.recorded.position, chunk.length)
     chunk = []
+    boundHeap()
     if (throttle) await pause(Math.max(0, (count / throttle) * 1000 - (performance.now() - begun)), signal)
   }
 

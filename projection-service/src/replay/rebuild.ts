@@ -136,7 +136,7 @@ async function takeLock(pool: Pool, { name }: Projection): Promise<PoolClient> {
 async function rebuildLocked(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
   const { pool, observer } = deps
   const jobs: Job[] = []
-  for (const projection of projections) jobs.push(await prepare(projection, deps))
+  for (const projection of projections) jobs.push(await prepare(projection, deps, projections.length))
 
   let events = 0
   let end = 0n
@@ -184,11 +184,11 @@ async function rebuildLocked(projections: readonly Projection[], deps: RebuildDe
   return done
 }
 
-async function prepare(projection: Projection, deps: RebuildDependencies): Promise<Job> {
+async function prepare(projection: Projection, deps: RebuildDependencies, builders: number): Promise<Job> {
   const { pool, observer } = deps
   const { version } = await installProjection(pool, projection)
   const rebuild = await openRebuild(pool, projection, deps.verifyOnly ? 'verify' : 'rebuild', deps.restart)
-  const builder = await Builder.open(projection, pool, rebuild)
+  const builder = await Builder.open(projection, pool, rebuild, builders)
   const standing = version === projection.version ? await standingOf(pool, builder) : 'other-version'
   observer.stage(projection.name, 'prepared', {
     version: projection.version,
