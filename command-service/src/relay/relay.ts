@@ -7,7 +7,7 @@ import { batchLimits, EventQueue, type Batch, type BatchLimits, type QueuedEvent
 import type { RelayMetrics, Role } from './relay-metrics'
 import { RelayRefusal, resumePosition } from './resume'
 import type { Route } from './route'
-import { standBy } from './standby'
+import { longerPatienceMs, patience, standBy } from './standby'
 
 export interface RelayOptions {
   route: Route
@@ -25,8 +25,8 @@ export interface RelayOptions {
   /** Only for a checkpoint that was lost: where the operator says that publishing stopped. */
   resumeAfter?: bigint | undefined
   limits?: BatchLimits
-  /** See `standBy`. */
-  stalledMs?: number
+  /** How long the checkpoint may stand still before a standby takes over, while all goes well. Default 3,000 ms. */
+  patienceMs?: number
 }
 
 export interface Relay {
@@ -77,6 +77,8 @@ export function runRelay(options: RelayOptions): Relay {
   let role: Role = 'starting'
   let working = false
   let queue: EventQueue | undefined
+  /** In the present lead. */
+  let publishedAny = false
 
   function become(next: Role): void {
     if (role !== next) log.info({ role: next }, `relay is ${next}`)
@@ -114,6 +116,7 @@ export function runRelay(options: RelayOptions): Relay {
       else {
         await publisher.publish(batch.records, batch.position)
         position = batch.position
+        publishedAny = true
         metrics?.published(countByTopic(batch), batch.records.length, (performance.now() - started) / 1_000)
         metrics?.position(position)
         const restMs = transactionEveryMs - (performance.now() - started)
@@ -124,6 +127,7 @@ export function runRelay(options: RelayOptions): Relay {
 
   /** As the active relay: from the checkpoint on, until the end, a fault, or another relay. */
   async function lead(): Promise<void> {
+    publishedAny = false
     await options.prepare?.()
     const checkpoint = await publisher.takeOver()
     const after = await resumePosition(checkpoint, route, topics, options.resumeAfter)
@@ -156,6 +160,9 @@ export function runRelay(options: RelayOptions): Relay {
 
   async function run(): Promise<void> {
     let failures = 0
+    const patienceMsMin = options.patienceMs ?? patience.firstMs
+    let patienceMs = patienceMsMin
+    let afterStall = false
     while (!signal.aborted) {
       const began = Date.now()
       try {
@@ -167,7 +174,11 @@ export function runRelay(options: RelayOptions): Relay {
           metrics?.fenced()
           working = true
           become('standby')
-          await standBy({ ...options, prefixes: route.prefixes })
+          // There was something to publish, and it did not get as far: neither did the other one, it may be the cluster.
+          if (publishedAny) patienceMs = patienceMsMin
+          else if (afterStall) patienceMs = longerPatienceMs(patienceMs)
+          patienceMs = await standBy({ ...options, prefixes: route.prefixes, patienceMs, patienceMsMin })
+          afterStall = true
           continue
         }
         working = false

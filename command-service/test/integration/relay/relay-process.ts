@@ -2,21 +2,30 @@ import { createTopics } from '@annals/platform/kafka'
 import { runRelay } from '../../../src/relay/relay'
 import { kafka, log, openLog, publisherFor, routeFor } from './relay-world'
 
-/** A relay as a process of its own, so that it can be killed: `relay-process <category>`. Prints its role when it leads. */
+/**
+ * A relay as a process of its own, so that it can be killed: `relay-process <category>`. Prints each role that it takes on,
+ * `leader` or `standby`, a line each; ends in order on SIGTERM.
+ */
 const route = routeFor(process.argv[2]!)
+const stopping = new AbortController()
 const relay = runRelay({
   route,
   eventLog: openLog(),
   publisher: publisherFor(route),
   topics: createTopics(kafka),
   log,
-  signal: new AbortController().signal,
+  signal: stopping.signal,
   // Small transactions: more moments at which a kill can hit one.
   limits: { eventsMax: 25, bytesMax: 1_000_000 },
 })
-const timer = setInterval(() => {
-  if (relay.role() !== 'leader') return
-  clearInterval(timer)
-  process.stdout.write('leader\n')
+let said = ''
+setInterval(() => {
+  const role = relay.role()
+  if (role !== said && role !== 'starting') process.stdout.write(`${role}\n`)
+  said = role
 }, 5)
-relay.ended.catch(() => process.exit(1))
+process.once('SIGTERM', () => stopping.abort())
+relay.ended.then(
+  () => process.exit(0),
+  () => process.exit(1),
+)

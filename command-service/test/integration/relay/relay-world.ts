@@ -70,6 +70,8 @@ export const openLog = () => createEventLog(eventStoreUrl, log)
 /** Reads a route's topics from the beginning, committed transactions only, for as long as it is open. */
 export async function readTopics(route: Route) {
   const seen: Written[] = []
+  /** When each of them arrived, by `performance.now()`. */
+  const at: number[] = []
   const consumer = createConsumer({
     ...kafka,
     groupId: uniqueName('relay-test'),
@@ -82,13 +84,15 @@ export async function readTopics(route: Route) {
   await consumer.run({
     positions: async (assigned) => assigned.map((place) => positions.get(keyOf(place))),
     handle: async (batch) => {
-      for (const { key, headers } of batch.records)
+      for (const { key, headers } of batch.records) {
         seen.push({ id: String(headers['ce_id']), stream: key!, revision: Number(String(headers['ce_revision'])) })
+        at.push(performance.now())
+      }
       positions.set(keyOf(batch), batch.nextOffset)
       return { kind: 'done' }
     },
   })
-  return { seen, stop: () => consumer.stop() }
+  return { seen, at, stop: () => consumer.stop() }
 }
 
 /** What is wrong with a topic when the log is held beside it: all three have to be empty. */

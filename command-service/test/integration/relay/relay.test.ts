@@ -46,7 +46,7 @@ function relayOn(route: Route, more: Partial<RelayOptions> & Pick<RelayOptions, 
     topics: createTopics(kafka),
     log,
     signal: stopping.signal,
-    stalledMs: 2_000,
+    patienceMs: 2_000,
     ...more,
   })
   relay.ended.catch(() => undefined)
