@@ -17,6 +17,20 @@ const lines = {
     ],
     ['  of it payments', `${whole(paymentsPerSecond)} events/s`, 'beside the other read models'],
   ],
+  sizes: ({ eventBytes, logBytes, kafkaBytes, readModelBytes, subjectKeyBytes, models }) => [
+    ['log', `${whole(logBytes)} bytes/event`, `${whole(eventBytes)} of them names, data and metadata`],
+    ['topics', `${whole(kafkaBytes)} bytes/event`, 'records and batches, one replica, without indexes'],
+    [
+      'read models',
+      `${whole(readModelBytes)} bytes/event`,
+      `of published events; a subject key ${whole(subjectKeyBytes)}`,
+    ],
+    ...Object.entries(models).map(([name, { bytesPerRow, rows, bytesPerStream }]) => [
+      `  ${name}`,
+      `${whole(bytesPerRow)} bytes/row`,
+      `${whole(rows)} rows, and ${whole(bytesPerStream)} bytes for each stream`,
+    ]),
+  ],
   visible: ({ p50Ms, p99Ms, ackP50Ms, ackP99Ms, commands, lateP99Ms }) => [
     ['ack to visible', `p50 ${whole(p50Ms)} ms`, `p99 ${whole(p99Ms)} ms, ${whole(commands)} commands`],
     [
