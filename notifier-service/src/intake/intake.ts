@@ -26,6 +26,12 @@ const checkpointTable = 'checkpoint'
 /** A newer release has to be rolled out here: looked at again in half a minute, which costs one read of the partition. */
 const newerVersionWaitMs = 30_000
 
+/**
+ * An instance that is frozen in the middle of a transaction holds its partition's checkpoint, and whoever has taken the
+ * partition over waits for it: the server ends such a transaction. Its statements follow each other within milliseconds.
+ */
+const frozenMsMax = 10_000
+
 /** The checkpoint was not where this instance last saw it; nothing was committed. */
 class CheckpointMoved extends Error {
   override readonly name = 'CheckpointMoved'
@@ -43,6 +49,7 @@ export function createIntake({ pool, rules, admission, mailDomain, metrics, log,
 
   async function commit(batch: IncomingBatch, plan: Plan): Promise<void> {
     const recorded = await inTransaction(pool, async (client) => {
+      await client.query(`set local idle_in_transaction_session_timeout = ${frozenMsMax}`)
       const from = await lockCheckpoint(client, checkpointTable, batch)
       // Another instance was here, or the database was set back: what this batch follows on is not what the ledger holds.
       if (from?.nextOffset !== known.get(nameOf(batch))) throw new CheckpointMoved()

@@ -19,6 +19,12 @@ const healingPauseMs = 100
 /** A partition that met a hole or a newer version is tried again this often; it needs people or a deployment. */
 const stoppedWaitMs = 5_000
 
+/**
+ * An instance that is frozen in the middle of a transaction holds its partition's checkpoint, and whoever has taken the
+ * partition over waits for it: the server ends such a transaction. Between two statements lies one fold, of milliseconds.
+ */
+const frozenMsMax = 10_000
+
 /** What the engine tells about its work; the projector turns it into metrics. */
 export interface LiveObserver {
   applied(verdict: Exclude<Verdict['kind'], 'stop'>, count: number): void
@@ -85,7 +91,8 @@ export function createLiveProjection(
 
   // Not waiting for the disk: what PostgreSQL loses in a crash is lost whole, checkpoint and rows, and is done again. No
   // sequential scans: everything here goes by key, and plans that were kept from when a table was small must not say otherwise.
-  const beginSql = `begin; set local synchronous_commit = off; set local enable_seqscan = off; ${shareGenerationSql(projection.name)}`
+  const beginSql = `begin; set local synchronous_commit = off; set local enable_seqscan = off;
+    set local idle_in_transaction_session_timeout = ${frozenMsMax}; ${shareGenerationSql(projection.name)}`
   const lock = prepared(`select p.version, c.next_offset, c.position from annals.projection p, ${tables.checkpoint} c
     where p.name = $1 and c.topic = $2 and c.partition = $3 for update of c`)
   const advance = prepared(`update ${tables.checkpoint} set next_offset = $3, position = $4, updated_at = now()

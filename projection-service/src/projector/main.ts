@@ -1,5 +1,4 @@
-import { z } from 'zod'
-import { field, processFields, readConfig } from '@annals/platform/config'
+import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
 import { startOperationsServer } from '@annals/platform/http'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
@@ -10,30 +9,15 @@ import { createKeyReader } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
 import { createDriftAuditor } from '../drift/auditor'
 import { createHealer } from '../healing/healer'
-import { projections } from '../projections'
 import { addParkedGauge, createDriftMetrics, createHealingMetrics, createProjectorMetrics } from './metrics'
+import { ProjectorConfig } from './options'
 import { createProjector } from './projector'
 
 const service = 'projector'
 
-const Config = z.object({
-  ...processFields,
-  HTTP_PORT: field.port(3002),
-  KAFKA_BROKERS: field.brokers(),
-  /** The log itself. Without it a hole stops its partition, and drift is not audited; while it is away, likewise. */
-  EVENTSTORE_URL: field.url('esdb', 'esdb+discover').optional(),
-  /** Seconds between rounds of the drift auditor; 0: none. */
-  DRIFT_AUDIT_INTERVAL_SECONDS: field.integer(30, 0, 86_400),
-  PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
-  SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
-  MASTER_KEY: field.key256(),
-  /** Connections to the read models: each is one transaction at a time. */
-  PROJECTION_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
-})
-
 function configuration() {
   try {
-    return readConfig(Config, process.env)
+    return readConfig(ProjectorConfig, process.env)
   } catch (error) {
     return exitWithMessage(error)
   }
@@ -41,6 +25,7 @@ function configuration() {
 
 const config = configuration()
 const log = createLogger(service, config.LOG_LEVEL)
+const projections = config.PROJECTIONS
 
 void runProcess(log, async (scope, fatal) => {
   scope.add('tracing', await startTracing(service, config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())

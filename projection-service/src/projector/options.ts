@@ -1,0 +1,34 @@
+import { z } from 'zod'
+import { field, processFields } from '@annals/platform/config'
+import type { Projection } from '../engine/projection'
+import { projectionNamed, projections } from '../projections'
+
+/** Read models by name, comma separated; `undefined`: every one of this release. */
+const readModels = z
+  .string()
+  .transform((text) => text.split(',').map((name) => name.trim()))
+  .superRefine((names, context) => {
+    const known = projections.map(({ name }) => name).join(', ')
+    const wrong = names.filter((name, i) => !projectionNamed(name) || names.indexOf(name) !== i)
+    if (wrong.length > 0) context.addIssue({ code: 'custom', message: `takes some of ${known}; each once` })
+  })
+  .transform((names): readonly Projection[] => projections.filter(({ name }) => names.includes(name)))
+
+/** The projector's configuration; `.env.example` explains each. */
+export const ProjectorConfig = z.object({
+  ...processFields,
+  HTTP_PORT: field.port(3002),
+  KAFKA_BROKERS: field.brokers(),
+  /** The log itself. Without it a hole stops its partition, and drift is not audited; while it is away, likewise. */
+  EVENTSTORE_URL: field.url('esdb', 'esdb+discover').optional(),
+  /** Seconds between rounds of the drift auditor; 0: none. */
+  DRIFT_AUDIT_INTERVAL_SECONDS: field.integer(30, 0, 86_400),
+  PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
+  SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
+  MASTER_KEY: field.key256(),
+  /** Connections to the read models: each is one transaction at a time. */
+  PROJECTION_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
+  /** What this process feeds and audits. All instances together have to feed every read model, which nobody checks. */
+  PROJECTIONS: readModels.default(projections),
+})
+export type ProjectorConfig = z.infer<typeof ProjectorConfig>

@@ -1,0 +1,68 @@
+import { createLogger } from '@annals/platform/log'
+import { runProcess } from '@annals/platform/lifecycle'
+import { createMetrics } from '@annals/platform/metrics'
+import { createPool } from '@annals/platform/postgres'
+import type { Projection } from '../../src/engine/projection'
+import { projectionNamed } from '../../src/projections'
+import { createProjector } from '../../src/projector/projector'
+import { opensNothing } from './facts'
+import { nobody } from './read-models'
+
+/** What an instance is told, as JSON in its first argument. */
+export interface InstanceOptions {
+  projections: string[]
+  brokers: string[]
+  databaseUrl: string
+  /** Stands before the topics and the groups: what a test touches is its own. */
+  prefix: string
+  /** The instance freezes itself while it folds the beginning of this payment, in the middle of its transaction. */
+  freezeAt?: string
+}
+
+/** An instance of the projector as a process, so that it can be killed and frozen. Prints what it owns whenever that changes. */
+const { projections, brokers, databaseUrl, prefix, freezeAt } = JSON.parse(process.argv[2]!) as InstanceOptions
+const log = createLogger('projector', process.env['TEST_LOG_LEVEL'] ?? 'silent')
+
+/** The same read model, whose fold stops the whole process once. */
+function freezing(projection: Projection, paymentId: string): Projection {
+  const begin = projection.on['payment.created']
+  if (!begin) return projection
+  const fold: typeof begin = (row, event) => {
+    if ((event.data as { paymentId: string }).paymentId === paymentId) process.kill(process.pid, 'SIGSTOP')
+    return begin(row, event)
+  }
+  return { ...projection, on: { ...projection.on, 'payment.created': fold } }
+}
+
+void runProcess(log, async (scope, fatal) => {
+  const pool = scope.add('read models', createPool(databaseUrl, log, 4), (it) => it.end())
+  const metrics = createMetrics('projector')
+  const projector = createProjector({
+    projections: projections.map((name) => {
+      const projection = projectionNamed(name)!
+      return freezeAt === undefined ? projection : freezing(projection, freezeAt)
+    }),
+    brokers,
+    pool,
+    openAll: opensNothing,
+    log,
+    metrics,
+    observerOf: () => nobody,
+    onFatal: fatal,
+    groupOf: (name) => `${prefix}${name}`,
+    topicPrefix: prefix,
+  })
+  let said = ''
+  setInterval(async () => {
+    // As /metrics tells it: one series for each partition that this instance owns.
+    const series = await metrics.getSingleMetric('kafka_consumer_partition_waiting')?.get()
+    const owned = (series?.values ?? []).map(
+      ({ labels: { group, topic, partition } }) => `${group} ${topic}/${partition}`,
+    )
+    const line = JSON.stringify(owned.map((place) => place.replaceAll(prefix, '')).toSorted())
+    if (line !== said) process.stdout.write(`${line}\n`)
+    said = line
+  }, 100)
+  scope.add('projector', projector, (it) => it.stop())
+  await projector.start()
+})
