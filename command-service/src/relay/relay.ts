@@ -25,7 +25,7 @@ export interface RelayOptions {
   /** Only for a checkpoint that was lost: where the operator says that publishing stopped. */
   resumeAfter?: bigint | undefined
   limits?: BatchLimits
-  /** How long the checkpoint may stand still before a standby takes over, while all goes well. Default 3,000 ms. */
+  /** How long the checkpoint may stand still before a standby takes over, while all goes well. Default 2,500 ms. */
   patienceMs?: number
 }
 

@@ -16,11 +16,11 @@ export interface StandbyOptions {
 }
 
 /**
- * The first leaves two of the five seconds in which a successor has to publish for looking and for taking over. The longest
+ * The first leaves half of the five seconds in which a successor has to publish for looking and for taking over. The longest
  * is for a cluster so slow that no transaction is done in less: relays that took turns faster than it can commit would
  * publish nothing at all.
  */
-export const patience = { firstMs: 3_000, maxMs: 30_000 } as const
+export const patience = { firstMs: 2_500, maxMs: 30_000 } as const
 
 /** After this relay had taken over because nothing was published, and was fenced before it had published anything itself. */
 export const longerPatienceMs = (currentMs: number): number => Math.min(2 * currentMs, patience.maxMs)

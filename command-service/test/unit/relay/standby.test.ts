@@ -61,6 +61,6 @@ describe('a relay that stands by', () => {
   it('waits twice as long after a lead that brought nothing, up to half a minute', () => {
     const waits: number[] = [patience.firstMs]
     while (waits.length < 6) waits.push(longerPatienceMs(waits.at(-1)!))
-    expect(waits).toEqual([3_000, 6_000, 12_000, 24_000, 30_000, 30_000])
+    expect(waits).toEqual([2_500, 5_000, 10_000, 20_000, 30_000, 30_000])
   })
 })
