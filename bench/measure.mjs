@@ -4,8 +4,8 @@ import { measureCommands } from './parts/commands.mjs'
 import { measureProjection } from './parts/projection.mjs'
 import { catchUp, measureRelay } from './parts/relay.mjs'
 import { measureReplay } from './parts/replay.mjs'
-import { measureSizes } from './parts/sizes.mjs'
 import { measureVisible } from './parts/visible.mjs'
+import { measureWeight } from './parts/weight.mjs'
 import { measureBesideLoad } from './rebuild/beside-load.mjs'
 import { measureSizes } from './rebuild/sizes.mjs'
 
@@ -27,15 +27,15 @@ export async function measure(scene, options, open) {
 async function measureParts(scene, { events, parts }) {
   const wanted = (...names) => names.some((name) => parts.includes(name))
   const figures = {}
-  if (wanted('relay', 'projection', 'sizes', 'visible', 'replay')) {
+  if (wanted('relay', 'projection', 'weight', 'visible', 'replay')) {
     const history = await fillLog(scene, events)
     if (wanted('relay')) figures.relay = await measureRelay(scene, history)
     else await relayOnly(scene, history)
-    if (wanted('projection', 'sizes', 'visible', 'replay')) {
+    if (wanted('projection', 'weight', 'visible', 'replay')) {
       // The live read models are what a query asks and what a rebuild is compared with.
       const projected = await measureProjection(scene, history)
       if (wanted('projection')) figures.projection = projected
-      if (wanted('sizes')) figures.sizes = await measureSizes(scene, history)
+      if (wanted('weight')) figures.weight = await measureWeight(scene, history)
     }
   }
   if (wanted('visible')) figures.visible = await measureVisible(scene)

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { Trouble } from '../dev/trouble.mjs'
 
 /** The parts in the order in which they run: each leaves what the next one needs. */
-export const partNames = ['relay', 'projection', 'sizes', 'visible', 'replay', 'commands']
+export const partNames = ['relay', 'projection', 'weight', 'visible', 'replay', 'commands']
 
 export const usage = `npm run bench -- [--events <n>] [--only <part,…>] [--json <file>]
 

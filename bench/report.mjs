@@ -17,7 +17,7 @@ const lines = {
     ],
     ['  of it payments', `${whole(paymentsPerSecond)} events/s`, 'beside the other read models'],
   ],
-  sizes: ({ eventBytes, logBytes, kafkaBytes, readModelBytes, subjectKeyBytes, models }) => [
+  weight: ({ eventBytes, logBytes, kafkaBytes, readModelBytes, subjectKeyBytes, models }) => [
     ['log', `${whole(logBytes)} bytes/event`, `${whole(eventBytes)} of them names, data and metadata`],
     ['topics', `${whole(kafkaBytes)} bytes/event`, 'records and batches, one replica, without indexes'],
     [

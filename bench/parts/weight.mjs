@@ -17,8 +17,8 @@ const sampleMax = 50_000
  * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
  * @param {{ events: number, published: number }} history
  */
-export function measureSizes({ env, profile, signal, step, withDatabase }, { events, published }) {
-  return step('Sizes', async () => {
+export function measureWeight({ env, profile, signal, step, withDatabase }, { events, published }) {
+  return step('Weight', async () => {
     const { models, perEvent } = await withDatabase(env.PROJECTION_DATABASE_URL, readModelSizes(published))
     const value = {
       /** Of data and metadata as JSON, with the names of stream and type: what any event store has to keep of an event. */
