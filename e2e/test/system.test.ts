@@ -20,6 +20,7 @@ import {
   UserResponse,
   ValidateResponse,
 } from '@annals/contracts'
+import { metricsOf, readAlerts, rulesOf } from '../../dev/alerts-check.mjs'
 import { logOf } from '../../dev/processes.mjs'
 import { eventually } from '../eventually.mjs'
 import { checkMails, intendedMails, readInbox, readLedger } from '../faults/check-mails.mjs'
@@ -435,6 +436,19 @@ describe('the system', () => {
     const metrics = await exchange(`${url}/metrics`)
     expect(metrics.headers.get('content-type')).toContain('text/plain')
     expect(metrics.body).toMatch(/^process_cpu_seconds_total\{service="[a-z-]+"\} [\d.]+$/m)
+  })
+
+  it('tells every metric that an alarm asks for', async () => {
+    const told = new Set<string>()
+    for (const name of services) {
+      const { body } = await exchange(`${system.services.urls[name]}/metrics`)
+      for (const [, metric] of String(body).matchAll(/^# TYPE (\S+) /gm)) told.add(metric!)
+    }
+    const asked = rulesOf(readAlerts().yaml).flatMap(({ alert, expr }) =>
+      metricsOf(expr).map((metric) => [metric, alert]),
+    )
+    expect(asked.length).toBeGreaterThan(10)
+    expect(asked.filter(([metric]) => !told.has(metric!))).toEqual([])
   })
 
   it('rests when nobody asks for anything', async () => {

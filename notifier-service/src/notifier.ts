@@ -1,3 +1,4 @@
+import { topicNames } from '@annals/contracts'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import type { PartitionedConsumer } from '@annals/platform/kafka'
@@ -55,6 +56,8 @@ export function startNotifier(deps: NotifierDeps): Notifier {
       throw new Error(`rule ${name} names the template ${template}, which is not there`)
 
   const metrics = createNotifierMetrics(registry)
+  // There from the start: an alarm on growth does not see a series whose first value is 1.
+  for (const topic of topicNames) metrics.parked.inc({ topic }, 0)
   const ledger = createLedger(pool)
   const policies: Record<ChannelName, DeliveryPolicy> = {
     // A repeated mail carries the same Message-ID: whoever receives both can tell, and many mailboxes show one.

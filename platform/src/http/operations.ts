@@ -1,5 +1,5 @@
 import fastify, { type FastifyInstance } from 'fastify'
-import type { Registry } from 'prom-client'
+import { Gauge, type Registry } from 'prom-client'
 
 /** A dependency's check: resolves when it answers, throws when not. Names appear in the answer of `/readyz`. */
 export type Readiness = Record<string, () => Promise<unknown>>
@@ -21,14 +21,30 @@ async function passes(check: () => Promise<unknown>): Promise<boolean> {
 
 /** `GET /healthz` (the process lives), `/readyz` (its dependencies answer; asked anew every time), `/metrics` (Prometheus). */
 export function addOperations(app: FastifyInstance, metrics: Registry, readiness: Readiness): void {
+  async function results(): Promise<Record<string, boolean>> {
+    const names = Object.keys(readiness)
+    const passed = await Promise.all(names.map((name) => passes(readiness[name]!)))
+    return Object.fromEntries(names.map((name, i) => [name, passed[i]!]))
+  }
+
+  // A scrape asks what `/readyz` asks, so that an alarm sees what a load balancer does.
+  const ready = new Gauge({
+    registers: [metrics],
+    name: 'process_ready',
+    help: '1 when this dependency of the process answers, as in /readyz',
+    labelNames: ['check'],
+    async collect() {
+      for (const [check, passed] of Object.entries(await results())) ready.set({ check }, passed ? 1 : 0)
+    },
+  })
+
   app.get('/healthz', { logLevel: 'silent' }, async () => ({ status: 'ok' }))
 
   app.get('/readyz', { logLevel: 'silent' }, async (_request, reply) => {
-    const names = Object.keys(readiness)
-    const results = await Promise.all(names.map((name) => passes(readiness[name]!)))
-    const ready = results.every(Boolean)
-    const checks = Object.fromEntries(names.map((name, i) => [name, results[i] ? 'ok' : 'failed']))
-    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not-ready', checks })
+    const passed = await results()
+    const isReady = Object.values(passed).every(Boolean)
+    const checks = Object.fromEntries(Object.entries(passed).map(([name, ok]) => [name, ok ? 'ok' : 'failed']))
+    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not-ready', checks })
   })
 
   app.get('/metrics', { logLevel: 'silent' }, async (_request, reply) =>

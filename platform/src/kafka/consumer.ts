@@ -1,7 +1,7 @@
 import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
 import type { Registry } from 'prom-client'
 import { backoffMs, pause } from '../backoff'
-import { counter, gauge, type Counter, type Gauge } from '../metrics'
+import { counter, gauge, Gauge, type Counter } from '../metrics'
 import { createKafka, type KafkaOptions } from './client'
 import type { BatchOutcome, IncomingBatch, IncomingRecord, PartitionedConsumer, TopicPartition } from './ports'
 import { createTopics, type PartitionOffsets } from './topics'
@@ -45,6 +45,8 @@ interface Flow extends TopicPartition {
   /** Attempts in a row that came to nothing. */
   failures: number
   timer: NodeJS.Timeout | undefined
+  /** Epoch ms: time of the oldest record known here that is not handled yet; `undefined`: none is known. */
+  behindSince: number | undefined
 }
 
 /**
@@ -78,6 +80,8 @@ export function startOffset(position: bigint | undefined, range: Omit<PartitionO
   return position
 }
 
+type AskedGauge = Gauge & { asks: ((gauge: Gauge) => void)[] }
+
 function consumerMetrics(registry: Registry, groupId: string) {
   // Two consumers of one process share the metrics; the group tells them apart.
   const records =
@@ -89,7 +93,41 @@ function consumerMetrics(registry: Registry, groupId: string) {
   const waiting =
     (registry.getSingleMetric('kafka_consumer_partition_waiting') as Gauge | undefined) ??
     gauge(registry, 'kafka_consumer_partition_waiting', '1 while a partition waits', ['group', 'topic', 'partition'])
+  /** A gauge whose value is asked for at each scrape, of every consumer of the process. */
+  const asked = (name: string, help: string, labelNames: string[]) => {
+    const known = registry.getSingleMetric(name) as AskedGauge | undefined
+    if (known) return known
+    const made: AskedGauge = Object.assign(
+      new Gauge({
+        registers: [registry],
+        name,
+        help,
+        labelNames,
+        collect() {
+          this.reset()
+          for (const ask of made.asks) ask(this)
+        },
+      }),
+      { asks: [] },
+    )
+    return made
+  }
+  const age = asked('kafka_consumer_lag_seconds', 'Age of the oldest record that is known and not handled; 0: none', [
+    'group',
+    'topic',
+    'partition',
+  ])
+  const silent = asked('kafka_consumer_silent_seconds', 'Time since the brokers last answered this group', ['group'])
+  const secondsSince = (epochMs: number) => Math.max(0, Date.now() - epochMs) / 1_000
   return {
+    /** @param flowsNow what this consumer holds. @param heardAt epoch ms of the brokers' last answer. */
+    ask(flowsNow: () => Iterable<Flow>, heardAt: () => number): void {
+      age.asks.push((it) => {
+        for (const { topic, partition, behindSince } of flowsNow())
+          it.set({ group: groupId, topic, partition }, behindSince === undefined ? 0 : secondsSince(behindSince))
+      })
+      silent.asks.push((it) => it.set({ group: groupId }, secondsSince(heardAt())))
+    },
     handled: (topic: string, count: number) => records.inc({ group: groupId, topic }, count),
     lag: ({ topic, partition }: TopicPartition, count: number) => lag.set({ group: groupId, topic, partition }, count),
     waiting: ({ topic, partition }: TopicPartition, on: boolean) =>
@@ -125,6 +163,11 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
   let flows = new Map<string, Flow>()
   let connected = false
   let stopping: Promise<void> | undefined
+  let heardAt = Date.now()
+  meter?.ask(
+    () => flows.values(),
+    () => heardAt,
+  )
 
   const isCurrent = (flow: Flow) => !ending.signal.aborted && flows.get(keyOf(flow)) === flow
 
@@ -196,7 +239,14 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
       meter?.lost(flow)
     }
     const held = Object.entries(assignment).flatMap(([topic, partitions]) =>
-      partitions.map((partition): Flow => ({ topic, partition, waiting: undefined, failures: 0, timer: undefined })),
+      partitions.map((partition): Flow => ({
+        topic,
+        partition,
+        waiting: undefined,
+        failures: 0,
+        timer: undefined,
+        behindSince: undefined,
+      })),
     )
     flows = new Map(held.map((flow) => [keyOf(flow), flow]))
     // Nothing may be fetched before this returns: kafkajs would begin at an offset of its own.
@@ -227,6 +277,7 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
     if (!flow || flow.waiting !== undefined || !isRunning() || isStale()) return
     const records = batch.messages.map(toRecord)
     const { topic, partition } = batch
+    flow.behindSince = records[0]?.timestamp
     const lastOffset = batch.lastOffset()
     const nextOffset = BigInt(lastOffset) + 1n
     const incoming = { topic, partition, records, nextOffset, highWatermark: BigInt(batch.highWatermark) }
@@ -236,6 +287,8 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
     switch (outcome.kind) {
       case 'done':
         flow.failures = 0
+        // What follows is no older than the last of these.
+        flow.behindSince = incoming.highWatermark > nextOffset ? records.at(-1)?.timestamp : undefined
         meter?.handled(topic, records.length)
         return resolveOffset(lastOffset)
       case 'wait': {
@@ -283,7 +336,9 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
 
   return {
     async run(handler) {
-      const { GROUP_JOIN, CRASH, END_BATCH_PROCESS } = consumer.events
+      const { GROUP_JOIN, CRASH, END_BATCH_PROCESS, FETCH, HEARTBEAT } = consumer.events
+      // Fetches end four times a second; while every partition waits, or none is held, there are heartbeats.
+      for (const answer of [FETCH, HEARTBEAT] as const) consumer.on(answer, () => void (heardAt = Date.now()))
       const start = async () => {
         if (ending.signal.aborted) return
         await consumer.run({
@@ -320,6 +375,8 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
         const flow = flows.get(keyOf(payload))
         if (!flow || flow.waiting !== undefined) return
         handler.passed?.({ topic, partition }, BigInt(lastOffset) + 1n)
+        // Markers alone may have followed what was handled.
+        if (BigInt(lastOffset) + 1n >= BigInt(highWatermark)) flow.behindSince = undefined
         meter?.lag({ topic, partition }, Number(BigInt(highWatermark) - BigInt(lastOffset) - 1n))
       })
       await subscribe()

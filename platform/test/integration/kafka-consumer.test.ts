@@ -302,10 +302,17 @@ describe('a partitioned consumer', () => {
     await consumer.run(who.handler)
     const value = async (name: string) => (await metrics.getSingleMetric(name)!.get()).values[0]?.value
     await eventually(async () => expect(await value('kafka_consumer_partition_waiting')).toBe(1))
+    // Grows while the partition waits, whatever is fetched meanwhile.
+    await eventually(async () => expect(await value('kafka_consumer_lag_seconds')).toBeGreaterThan(1))
+    expect(await value('kafka_consumer_silent_seconds')).toBeLessThan(5)
     refuse = false
     await eventually(async () => expect(await value('kafka_consumer_records_total')).toBe(4))
     await eventually(async () => expect(await value('kafka_consumer_lag_records')).toBe(0))
     expect(await value('kafka_consumer_partition_waiting')).toBe(0)
+    expect(await value('kafka_consumer_lag_seconds')).toBe(0)
+    await consumer.stop()
+    const silent = (await value('kafka_consumer_silent_seconds'))!
+    await eventually(async () => expect(await value('kafka_consumer_silent_seconds')).toBeGreaterThan(silent + 1))
   })
 
   it('ends after the batch in hand', async () => {

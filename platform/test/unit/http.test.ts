@@ -146,8 +146,11 @@ describe('operations', () => {
     fit = false
     const { status, body } = await ask('/readyz')
     expect([status, body]).toEqual([503, { status: 'not-ready', checks: { server: 'failed', other: 'ok' } }])
+    const told = async () => (await (await fetch(`${url}/metrics`)).text()).match(/^process_ready.*$/gm)
+    expect(await told()).toEqual(['process_ready{check="server"} 0', 'process_ready{check="other"} 1'])
     fit = true
     expect((await ask('/readyz')).status).toBe(200)
+    expect(await told()).toEqual(['process_ready{check="server"} 1', 'process_ready{check="other"} 1'])
   })
 
   it('count requests by route, never by path', async () => {

@@ -9,7 +9,7 @@ import { createKeyReader } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
 import { createDriftAuditor } from '../drift/auditor'
 import { createHealer } from '../healing/healer'
-import { addParkedGauge, createDriftMetrics, createHealingMetrics, createProjectorMetrics } from './metrics'
+import { addParkedGauges, createDriftMetrics, createHealingMetrics, createProjectorMetrics } from './metrics'
 import { ProjectorConfig } from './options'
 import { createProjector } from './projector'
 
@@ -57,7 +57,7 @@ void runProcess(log, async (scope, fatal) => {
     observerOf: createProjectorMetrics(metrics),
     onFatal: fatal,
   })
-  addParkedGauge(metrics, pool, projections)
+  addParkedGauges(metrics, pool, projections)
   let joined = false
   scope.add(
     'operations',

@@ -78,24 +78,33 @@ export function createDriftMetrics(registry: Registry, projections: readonly Pro
   }
 }
 
-/** Streams whose events are parked, counted when the metrics are asked for; -1 while the database does not answer. */
-export function addParkedGauge(registry: Registry, pool: Pool, projections: readonly Projection[]): void {
-  const parked = new Gauge({
-    registers: [],
-    name: 'annals_projection_parked_streams',
-    help: 'Streams blocked by an event that is parked',
-    labelNames: ['projection'],
-    async collect() {
-      for (const projection of projections) {
-        const count = await pool
-          .query<{ count: bigint }>(`select count(distinct stream) from ${tablesOf(projection, 'live').parked}`)
-          .then(
-            ({ rows }) => Number(rows[0]!.count),
-            () => -1,
-          )
-        this.set({ projection: projection.name }, count)
-      }
-    },
-  })
-  registry.registerMetric(parked)
+/** Streams whose events are parked, and since when; asked for with the metrics. -1 while the database does not answer. */
+export function addParkedGauges(registry: Registry, pool: Pool, projections: readonly Projection[]): void {
+  const asked = (name: string, help: string, value: string) => {
+    const parked = new Gauge({
+      registers: [registry],
+      name,
+      help,
+      labelNames: ['projection'],
+      async collect() {
+        for (const projection of projections) {
+          const result = await pool
+            .query<{ value: number }>(
+              `select (${value})::double precision as value from ${tablesOf(projection, 'live').parked} where error is not null`,
+            )
+            .then(
+              ({ rows }) => rows[0]!.value,
+              () => -1,
+            )
+          parked.set({ projection: projection.name }, result)
+        }
+      },
+    })
+  }
+  asked('annals_projection_parked_streams', 'Streams blocked by an event that is parked', 'count(distinct stream)')
+  asked(
+    'annals_projection_parked_oldest_seconds',
+    'Time since the oldest parked event was parked, or last tried in vain; 0: none is',
+    'coalesce(extract(epoch from now() - min(parked_at)), 0)',
+  )
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { placeOf, type RecordedEvent } from '@annals/contracts'
+import { createMetrics } from '@annals/platform/metrics'
 import { inTransaction } from '@annals/platform/postgres'
 import { eventually } from '@annals/platform/testing'
 import { tablesOf } from '../../src/engine/generation'
@@ -10,6 +11,7 @@ import { NotPossible } from '../../src/engine/stream-lock'
 import { insertParked, upsertStreams } from '../../src/engine/stream-table'
 import { auditProjection } from '../../src/drift/audit'
 import { payments } from '../../src/projections'
+import { addParkedGauges } from '../../src/projector/metrics'
 import { rebuildAll } from '../../src/replay/rebuild'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { opensNothing } from '../support/facts'
@@ -67,6 +69,22 @@ describe('a parked stream', () => {
       expect.objectContaining({ revision: 2, id: events[2]!.id, error: null, stack: null }),
     ])
     expect(await parkedQueue(database.pool, payments, 'payment-none', 10)).toEqual([])
+  })
+
+  it('is counted, with how long it has been so', async () => {
+    const metrics = createMetrics('test')
+    addParkedGauges(metrics, database.pool, [payments])
+    const told = async () =>
+      [...(await metrics.metrics()).matchAll(/^annals_projection_parked_\w+\{.*\} (\S+)$/gm)].map(([, n]) => Number(n))
+    const { events } = await own.pay(2)
+    await (await createReadModels(database.pool, [broken])).feed(events.slice(0, 1))
+    expect(await told()).toEqual([0, 0])
+    await (await createReadModels(database.pool, [broken])).feed(events)
+    await database.pool.query(`update payments.parked set parked_at = parked_at - interval '1 hour'`)
+    const [streams, seconds] = await told()
+    expect(streams).toBe(2)
+    expect(seconds).toBeGreaterThanOrEqual(3_600)
+    expect(seconds).toBeLessThan(3_660)
   })
 
   it('goes on without the event that is dropped, and who did it and why is kept', async () => {
