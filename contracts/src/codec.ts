@@ -26,8 +26,11 @@ export interface SealedPart {
 /** Encrypts the JSON of the personal fields under the subject's data key; given in, since this package has no IO. */
 export type Seal = (part: Omit<SealedPart, 'sealed'>, personal: Record<string, unknown>) => string
 
-/** Decrypts many sealed parts, in order. `null`: the key was destroyed, the person is erased. */
-export type OpenAll = (parts: readonly SealedPart[]) => Promise<(Record<string, unknown> | null)[]>
+/** The personal fields of an event; `null`: the key was destroyed, the person is erased; an error: they do not open, ever. */
+export type Opened = Record<string, unknown> | null | Error
+
+/** Decrypts many sealed parts, in order. Throws only what may be otherwise later: no key table, another master key. */
+export type OpenAll = (parts: readonly SealedPart[]) => Promise<Opened[]>
 
 export type DecodeResult<T extends EventType = EventType> =
   | { kind: 'event'; event: AnnalsEvent<T> }
@@ -93,9 +96,9 @@ function openedSchemaOf(definition: EventDefinition): z.ZodObject {
 
 /**
  * Reads one recorded event as today's version. Never throws: what cannot be read is a result of its own.
- * @param personal the opened personal fields; `null` when the person is erased; `undefined` when nothing was sealed.
+ * @param personal what `OpenAll` has made of the sealed part; `undefined` when nothing was sealed.
  */
-export function decodeEvent(recorded: RecordedEvent, personal?: Record<string, unknown> | null): DecodeResult {
+export function decodeEvent(recorded: RecordedEvent, personal?: Opened): DecodeResult {
   const { type } = recorded
   const definition = definitionOf(type)
   if (!definition) return { kind: 'unknown-type', type }
@@ -104,6 +107,8 @@ export function decodeEvent(recorded: RecordedEvent, personal?: Record<string, u
   if (!envelope.success) return { kind: 'invalid', type, reason: `metadata: ${z.prettifyError(envelope.error)}` }
   const { schemaVersion } = envelope.data
   if (schemaVersion > definition.version) return { kind: 'newer-version', type, version: schemaVersion }
+
+  if (personal instanceof Error) return { kind: 'invalid', type, reason: `personal data: ${personal.message}` }
 
   let data = recorded.data as Record<string, unknown>
   if (typeof data !== 'object' || data === null) return { kind: 'invalid', type, reason: 'data is no object' }

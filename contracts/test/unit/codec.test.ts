@@ -35,6 +35,27 @@ const record = (event: NewEvent, over: Partial<RecordedEvent> = {}): RecordedEve
   return { ...rest, data, metadata, stream: `user-${userId}`, revision: 0, position: 7n, ...over }
 }
 
+describe('a seal that does not open', () => {
+  const broken = new Error('changed')
+
+  it('makes its event invalid, and no other', async () => {
+    const results = await decodeAll([record(registered), record(registered)], async (parts) => [
+      broken,
+      JSON.parse(parts[1]!.sealed).personal,
+    ])
+    expect(results).toEqual([
+      { kind: 'invalid', type: 'user.registered', reason: 'personal data: changed' },
+      expect.objectContaining({ kind: 'event' }),
+    ])
+  })
+
+  it('is looked at after the version: a newer release may read it', () => {
+    const { metadata, ...rest } = record(registered)
+    const newer = { ...rest, metadata: { ...(metadata as object), schemaVersion: 99 } }
+    expect(decodeEvent(newer, broken)).toMatchObject({ kind: 'newer-version', version: 99 })
+  })
+})
+
 describe('encodeEvent', () => {
   it('leaves no personal field in clear', () => {
     const { data } = record(registered)

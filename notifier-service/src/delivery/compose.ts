@@ -1,4 +1,4 @@
-import { decodeEvent, sealedPartOf, type RecordedEvent, type SealedPart } from '@annals/contracts'
+import { decodeEvent, sealedPartOf, type Opened, type RecordedEvent, type SealedPart } from '@annals/contracts'
 import { isTransientPostgresError } from '@annals/platform/postgres'
 import type { KeyReader } from '@annals/platform/subject-keys'
 import type { OutgoingMessage } from '../channels/channel'
@@ -31,25 +31,23 @@ export async function compose(claims: readonly Claim[], keys: KeyReader, templat
     const event = recorded[i]
     if (!event) return { kind: 'put-off', reason: 'registration-unreadable' }
     const personal = parts[i] ? opened[next++] : undefined
-    if (personal === unreadable) return { kind: 'put-off', reason: 'registration-unreadable' }
+    if (personal instanceof Error) return { kind: 'put-off', reason: 'registration-unreadable', cause: personal }
     if (personal === null) return { kind: 'suppressed', reason: 'recipient-erased' }
     return composeOne(claim, event, personal, templates)
   })
 }
 
-const unreadable = Symbol('does not open')
-
-/** All with one call; if one of them does not open, each by itself, so that it does not hold up the others. */
-async function openEach(
-  parts: readonly SealedPart[],
-  keys: KeyReader,
-): Promise<(Record<string, unknown> | null | typeof unreadable)[]> {
+/**
+ * All with one call; if that is refused because of one of them (a person whom the key table does not know), each by itself, so that
+ * it does not hold up the others.
+ */
+async function openEach(parts: readonly SealedPart[], keys: KeyReader): Promise<Opened[]> {
   if (parts.length === 0) return []
   try {
     return await keys.openAll(parts)
   } catch (error) {
     if (isTransientPostgresError(error) || isRefusedByPostgres(error)) throw error
-    if (parts.length === 1) return [unreadable]
+    if (parts.length === 1) return [error as Error]
     const each = []
     for (const part of parts) each.push(...(await openEach([part], keys)))
     return each

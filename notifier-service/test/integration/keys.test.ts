@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import type { Pool } from '@annals/platform/postgres'
-import { createKeyReader, sealText, UnknownSubject } from '@annals/platform/subject-keys'
+import { BrokenSeal, createKeyReader, sealText, UnknownSubject } from '@annals/platform/subject-keys'
 import { master, people } from '../support/facts'
 import { Opened, ownDatabase } from '../support/servers'
 
@@ -28,6 +28,36 @@ describe('opening with keys that leave the cache', () => {
       const asked = parts.slice(0, 10 * (i + 1))
       expect(await keys.openAll(asked)).toEqual(asked.map(({ subject }) => ({ name: subject })))
     }
+  })
+
+  it('tells a text that does not open from keys that do not', async () => {
+    const crowd = people()
+    const part = () => {
+      const subject = randomUUID()
+      return {
+        tenant: 'main',
+        subject,
+        context: 'context',
+        sealed: sealText('{"a":1}', crowd.keyOf(subject), 'context'),
+      }
+    }
+    const [whole, moved, changed, none] = [part(), part(), part(), part()]
+    await crowd.save(pool)
+    const at = changed.sealed.length - 2
+    const asked = [
+      whole,
+      { ...moved, context: 'another' },
+      {
+        ...changed,
+        sealed: changed.sealed.slice(0, at) + (changed.sealed[at] === 'A' ? 'B' : 'A') + changed.sealed.slice(at + 1),
+      },
+      { ...none, sealed: '' },
+    ]
+    const broken = expect.any(BrokenSeal)
+    expect(await createKeyReader(pool, master).openAll(asked)).toEqual([{ a: 1 }, broken, broken, broken])
+    // Another master key opens no key at all: that is a fault of the configuration, not of thousands of events.
+    const other = { id: 'master', key: Buffer.alloc(32, 9) }
+    await expect(createKeyReader(pool, other).openAll([whole])).rejects.not.toBeInstanceOf(BrokenSeal)
   })
 
   it('tells a key that was destroyed from one that was never there', async () => {

@@ -1,2 +1,2 @@
 export { openText, sealText, unwrapKey, wrapKey, type MasterKey } from './cipher'
-export { createKeyReader, UnknownSubject, type KeyReader, type SealedText } from './key-reader'
+export { BrokenSeal, createKeyReader, UnknownSubject, type KeyReader, type SealedText } from './key-reader'

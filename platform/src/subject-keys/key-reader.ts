@@ -18,13 +18,20 @@ export class UnknownSubject extends Error {
   override readonly name = 'UnknownSubject'
 }
 
+/** A text that was not sealed with this key in this place, or was changed since. */
+export class BrokenSeal extends Error {
+  override readonly name = 'BrokenSeal'
+}
+
 export interface KeyReader {
   /**
    * Opens many sealed JSON objects, in order, with at most one query.
-   * @returns `null` where the key was destroyed: the person is erased.
-   * @throws UnknownSubject; or when the key table does not answer, or a text was tampered with.
+   * @returns `null` where the key was destroyed: the person is erased; BrokenSeal where there is a key and the text does not open
+   *   with it: no other part suffers by that, and asking again would not help.
+   * @throws UnknownSubject; or when the key table does not answer, or its keys do not open with this master key: that says
+   *   nothing about a text.
    */
-  openAll(parts: readonly SealedText[]): Promise<(Record<string, unknown> | null)[]>
+  openAll(parts: readonly SealedText[]): Promise<(Record<string, unknown> | null | BrokenSeal)[]>
 }
 
 /**
@@ -73,7 +80,13 @@ export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_
       const keys = await keysOf(parts)
       return parts.map(({ tenant, subject, context, sealed }) => {
         const key = keys.get(nameOf(tenant, subject))
-        return key ? (JSON.parse(openText(sealed, key, context)) as Record<string, unknown>) : null
+        if (!key) return null
+        try {
+          return JSON.parse(openText(sealed, key, context)) as Record<string, unknown>
+        } catch {
+          // Without the cause: a text that opens and is no JSON would be quoted in it.
+          return new BrokenSeal('the seal does not open with its key: it was changed, or made for another place')
+        }
       })
     },
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { encodeEvent, type NewEvent, type RecordedEvent } from '@annals/contracts'
+import { encodeEvent, type NewEvent, type RecordedEvent, type Seal } from '@annals/contracts'
 import { createEventLog, type EventLog, type LogEvent } from '@annals/platform/event-log'
 import { requireEnv } from '@annals/platform/testing'
 import { silent } from './database'
@@ -36,7 +36,8 @@ const sealsNothing = () => {
   throw new Error('nothing was expected to be sealed')
 }
 
-export async function openOwnLog(): Promise<OwnLog> {
+/** @param seal for events with personal data; without one there are none. */
+export async function openOwnLog(seal: Seal = sealsNothing): Promise<OwnLog> {
   const real = createEventLog(requireEnv('EVENTSTORE_URL'), silent)
   const began = await real.head()
   const own = new Set<string>()
@@ -53,7 +54,7 @@ export async function openOwnLog(): Promise<OwnLog> {
 
   async function append(stream: string, revision: number, ...events: NewEvent[]): Promise<void> {
     own.add(stream)
-    const encoded = events.map((event) => encodeEvent(event, randomUUID(), envelope(), sealsNothing))
+    const encoded = events.map((event) => encodeEvent(event, randomUUID(), envelope(), seal))
     await real.append(stream, encoded, revision - 1)
   }
 

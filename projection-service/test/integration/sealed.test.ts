@@ -1,0 +1,136 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { streamOf, type RecordedEvent, type Seal } from '@annals/contracts'
+import { createPool } from '@annals/platform/postgres'
+import { createKeyReader, sealText, wrapKey } from '@annals/platform/subject-keys'
+import { parkedStreams, retryParked } from '../../src/engine/parked'
+import { payments, users } from '../../src/projections'
+import { rebuildAll } from '../../src/replay/rebuild'
+import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { openOwnLog, type OwnLog } from '../support/own-log'
+import { createReadModels } from '../support/read-models'
+
+jest.setTimeout(60_000)
+
+const master = { id: 'master', key: Buffer.alloc(32, 7) }
+const keyTable = path.join(__dirname, '../../../command-service/migrations/0001-subject-key.sql')
+
+let database: TestDatabase
+let own: OwnLog
+let keys: Map<string, Buffer>
+/** Whose seal is made for another place. */
+let broken: string | undefined
+
+beforeEach(async () => {
+  database = await createTestDatabase()
+  await database.pool.query(readFileSync(keyTable, 'utf8'))
+  keys = new Map()
+  broken = undefined
+  const seal: Seal = ({ subject, context }, personal) =>
+    sealText(JSON.stringify(personal), keys.get(subject)!, subject === broken ? 'elsewhere' : context)
+  own = await openOwnLog(seal)
+})
+afterEach(async () => {
+  await own.close()
+  await database.drop()
+})
+
+async function newPerson(): Promise<string> {
+  const userId = randomUUID()
+  const key = randomBytes(32)
+  keys.set(userId, key)
+  await database.pool.query(
+    `insert into subject_key (tenant, subject, wrapped_key, master_key_id) values ('main', $1, $2, 'master')`,
+    [userId, wrapKey(key, master, `main|${userId}`)],
+  )
+  return userId
+}
+
+/** Three people in the log; the seal of the second does not open. */
+async function threePeople(): Promise<{ people: string[]; events: RecordedEvent[] }> {
+  const people = [await newPerson(), await newPerson(), await newPerson()]
+  broken = people[1]
+  for (const userId of people) {
+    const data = {
+      userId,
+      email: `${userId}@example.org`,
+      name: 'Ada',
+      locale: 'en' as const,
+      roles: ['user' as const],
+      credentialId: randomUUID(),
+    }
+    await own.append(streamOf.user(userId), 0, { type: 'user.registered', data })
+  }
+  return { people, events: await own.events() }
+}
+
+const rowsOf = async () => {
+  const { rows } = await database.pool.query<{ user_id: string; email: string }>(
+    'select user_id, email from users.account',
+  )
+  return new Map(rows.map(({ user_id, email }) => [user_id, email]))
+}
+const theTwo = ([first, , third]: readonly string[]) =>
+  new Map([first!, third!].map((userId) => [userId, `${userId}@example.org`]))
+const parked = () => parkedStreams(database.pool, users, 10)
+
+describe('an event whose seal does not open', () => {
+  it('is parked, and holds up nobody else', async () => {
+    const { people, events } = await threePeople()
+    const { openAll } = createKeyReader(database.pool, master)
+    await (await createReadModels(database.pool, [users], openAll)).feed(events)
+    expect(await rowsOf()).toEqual(theTwo(people))
+    expect(await parked()).toMatchObject([
+      {
+        stream: `user-${people[1]}`,
+        revision: 0,
+        error: expect.stringMatching(/^personal data: the seal does not open/),
+      },
+    ])
+    // Nor does asking again help; nothing of the text is told.
+    const again = await retryParked(database.pool, users, `user-${people[1]}`, openAll, 'ada')
+    expect(again).toMatchObject({ applied: 0, error: { message: expect.stringMatching(/^personal data/) } })
+  })
+
+  it('is parked by a rebuild as well, which equals the live read model', async () => {
+    const { people, events } = await threePeople()
+    const { openAll } = createKeyReader(database.pool, master)
+    await (await createReadModels(database.pool, [users], openAll)).feed(events)
+    await rebuildAll([users], {
+      pool: database.pool,
+      log: own.log,
+      openAll,
+      logger: silent,
+      observer: { stage: () => undefined, progress: () => undefined },
+      signal: new AbortController().signal,
+    })
+    const { rows } = await database.pool.query(`select state from annals.rebuild`)
+    expect(rows).toEqual([{ state: 'live' }])
+    expect(await rowsOf()).toEqual(theTwo(people))
+    expect(await parked()).toMatchObject([{ stream: `user-${people[1]}` }])
+  })
+
+  it('does not matter to a read model that shows nothing personal', async () => {
+    const { events } = await threePeople()
+    const { openAll } = createKeyReader(database.pool, master)
+    await (await createReadModels(database.pool, [payments], openAll)).feed(events)
+    expect(await parkedStreams(database.pool, payments, 10)).toEqual([])
+  })
+})
+
+describe('keys that can not be read', () => {
+  it.each([
+    ['the key table is away', () => createKeyReader(createPool('postgres://127.0.0.1:1/none', silent, 1), master)],
+    ['the master key is another', () => createKeyReader(database.pool, { ...master, key: Buffer.alloc(32, 9) })],
+  ])('make the partition wait and park nothing: %s', async (_, reader) => {
+    const { people, events } = await threePeople()
+    const models = await createReadModels(database.pool, [users], reader().openAll)
+    await expect(models.feed(events)).rejects.toThrow()
+    expect(await parked()).toEqual([])
+    expect((await rowsOf()).size).toBe(0)
+    await (await createReadModels(database.pool, [users], createKeyReader(database.pool, master).openAll)).feed(events)
+    expect(await rowsOf()).toEqual(theTwo(people))
+  })
+})
