@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { endLog } from '../log'
 
 /** What a process has opened. Closed in reverse order, each once, one after the other. */
 export class Scope {
@@ -31,6 +32,9 @@ export class Scope {
 /** How long an orderly end may take before the process ends anyway; below the 30 s that Kubernetes grants. */
 const shutdownMsMax = 20_000
 
+/** For the last lines to be written: a pipe that is read takes them at once. */
+const lastLinesMsMax = 1_000
+
 /**
  * Runs a process: opens through `start`, waits for SIGTERM or SIGINT or for `fatal`, closes in reverse order.
  * Exit codes: 0 after a signal, 1 when it could not start or met a fatal error.
@@ -61,11 +65,11 @@ export async function runProcess(
   const code = await ended
   setTimeout(() => {
     log.error('did not end in time')
-    process.exit(1)
+    void endLog(log, lastLinesMsMax).then(() => process.exit(1))
   }, shutdownMsMax).unref()
   await scope.close()
   log.info({ code }, 'stopped')
-  log.flush()
+  await endLog(log, lastLinesMsMax)
   process.exit(code)
 }
 
