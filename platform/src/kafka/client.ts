@@ -1,6 +1,7 @@
 import { Kafka, logLevel, type LogEntry } from 'kafkajs'
 import type { Logger } from 'pino'
 import { keepMembershipWithoutNode } from './fetch-faults'
+import { createRepetitionLimit } from './repeated-lines'
 import { guardRequestQueue } from './request-queue'
 
 export interface KafkaOptions {
@@ -14,12 +15,20 @@ export interface KafkaOptions {
 /** kafkajs reports as errors what it then retries; the adapter says itself what has failed for good. */
 const pinoLevel = { [logLevel.ERROR]: 'warn', [logLevel.WARN]: 'info', [logLevel.INFO]: 'debug' } as const
 
-const toPino =
-  (log: Logger) =>
-  ({ level, namespace, log: entry }: LogEntry) => {
+/** While Kafka is away each client would say so several times a second. */
+export const repeatedEveryMs = 30_000
+
+const toPino = (log: Logger) => {
+  const limit = createRepetitionLimit(repeatedEveryMs)
+  return ({ level, namespace, log: entry }: LogEntry) => {
     const { message, timestamp: _, logger: __, stack: ___, ...facts } = entry
-    log[pinoLevel[level as keyof typeof pinoLevel] ?? 'trace']({ part: namespace, ...facts }, `kafkajs: ${message}`)
+    const pinoName = pinoLevel[level as keyof typeof pinoLevel] ?? 'trace'
+    const isSaid = level === logLevel.ERROR || level === logLevel.WARN
+    const keptBack = isSaid ? limit(`${namespace} ${message}`) : 0
+    if (keptBack === undefined) return
+    log[pinoName]({ part: namespace, ...facts, ...(keptBack > 0 ? { keptBack } : {}) }, `kafkajs: ${message}`)
   }
+}
 
 /** The level from which kafkajs need not even build the entry. */
 const levelFor = (log: Logger) =>

@@ -2,8 +2,9 @@ import type { Consumer, EachBatchPayload, KafkaMessage } from 'kafkajs'
 import type { Registry } from 'prom-client'
 import { backoffMs, pause } from '../backoff'
 import { counter, gauge, Gauge, type Counter } from '../metrics'
-import { createKafka, type KafkaOptions } from './client'
+import { createKafka, repeatedEveryMs, type KafkaOptions } from './client'
 import type { BatchOutcome, IncomingBatch, IncomingRecord, PartitionedConsumer, TopicPartition } from './ports'
+import { createRepetitionLimit } from './repeated-lines'
 import { createTopics, type PartitionOffsets } from './topics'
 
 export interface ConsumerOptions extends KafkaOptions {
@@ -339,6 +340,7 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
       const { GROUP_JOIN, CRASH, END_BATCH_PROCESS, FETCH, HEARTBEAT } = consumer.events
       // Fetches end four times a second; while every partition waits, or none is held, there are heartbeats.
       for (const answer of [FETCH, HEARTBEAT] as const) consumer.on(answer, () => void (heardAt = Date.now()))
+      const crashes = createRepetitionLimit(repeatedEveryMs)
       const start = async () => {
         if (ending.signal.aborted) return
         await consumer.run({
@@ -359,7 +361,12 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
           resolve()
         })
         consumer.on(CRASH, ({ payload }) => {
-          if (payload.restart) return log.warn({ err: payload.error }, 'consumer fell out of the group, joining again')
+          if (payload.restart) {
+            const keptBack = crashes(payload.error.message)
+            if (keptBack !== undefined)
+              log.warn({ err: payload.error, keptBack }, 'consumer fell out of the group, joining again')
+            return
+          }
           if (comesBack(payload.error)) {
             log.warn({ err: payload.error, waitMs: rejoinAfterMs }, 'nobody coordinates the group, joining again')
             return void pause(rejoinAfterMs, ending.signal).then(start).catch(fatal)
