@@ -12,6 +12,7 @@ import { createHealer } from '../healing/healer'
 import { addParkedGauges, createDriftMetrics, createHealingMetrics, createProjectorMetrics } from './metrics'
 import { ProjectorConfig } from './options'
 import { createProjector } from './projector'
+import { addRebuildMetrics } from './rebuild-metrics'
 
 const service = 'projector'
 
@@ -58,6 +59,7 @@ void runProcess(log, async (scope, fatal) => {
     onFatal: fatal,
   })
   addParkedGauges(metrics, pool, projections)
+  addRebuildMetrics(metrics, pool, projections, log)
   let joined = false
   scope.add(
     'operations',

@@ -41,13 +41,20 @@ export function placed(recorded: RecordedEvent): PlacedEvent | undefined {
 }
 
 /** When an event happened, in epoch ms; NaN where its metadata does not tell. */
-const timeOf = ({ metadata }: RecordedEvent) =>
+export const timeOf = ({ metadata }: RecordedEvent) =>
   Date.parse(String((metadata as { occurredAt?: unknown } | null)?.occurredAt))
 
 const isAfter = (event: RecordedEvent, point: Point | undefined): boolean => {
   if (!point) return false
   return point.kind === 'position' ? event.position > point.position : timeOf(event) > point.at
 }
+
+const isFrom = (event: RecordedEvent, point: Point): boolean =>
+  point.kind === 'position' ? event.position >= point.position : timeOf(event) >= point.at
+
+// An event that tells no time lies in no range of times.
+const isBefore = (event: RecordedEvent, point: Point): boolean =>
+  point.kind === 'position' ? event.position < point.position : timeOf(event) < point.at
 
 async function* inChunks(events: AsyncIterable<RecordedEvent>, signal: AbortSignal) {
   let chunk: PlacedEvent[] = []
@@ -85,10 +92,10 @@ export interface StreamScope {
   stream?: string | undefined
   /** Streams with an event that names this user. */
   userId?: string | undefined
-  /** Streams with an event from then on, epoch ms. */
-  from?: number | undefined
-  /** Streams with an event before then, epoch ms. */
-  to?: number | undefined
+  /** Streams with an event from there on. */
+  from?: Point | undefined
+  /** Streams with an event before it. */
+  to?: Point | undefined
 }
 
 /**
@@ -98,22 +105,20 @@ export interface StreamScope {
 export async function streamsInScope(
   log: Pick<EventLog, 'readAll'>,
   names: readonly TopicName[],
-  { stream, userId, from = -Infinity, to = Infinity }: StreamScope,
+  { stream, userId, from, to }: StreamScope,
   signal: AbortSignal,
 ): Promise<string[]> {
-  const hasTime = from !== -Infinity || to !== Infinity
-  if (stream !== undefined && userId === undefined && !hasTime) return [stream]
+  if (stream !== undefined && userId === undefined && !from && !to) return [stream]
   const found = new Set<string>()
   for await (const event of log.readAll({ after: undefined, prefixes: prefixesOf(names) })) {
     signal.throwIfAborted()
     if (stream !== undefined && event.stream !== stream) continue
     if (userId !== undefined && (event.data as { userId?: unknown } | null)?.userId !== userId) continue
-    const at = timeOf(event)
-    if (hasTime && !(at >= from && at < to)) continue
+    if ((from && !isFrom(event, from)) || (to && !isBefore(event, to))) continue
     found.add(event.stream)
     if (found.size > scopedStreamsMax)
       throw new ScopeTooLarge(
-        `more than ${scopedStreamsMax} streams are in scope: narrow it, or fold all with \`as-of\``,
+        `more than ${scopedStreamsMax} streams are in scope: narrow it, or fold all with \`--as-of\``,
       )
   }
   return [...found]

@@ -1,3 +1,5 @@
+import { CommanderError } from 'commander'
+import { ConfigError } from '@annals/platform/config'
 import { NotPossible } from '../engine/stream-lock'
 import { SideError } from './as-of'
 import { RebuildStopped } from './builder'
@@ -7,7 +9,7 @@ import { NotEqual, RebuildRunning } from './rebuild'
 import { RebuildTaken, RebuildUnfinished } from './rebuild-state'
 import { LogBehind, NoPrevious, SwapBusy } from './swap'
 
-/** Exit codes of the CLI, for scripts; they are part of its interface. */
+/** Exit codes of the CLI, for scripts; they are part of its interface, and so are their names (`code` of a JSON line). */
 export const exitCodes = {
   done: 0,
   /** Something unforeseen, or a server that does not answer. What was done is kept: the same call goes on from there. */
@@ -26,15 +28,34 @@ export const exitCodes = {
   interrupted: 130,
 } as const
 
-export function exitCodeOf(error: unknown): number {
-  if (error instanceof NotEqual) return exitCodes.notEqual
-  if (error instanceof RebuildRunning || error instanceof RebuildTaken) return exitCodes.running
-  if (error instanceof RebuildUnfinished) return exitCodes.running
-  if (error instanceof SwapBusy) return exitCodes.busy
-  if (error instanceof RebuildStopped || error instanceof LogBehind) return exitCodes.stopped
-  if (error instanceof TopicsIncomplete) return exitCodes.stopped
-  if (error instanceof NoPrevious || error instanceof NotPossible) return exitCodes.usage
-  if (error instanceof SideError || error instanceof ScopeTooLarge) return exitCodes.usage
-  if ((error as { name?: unknown } | null)?.name === 'AbortError') return exitCodes.interrupted
-  return exitCodes.fault
+export type ExitName = keyof typeof exitCodes
+
+/** For `--help`; at most 80 columns. */
+export const exitCodeHelp = `Exit codes
+  0    done
+  1    fault; run it again, it goes on from where it was
+  2    wrong call or configuration, or not possible as things stand
+  3    rebuilt and live differ, nothing was swapped; rows differ (audit, diff);
+       still parked (parked retry, drop)
+  4    another rebuild is running, or unfinished (--verify-only)
+  5    the swap was not let in; run it again
+  6    the log can not be folded by this release, or lacks what live has applied
+  130  interrupted; run it again, it goes on from where it was`
+
+export function exitNameOf(error: unknown): ExitName {
+  // `--help` ends by an error, too.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 'done' : 'usage'
+  if (error instanceof ConfigError) return 'usage'
+  if (error instanceof NotEqual) return 'notEqual'
+  if (error instanceof RebuildRunning || error instanceof RebuildTaken) return 'running'
+  if (error instanceof RebuildUnfinished) return 'running'
+  if (error instanceof SwapBusy) return 'busy'
+  if (error instanceof RebuildStopped || error instanceof LogBehind) return 'stopped'
+  if (error instanceof TopicsIncomplete) return 'stopped'
+  if (error instanceof NoPrevious || error instanceof NotPossible) return 'usage'
+  if (error instanceof SideError || error instanceof ScopeTooLarge) return 'usage'
+  if ((error as { name?: unknown } | null)?.name === 'AbortError') return 'interrupted'
+  return 'fault'
 }
+
+export const exitCodeOf = (error: unknown): number => exitCodes[exitNameOf(error)]

@@ -1,4 +1,4 @@
-import { placeOf, topics, type OpenAll } from '@annals/contracts'
+import { placeOf, topics, type OpenAll, type RecordedEvent } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
 import type { EventLog, LogEvent } from '@annals/platform/event-log'
 import { decodeMemo } from '../engine/fold'
@@ -14,8 +14,8 @@ export interface Pass {
   signal: AbortSignal
   /** Events per second at most; `undefined`: as fast as it goes. */
   throttle?: number | undefined
-  /** Called after every chunk with the position reached and how many events it had. */
-  onChunk?: (position: bigint, events: number) => void
+  /** Called after every chunk with its last event and how many it had. */
+  onChunk?: (last: RecordedEvent, events: number) => void
 }
 
 /** Reads the log once for all builders, from where the one that is furthest behind stands, up to their limits or the end. */
@@ -37,7 +37,7 @@ export async function passOverLog(
     const memo = decodeMemo()
     for (const { builder, limits } of work) await builder.apply(chunk, limits, openAll, memo)
     count += chunk.length
-    onChunk?.(chunk.at(-1)!.recorded.position, chunk.length)
+    onChunk?.(chunk.at(-1)!.recorded, chunk.length)
     chunk = []
     boundHeap()
     if (throttle) await pause(Math.max(0, (count / throttle) * 1000 - (performance.now() - begun)), signal)

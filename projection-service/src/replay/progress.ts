@@ -1,9 +1,14 @@
-import { Presets, SingleBar } from 'cli-progress'
+import { followPass, type PassProgress } from './pass-progress'
+import { createRate } from './rate'
+import type { Reporter } from './reporter'
 import type { RebuildStage } from './rebuild-state'
-import type { RebuildObserver } from './rebuild'
+import { duration, grouped } from './words'
 
 export interface Output {
+  /** A line can be painted over. */
   isTTY: boolean
+  /** Width of the terminal; 80 where there is none. */
+  columns?: number | undefined
   write(text: string): void
 }
 
@@ -19,115 +24,97 @@ const stageText: Record<RebuildStage | 'verified', string> = {
   verified: 'live and rebuilt differ',
 }
 
-/** 1234567 → `1,234,567`. */
-export const grouped = (value: number | bigint): string => value.toLocaleString('en')
-
-/** Seconds as a person reads them: `8s`, `3m20s`, `1h05m`. */
-export function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '?'
-  const s = Math.max(0, Math.round(seconds))
-  if (s < 60) return `${s}s`
-  if (s < 3600) return `${Math.floor(s / 60)}m${String(s % 60).padStart(2, '0')}s`
-  return `${Math.floor(s / 3600)}h${String(Math.floor((s % 3600) / 60)).padStart(2, '0')}m`
-}
-
-/** Without a terminal a line is written this often, in ms. */
+/** Without a terminal a line is written this often, in ms; on one it is painted anew. */
 const lineEveryMs = 2_000
+const paintEveryMs = 200
+/** Of a bar, in characters: there is none where it would be shorter. */
+const barMin = 8
+const barMax = 24
 
-/**
- * Rate over the last few seconds and time left, from samples of what has been done.
- * @param fraction done of the whole, 0..1.
- */
-export function createRate(
-  now: () => number,
-): (events: number, fraction: number) => { perSecond: number; etaS: number } {
-  const began = now()
-  let firstFraction: number | undefined
-  const samples: { at: number; events: number }[] = []
-  return (events, fraction) => {
-    const at = now()
-    firstFraction ??= fraction
-    samples.push({ at, events })
-    while (samples.length > 2 && at - samples[0]!.at > 5_000) samples.shift()
-    const first = samples[0]!
-    const perSecond = at > first.at ? ((events - first.events) / (at - first.at)) * 1000 : 0
-    const done = fraction - firstFraction
-    const etaS = done > 0 ? (((at - began) / 1000) * (1 - fraction)) / done : Number.POSITIVE_INFINITY
-    return { perSecond, etaS }
-  }
-}
-
-/** Tells a rebuild: a bar within 80 columns on a terminal, plain lines elsewhere. */
-export function createProgress(output: Output, now = () => performance.now()): RebuildObserver & { stop(): void } {
-  let bar: SingleBar | undefined
+/** Tells people: one line that is painted over, within the width of the terminal; plain lines elsewhere. */
+export function createProgress(output: Output, now = () => performance.now(), clock = Date.now): Reporter {
+  let follow: ReturnType<typeof followPass> | undefined
   let rate: ReturnType<typeof createRate> | undefined
-  let begunAt: bigint | undefined
-  let lastLineMs = now()
+  let toldMs = now()
+  let isPainted = false
 
+  const wipe = () => {
+    if (isPainted) output.write('\r\u001B[2K')
+    isPainted = false
+  }
   const line = (text: string) => {
-    bar?.stop()
-    bar = undefined
+    wipe()
     output.write(`${text}\n`)
   }
-  const reset = () => {
-    bar?.stop()
-    bar = undefined
-    rate = undefined
-    begunAt = undefined
+  const isDue = () => {
+    if (now() - toldMs < (output.isTTY ? paintEveryMs : lineEveryMs)) return false
+    toldMs = now()
+    return true
+  }
+  const tell = (text: string) => {
+    if (!output.isTTY) return line(text)
+    wipe()
+    // One column stays free: in the last one some terminals begin a new line.
+    output.write(text.slice(0, (output.columns ?? 80) - 1))
+    isPainted = true
   }
 
   return {
     stage(projection, stage, facts = {}) {
-      reset()
-      const detail =
-        stage === 'prepared' && facts['resumedAfter'] !== undefined
-          ? `goes on after ${grouped(facts['resumedAfter'] as number)} events of an earlier run`
-          : stage === 'live'
-            ? `version ${facts['version']} is live; projectors waited ${facts['lockedMs']} ms`
-            : stage === 'prepared' && facts['firstBuild']
-              ? 'first build: nothing to compare with, to the end of the log'
-              : stage === 'swapping' || (stage === 'verified' && facts['equal'])
-                ? equalText(facts)
-                : stageText[stage]
-      if (stage !== 'verifying' || Object.keys(facts).length === 0) line(`${projection.padEnd(16)} ${detail}`)
+      follow = undefined
+      if (stage === 'verifying' && Object.keys(facts).length > 0) return
+      line(`${projection.padEnd(16)} ${stageDetail(stage, facts)}`)
     },
 
-    progress(position, end, events) {
+    progress(step) {
+      follow ??= followPass(now, clock)
+      const passed = follow(step)
+      if (isDue()) tell(progressText(passed, output))
+    },
+
+    gone(_, events) {
       rate ??= createRate(now)
-      begunAt ??= position
-      const span = Number(end - begunAt)
-      const fraction = span <= 0 ? 1 : Math.min(1, Number(position - begunAt) / span)
-      const { perSecond, etaS } = rate(events, fraction)
-      const facts = {
-        percent: Math.floor(fraction * 100),
-        events: grouped(events),
-        rate: grouped(Math.round(perSecond)),
-        left: duration(etaS),
-      }
-      if (output.isTTY) {
-        if (!bar) {
-          bar = new SingleBar(
-            {
-              format: '  {bar} {percent}%  {events} events  {rate}/s  {left} left',
-              barsize: 24,
-              hideCursor: true,
-              linewrap: false,
-              fps: 5,
-            },
-            Presets.shades_classic,
-          )
-          bar.start(1000, 0, facts)
-        }
-        bar.update(Math.round(fraction * 1000), facts)
-        return
-      }
-      if (now() - lastLineMs < lineEveryMs) return
-      lastLineMs = now()
-      output.write(`  ${facts.percent}%  ${facts.events} events  ${facts.rate}/s  ${facts.left} left\n`)
+      const { perSecond } = rate(events, 0)
+      if (isDue()) tell(`  ${grouped(events)} events  ${grouped(Math.round(perSecond))}/s`)
     },
 
-    stop: reset,
+    done({ side, results, seconds, isSwapped }) {
+      const events = Math.max(0, ...results.map((one) => one.events))
+      if (side !== undefined) {
+        for (const { projection, what, events: folded, parkedStreams = 0 } of results) {
+          line(`${projection.padEnd(16)} ${what}: ${grouped(folded)} events in ${projection}_asof_${side}`)
+          if (parkedStreams > 0)
+            line(`${' '.repeat(17)}${grouped(parkedStreams)} streams stand still at an event that was refused`)
+        }
+        return line(`compare: \`replay diff <read model> ${side} live\`; drop: \`replay drop-side ${side}\``)
+      }
+      line(`done in ${duration(seconds)}: ${grouped(events)} events, ${grouped(Math.round(events / seconds))}/s`)
+      if (!isSwapped) return line('nothing was changed')
+      line('the former tables stay for `replay rollback`, until `replay drop-previous`')
+    },
+
+    stop: wipe,
   }
+}
+
+function stageDetail(stage: RebuildStage | 'verified', facts: Record<string, unknown>): string {
+  if (stage === 'prepared' && facts['resumedAfter'] !== undefined)
+    return `goes on after ${grouped(facts['resumedAfter'] as number)} events of an earlier run`
+  if (stage === 'prepared' && facts['firstBuild']) return 'first build: nothing to compare with, to the end of the log'
+  if (stage === 'live') return `version ${facts['version']} is live; projectors waited ${facts['lockedMs']} ms`
+  if (stage === 'swapping' || (stage === 'verified' && facts['equal'])) return equalText(facts)
+  return stageText[stage]
+}
+
+function progressText({ fraction, events, perSecond, etaSeconds, lagSeconds }: PassProgress, output: Output): string {
+  const left = etaSeconds === undefined ? '' : `  ${duration(etaSeconds)} left`
+  const lag = lagSeconds === undefined ? '' : `  lag ${duration(lagSeconds)}`
+  const percent = `${Math.floor(fraction * 100)}%`.padStart(4)
+  const text = `${percent}  ${grouped(events)} events  ${grouped(perSecond)}/s${left}${lag}`
+  const room = Math.min(barMax, (output.columns ?? 80) - 1 - text.length - 3)
+  if (!output.isTTY || room < barMin) return ` ${text}`
+  const full = Math.round(fraction * room)
+  return `  ${'█'.repeat(full)}${'░'.repeat(room - full)} ${text}`
 }
 
 function equalText(facts: Record<string, unknown>): string {

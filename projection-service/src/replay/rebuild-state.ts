@@ -2,6 +2,7 @@ import { newId } from '@annals/platform/ids'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { createGeneration, schemaOf } from '../engine/generation'
 import type { Projection } from '../engine/projection'
+import { workedSql } from './rebuild-run'
 
 export type RebuildStage =
   'prepared' | 'folding' | 'catching-up' | 'indexing' | 'verifying' | 'swapping' | 'live' | 'aborted'
@@ -45,9 +46,16 @@ interface Row {
  * The unfinished rebuild of a projection at its present version, or a new one with an empty shadow. A rebuild goes on with the
  * shadow of an unfinished verification.
  * @param restart throws away what was done.
+ * @param actor who is recorded as the one who runs it.
  * @throws RebuildUnfinished when a verification would end an unfinished rebuild.
  */
-export function openRebuild(pool: Pool, projection: Projection, purpose: Purpose, restart = false): Promise<Rebuild> {
+export function openRebuild(
+  pool: Pool,
+  projection: Projection,
+  purpose: Purpose,
+  restart = false,
+  actor?: string,
+): Promise<Rebuild> {
   const { name, version } = projection
   return inTransaction(pool, async (client) => {
     const { rows } = await client.query<Row>(
@@ -61,7 +69,12 @@ export function openRebuild(pool: Pool, projection: Projection, purpose: Purpose
         `${name}: an unfinished rebuild is there; let it go on, or \`replay abort ${name}\` first`,
       )
     if (found && found.version === version && !restart && (await schemaExists(client, schemaOf(name, 'next')))) {
-      await client.query('update annals.rebuild set purpose = $2 where id = $1', [found.id, purpose])
+      // A run that left no reason has died. The time since was not spent on it.
+      await client.query(
+        `update annals.rebuild set purpose = $2, runs = runs + 1, actor = $3,
+           failures = failures + (failure is null)::integer, failure = null, updated_at = now() where id = $1`,
+        [found.id, purpose, actor ?? null],
+      )
       return { id: found.id, stage: found.state, position: found.position, events: found.events, resumed: true }
     }
     if (found) await abort(client, found.id, restart ? 'begun anew' : `version ${version} came after it`)
@@ -69,8 +82,9 @@ export function openRebuild(pool: Pool, projection: Projection, purpose: Purpose
     await createGeneration(client, projection, 'next')
     const id = newId()
     await client.query(
-      `insert into annals.rebuild (id, projection, version, state, purpose) values ($1, $2, $3, 'prepared', $4)`,
-      [id, name, version, purpose],
+      `insert into annals.rebuild (id, projection, version, state, purpose, actor)
+       values ($1, $2, $3, 'prepared', $4, $5)`,
+      [id, name, version, purpose, actor ?? null],
     )
     return { id, stage: 'prepared', position: -1n, events: 0n, resumed: false }
   })
@@ -95,7 +109,7 @@ export async function enterStage(
   report?: object,
 ): Promise<void> {
   await pool.query(
-    'update annals.rebuild set state = $2, report = coalesce($3::jsonb, report), updated_at = now() where id = $1',
+    `update annals.rebuild set state = $2, report = coalesce($3::jsonb, report), ${workedSql} where id = $1`,
     [id, stage, report === undefined ? null : JSON.stringify(report)],
   )
 }
@@ -109,7 +123,7 @@ export function endVerification(
 ): Promise<void> {
   return inTransaction(pool, async (client) => {
     const { rowCount } = await client.query(
-      `update annals.rebuild set state = 'aborted', reason = $2, report = $3, updated_at = now()
+      `update annals.rebuild set state = 'aborted', reason = $2, report = $3, ${workedSql}
        where id = $1 and state = 'verifying'`,
       [id, report['equal'] ? 'only verified: equal' : 'only verified: differs', JSON.stringify(report)],
     )
@@ -119,10 +133,10 @@ export function endVerification(
 }
 
 /** What became of a rebuild, or of a verification. */
-export type RebuildOutcome = 'swapped' | 'verified-equal' | 'verified-differs' | 'aborted' | 'unfinished'
+export type RebuildEnd = 'swapped' | 'verified-equal' | 'verified-differs' | 'aborted' | 'unfinished'
 
 /** @param row of annals.rebuild. */
-export function outcomeOf(row: { state: string; purpose: string; report: { equal?: unknown } | null }): RebuildOutcome {
+export function outcomeOf(row: { state: string; purpose: string; report: { equal?: unknown } | null }): RebuildEnd {
   if (row.state === 'live') return 'swapped'
   if (row.state !== 'aborted') return 'unfinished'
   // A verification has a report only when it came to its end.
@@ -155,7 +169,7 @@ export async function moveRebuild(
   to: Pick<Rebuild, 'position' | 'events'>,
 ): Promise<void> {
   const { rowCount } = await client.query(
-    `update annals.rebuild set position = $2, events = $3, updated_at = now()
+    `update annals.rebuild set position = $2, events = $3, ${workedSql}
      where id = $1 and position = $4 and events = $5 and state not in ('live', 'aborted')`,
     [id, to.position, to.events, from.position, from.events],
   )

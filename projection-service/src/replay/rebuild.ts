@@ -6,7 +6,9 @@ import { indexStatements, tablesOf } from '../engine/generation'
 import type { Projection } from '../engine/projection'
 import { installProjection, tryRebuildLock } from '../engine/registry'
 import { Builder, type Limits } from './builder'
+import { timeOf } from './event-source'
 import { passOverLog, type Pass } from './log-pass'
+import { recordingFailure } from './rebuild-run'
 import { endVerification, enterStage, openRebuild, type Rebuild, type RebuildStage } from './rebuild-state'
 import { swap } from './swap'
 import { isEmpty, positionsOf, verify, type Verification } from './verify'
@@ -29,11 +31,23 @@ export class NotEqual extends Error {
   }
 }
 
+/** How far one read of the log has come. */
+export interface RebuildStep {
+  /** Log position reached. */
+  position: bigint
+  /** Where the pass will end. */
+  end: bigint
+  /** Gone through since the call began. */
+  events: number
+  /** When the last of them happened, epoch ms; NaN where it does not tell. */
+  happenedAt: number
+}
+
 export interface RebuildObserver {
   /** `verified` ends one that was only verified, with what was found; a rebuild that may be swapped ends with `live`. */
   stage(projection: string, stage: RebuildStage | 'verified', facts?: Record<string, unknown>): void
-  /** After every chunk of the log: position reached, where the pass will end, events gone through since its beginning. */
-  progress(position: bigint, end: bigint, events: number): void
+  /** After every chunk of the log. */
+  progress(step: RebuildStep): void
 }
 
 export interface RebuildDependencies {
@@ -49,6 +63,8 @@ export interface RebuildDependencies {
   restart?: boolean
   /** The shadow is compared with live as before a swap, that is recorded, and the shadow dropped. */
   verifyOnly?: boolean
+  /** Who is recorded as the one who runs it. */
+  actor?: string
 }
 
 export interface Rebuilt {
@@ -87,7 +103,9 @@ const catchUpRoundsMax = 20
  */
 export function rebuildAll(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
   return excludingRebuilds(deps.pool, projections, (lost) =>
-    rebuildLocked(projections, { ...deps, signal: AbortSignal.any([deps.signal, lost]) }),
+    recordingFailure(deps.pool, projections, lost, () =>
+      rebuildLocked(projections, { ...deps, signal: AbortSignal.any([deps.signal, lost]) }),
+    ),
   )
 }
 
@@ -142,9 +160,9 @@ async function rebuildLocked(projections: readonly Projection[], deps: RebuildDe
   let end = 0n
   const pass: Pass = {
     ...deps,
-    onChunk: (position, count) => {
+    onChunk: (last, count) => {
       events += count
-      observer.progress(position, end, events)
+      observer.progress({ position: last.position, end, events, happenedAt: timeOf(last) })
     },
   }
   const toLive = async (work: readonly Job[]) =>
@@ -187,7 +205,8 @@ async function rebuildLocked(projections: readonly Projection[], deps: RebuildDe
 async function prepare(projection: Projection, deps: RebuildDependencies, builders: number): Promise<Job> {
   const { pool, observer } = deps
   const { version } = await installProjection(pool, projection)
-  const rebuild = await openRebuild(pool, projection, deps.verifyOnly ? 'verify' : 'rebuild', deps.restart)
+  const purpose = deps.verifyOnly ? 'verify' : 'rebuild'
+  const rebuild = await openRebuild(pool, projection, purpose, deps.restart, deps.actor)
   const builder = await Builder.open(projection, pool, rebuild, builders)
   const standing = version === projection.version ? await standingOf(pool, builder) : 'other-version'
   observer.stage(projection.name, 'prepared', {

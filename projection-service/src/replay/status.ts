@@ -2,6 +2,7 @@ import type { Pool } from '@annals/platform/postgres'
 import { schemaOf, tablesOf } from '../engine/generation'
 import type { Projection } from '../engine/projection'
 import { registered } from '../engine/registry'
+import { rebuildHistory, type RebuildRecord } from './rebuild-history'
 import { schemaExists } from './rebuild-state'
 import { isEmpty, positionsOf } from './verify'
 
@@ -17,7 +18,7 @@ export interface Status {
   rows: number
   parkedStreams: number
   /** The rebuild that is under way or was the last, if any. */
-  rebuild: { state: string; events: number; startedAt: string; updatedAt: string; reason: string | null } | undefined
+  rebuild: RebuildRecord | undefined
 }
 
 /** How a projection stands; row counts are the server's estimate where the table is large. */
@@ -31,17 +32,7 @@ export async function statusOf(pool: Pool, projection: Projection): Promise<Stat
         `select (select count(*) from ${tables.rows}) as rows, (select count(distinct stream) from ${tables.parked}) as parked`,
       )
     : { rows: [{ rows: 0n, parked: 0n }] }
-  const { rows: rebuilds } = await pool.query<{
-    state: string
-    events: bigint
-    started_at: string
-    updated_at: string
-    reason: string | null
-  }>(
-    'select state, events, started_at, updated_at, reason from annals.rebuild where projection = $1 order by started_at desc limit 1',
-    [name],
-  )
-  const last = rebuilds[0]
+  const [last] = await rebuildHistory(pool, { projection: name, limit: 1 })
   return {
     projection: name,
     empty: !there || isEmpty(await positionsOf(pool, projection, 'live')),
@@ -50,12 +41,6 @@ export async function statusOf(pool: Pool, projection: Projection): Promise<Stat
     previousVersion: known?.previousVersion,
     rows: Number(counts[0]!.rows),
     parkedStreams: Number(counts[0]!.parked),
-    rebuild: last && {
-      state: last.state,
-      events: Number(last.events),
-      startedAt: last.started_at,
-      updatedAt: last.updated_at,
-      reason: last.reason,
-    },
+    rebuild: last,
   }
 }

@@ -4,6 +4,7 @@ import { schemaOf, tablesOf } from '../engine/generation'
 import type { Projection } from '../engine/projection'
 import { ownGenerationSql } from '../engine/registry'
 import type { Limits } from './builder'
+import { workedSql } from './rebuild-run'
 import { RebuildTaken, schemaExists } from './rebuild-state'
 import { positionsOf } from './verify'
 
@@ -127,7 +128,7 @@ async function exchange(client: PoolClient, { projection, rebuildId }: SwapInput
     [name, version],
   )
   const { rowCount } = await client.query(
-    `update annals.rebuild set state = 'live', updated_at = now() where id = $1 and state = 'swapping'`,
+    `update annals.rebuild set state = 'live', ${workedSql} where id = $1 and state = 'swapping'`,
     [rebuildId],
   )
   if (rowCount !== 1) throw new RebuildTaken('another process goes on with this rebuild, or has aborted it')

@@ -1,3 +1,4 @@
+import { hostname, userInfo } from 'node:os'
 import { InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { field, processFields, readConfig } from '@annals/platform/config'
@@ -8,6 +9,8 @@ import { createPool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
 import type { Projection } from '../engine/projection'
 import { projectionNamed, projections } from '../projections'
+import { createProgress } from './progress'
+import { createLines, type Reporter } from './reporter'
 import { threadedReadAll } from './threaded-reader'
 
 const Config = z.object({
@@ -27,6 +30,25 @@ const connections = (count: number) => 4 + 3 * count
 /** One line on standard output. */
 export const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
+/** Who runs this command, as the operating system knows it. */
+export const operator = (): string => `${userInfo().username}@${hostname()}`
+
+/** Tells what a call does: lines of JSON when asked for, else text for the terminal or the file that is there. */
+export function reporter(json: boolean | undefined): Reporter {
+  const output = process.stdout
+  const write = (text: string) => void output.write(text)
+  if (json) return createLines(write)
+  // A dumb terminal can not paint over a line. Nothing is coloured anywhere, so `NO_COLOR` asks for what is.
+  const isTTY = output.isTTY && environment['TERM'] !== 'dumb'
+  return createProgress({
+    isTTY,
+    get columns() {
+      return output.columns
+    },
+    write,
+  })
+}
+
 /** Parses names of read models, one after the other. */
 export function projectionArgument(name: string, before: Projection[] = []): Projection[] {
   const projection = projectionNamed(name)
@@ -37,6 +59,13 @@ export function projectionArgument(name: string, before: Projection[] = []): Pro
 export function positiveInteger(text: string): number {
   if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 to 9999999.')
   return Number(text)
+}
+
+/** How many are told of. */
+export function limitArgument(text: string): number {
+  const limit = positiveInteger(text)
+  if (limit > 1_000) throw new InvalidArgumentError('It is 1000 at most.')
+  return limit
 }
 
 let environment: NodeJS.ProcessEnv = {}

@@ -8,6 +8,8 @@ import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { eventually, requireEnv } from '@annals/platform/testing'
 import { payments, paymentTotals } from '../../src/projections'
 import { exitCodes } from '../../src/replay/exit-code'
+import type { RebuildRecord } from '../../src/replay/rebuild-history'
+import { ReportLine } from '../../src/replay/report'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { aPayment, paymentFacts } from '../support/facts'
 import { createReadModels } from '../support/read-models'
@@ -75,6 +77,14 @@ interface Run {
   output: string
 }
 
+const linesOf = (output: string) =>
+  output
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => ReportLine.parse(JSON.parse(line)))
+
+const widthOf = (output: string) => Math.max(...output.split('\n').map((line) => line.length))
+
 /** @param killAfterMs ends it by SIGKILL, if it still runs then. */
 function replay(args: readonly string[], killAfterMs?: number): Promise<Run> {
   const child = spawn(process.execPath, [cli, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -97,7 +107,7 @@ describe('the replay CLI', () => {
       // From the middle of its start to the middle of its fold, and later each time: it comes to its end for certain.
       last = await replay(
         ['payments', 'payment_totals', '--throttle', '1000'],
-        500 + 700 * kills * Math.random() + 300 * kills,
+        500 + 700 * kills * Math.random() + 300 * kills ** 2,
       )
       if (last.code === null) kills += 1
       // The lock of the killed one may live a moment longer than it.
@@ -107,22 +117,120 @@ describe('the replay CLI', () => {
     expect(last.output).toMatch(/40 rows equal the live ones/)
 
     const status = await replay(['status', '--json'])
-    const found = (JSON.parse(status.output) as { projection: string; rebuild: object }[]).filter(
+    const found = (JSON.parse(status.output) as { projection: string; rebuild?: object }[]).filter(
       ({ rebuild }) => rebuild,
     )
     expect(found).toEqual([
       expect.objectContaining({
         projection: 'payments',
         previousVersion: 1,
-        rebuild: expect.objectContaining({ state: 'live', events: 4_000 }),
+        rebuild: expect.objectContaining({ outcome: 'live', events: 4_000 }),
       }),
       expect.objectContaining({
         projection: 'payment_totals',
-        rebuild: expect.objectContaining({ state: 'live', events: 4_000 }),
+        rebuild: expect.objectContaining({ outcome: 'live', events: 4_000 }),
       }),
     ])
     const { rows } = await database.pool.query('select sum(completed_count) as n from payment_totals.payment_total')
     expect(Number(rows[0].n)).toBe(40)
+  })
+
+  it('tells every rebuild there was, newest first', async () => {
+    const { code, output } = await replay(['history', '--json'])
+    expect(code).toBe(exitCodes.done)
+    const [last, ...rest] = JSON.parse(output) as RebuildRecord[]
+    expect(rest).toHaveLength(1)
+    expect(last).toMatchObject({ outcome: 'live', events: 4_000, actor: expect.stringMatching(/.@./), reason: null })
+    expect(last!.runs).toBeGreaterThan(2)
+    // Killed runs left no reason: they were counted by those that took up.
+    expect(last!.failures).toBe(last!.runs - 1)
+    expect(last!.workedSeconds).toBeGreaterThan(1)
+    expect(last!.perSecond).toBeGreaterThan(0)
+    const text = await replay(['history', 'payments', '--limit', '1'])
+    expect(text.output).toMatch(/payments +1 +\d+s +4,000 +[\d,]+ +live\n {2}by .+; \d+ runs, \d+ failed\n$/)
+    expect(widthOf(text.output)).toBeLessThanOrEqual(80)
+  })
+
+  it('tells programs in lines of JSON, the last one with the result', async () => {
+    const { code, output } = await replay(['payments', 'payment_totals', '--json', '--throttle', '2000'])
+    expect(code).toBe(exitCodes.done)
+    const lines = linesOf(output)
+    expect(lines.filter(({ event }) => event === 'progress').length).toBeGreaterThan(0)
+    expect(
+      lines.flatMap((line) => (line.event === 'stage' && line.projection === 'payments' ? line.stage : [])),
+    ).toEqual(['prepared', 'folding', 'catching-up', 'indexing', 'verifying', 'swapping', 'live'])
+    expect(lines.at(-1)).toMatchObject({
+      event: 'done',
+      exitCode: 0,
+      projections: [
+        { projection: 'payments', rows: 40, events: 4_000, compared: true, lockedMs: expect.any(Number) },
+        { projection: 'payment_totals', events: 4_000, compared: true },
+      ],
+    })
+    const plan = linesOf((await replay(['payments', '--dry-run', '--json'])).output)
+    expect(plan).toMatchObject([{ event: 'plan', projections: [{ rows: 40, comparedBy: 'rows', goesOnAfter: null }] }])
+    const refused = await replay(['nonsense', '--json'])
+    expect(refused.code).toBe(exitCodes.usage)
+    expect(linesOf(refused.output)).toMatchObject([{ event: 'failed', code: 'usage', exitCode: 2 }])
+  })
+
+  it('compares alone when asked to, swaps nothing, and says so in the history', async () => {
+    const epochs = 'select name, epoch from annals.projection order by name'
+    const { rows: before } = await database.pool.query(epochs)
+    const { code, output } = await replay(['payments', '--verify-only', '--json'])
+    expect(code).toBe(exitCodes.done)
+    const last = linesOf(output).at(-1)
+    expect(last).toMatchObject({ event: 'done', projections: [{ projection: 'payments', rows: 40, compared: true }] })
+    expect(last).not.toHaveProperty('projections.0.lockedMs')
+    expect((await database.pool.query(epochs)).rows).toEqual(before)
+    const text = await replay(['history', 'payments', '--limit', '1'])
+    expect(text.output).toMatch(/ verified\n/)
+  })
+
+  it('tells of a rebuild that found a difference, until another one went well', async () => {
+    const live = 'payments.payment'
+    await database.pool.query(
+      `update ${live} set status = 'failed' where payment_id = (select payment_id from ${live} limit 1)`,
+    )
+    const { code, output } = await replay(['payments', '--json'])
+    expect(code).toBe(exitCodes.notEqual)
+    expect(linesOf(output).at(-1)).toMatchObject({
+      event: 'failed',
+      code: 'notEqual',
+      exitCode: 3,
+      verified: [{ projection: 'payments', equal: false }],
+    })
+    const status = await replay(['status'])
+    expect(status.output).toMatch(/payments differs while verifying, after 4,000 events/)
+    expect(status.output).toMatch(/give it up: `replay abort payments`/)
+    expect(widthOf(status.output)).toBeLessThanOrEqual(80)
+    expect((await replay(['abort', 'payments'])).code).toBe(exitCodes.done)
+    await database.pool.query(`update ${live} set status = 'completed'`)
+    expect((await replay(['payments'])).code).toBe(exitCodes.done)
+    const [last, before] = JSON.parse((await replay(['history', 'payments', '--json'])).output) as RebuildRecord[]
+    expect(last).toMatchObject({ outcome: 'live', failures: 0 })
+    expect(before).toMatchObject({ outcome: 'aborted', failures: 1, reason: 'by the operator' })
+  })
+
+  it('tells of a rebuild whose process is gone, and refuses a second one beside a running one', async () => {
+    const child = spawn(process.execPath, [cli, 'payments', '--throttle', '100'], {
+      env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await new Promise<void>((resolve) => {
+      child.stdout.on('data', (text) => String(text).includes('folding') && resolve())
+    })
+    const second = await replay(['payments', '--json'])
+    expect(second.code).toBe(exitCodes.running)
+    expect(linesOf(second.output)).toMatchObject([{ event: 'failed', code: 'running', exitCode: 4 }])
+    const outcome = async () =>
+      (JSON.parse((await replay(['history', 'payments', '--json', '--limit', '1'])).output) as RebuildRecord[])[0]!
+    expect(await outcome()).toMatchObject({ outcome: 'running', reason: null })
+    child.kill('SIGKILL')
+    // PostgreSQL notices some moments later.
+    await eventually(async () => expect(await outcome()).toMatchObject({ outcome: 'died' }), { withinMs: 30_000 })
+    expect((await replay(['payments'])).code).toBe(exitCodes.done)
+    expect(await outcome()).toMatchObject({ outcome: 'live', runs: 2, failures: 1 })
   })
 
   it('says what it would do, and does nothing', async () => {
@@ -143,6 +251,8 @@ describe('the replay CLI', () => {
     child.kill('SIGTERM')
     const code = await new Promise((resolve) => child.once('close', resolve))
     expect(code).toBe(exitCodes.interrupted)
+    const status = await replay(['status'])
+    expect(status.output).toMatch(/payments interrupted while folding/)
     expect((await replay(['payments'])).code).toBe(exitCodes.done)
   })
 
@@ -152,6 +262,7 @@ describe('the replay CLI', () => {
     ['a throttle that is no number', ['payments', '--throttle', 'fast']],
     ['an option that is not there', ['payments', '--faster']],
     ['a rollback to nothing', ['rollback', 'users']],
+    ['a history of too much', ['history', '--limit', '5000']],
   ])('refuses %s', async (_, args) => {
     const { code, output } = await replay(args)
     expect(code).toBe(exitCodes.usage)

@@ -5,6 +5,7 @@ import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { requireEnv, startTestEventStore, type TestEventStore } from '@annals/platform/testing'
 import { payments } from '../../src/projections'
 import { exitCodes } from '../../src/replay/exit-code'
+import { ReportLine } from '../../src/replay/report'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { aPayment, paymentFacts } from '../support/facts'
 import { createReadModels } from '../support/read-models'
@@ -13,6 +14,8 @@ import { createReadModels } from '../support/read-models'
 jest.setTimeout(180_000)
 
 const cli = path.join(__dirname, '../../dist/replay/main.js')
+
+const user = '00000000-0000-4000-8000-000000000000'
 
 let store: TestEventStore
 let log: EventLog
@@ -52,10 +55,10 @@ const replay = (...args: string[]) => {
 
 it('folds a side, compares it, and drops it, with exit codes that scripts can use', async () => {
   const second = (await log.readStream(paid[1]!.stream)).at(-1)!.position
-  const made = await replay('as-of', String(second), 'payments', '--into', 'two')
+  const made = await replay('payments', '--as-of', String(second), '--into', 'two')
   expect(made.output).toMatch(/payments +as of position \d+: 6 events in payments_asof_two/)
   expect(made.code).toBe(exitCodes.done)
-  expect((await replay('as-of', String(second), 'payments', '--into', 'two')).code).toBe(exitCodes.usage)
+  expect((await replay('payments', '--as-of', String(second), '--into', 'two')).code).toBe(exitCodes.usage)
 
   const differs = await replay('diff', 'payments', 'two', 'live')
   expect(differs.output).toContain(`+ ${paid[2]!.paymentId}\n1 added, 0 removed, 0 changed`)
@@ -64,7 +67,7 @@ it('folds a side, compares it, and drops it, with exit codes that scripts can us
   expect(JSON.parse(points.output)).toMatchObject({ added: 2, removed: 0, changed: 0 })
   expect((await replay('diff', 'payments', '2026-01-01', 'live', '--json')).code).toBe(exitCodes.notEqual)
 
-  const { code, output } = await replay('scoped', 'payments', '--stream', paid[0]!.stream, '--into', 'one')
+  const { code, output } = await replay('payments', '--stream', paid[0]!.stream, '--into', 'one')
   expect(output).toContain('3 events in payments_asof_one')
   expect(code).toBe(exitCodes.done)
   const equal = await replay('diff', 'payments', 'one', 'live')
@@ -82,11 +85,39 @@ it('folds a side, compares it, and drops it, with exit codes that scripts can us
   expect(rows).toEqual([{ nspname: 'payments_asof_one' }])
 })
 
+it('names a side after what it holds, and tells programs in lines of JSON', async () => {
+  const at = (await log.readStream(paid[0]!.stream)).at(-1)!.position
+  const { code, output } = await replay('payments', '--as-of', String(at), '--json')
+  expect(code).toBe(exitCodes.done)
+  const lines = output
+    .trim()
+    .split('\n')
+    .map((line) => ReportLine.parse(JSON.parse(line)))
+  expect(lines.at(-1)).toMatchObject({
+    event: 'done',
+    side: `p${at}`,
+    projections: [{ projection: 'payments', events: 3, what: `as of position ${at}` }],
+  })
+  expect((await replay('drop-side', `p${at}`)).code).toBe(exitCodes.done)
+
+  const second = (await log.readStream(paid[1]!.stream))[0]!.position
+  const range = await replay('payments', '--from', String(second), '--to', String(second + 1n), '--into', 'second')
+  expect(range.output).toMatch(/3 events in payments_asof_second/)
+})
+
 it.each([
-  ['no scope', ['scoped', 'payments', '--into', 'x']],
-  ['a wrong label', ['as-of', '1', 'payments', '--into', 'Live!']],
-  ['no label', ['as-of', '1', 'payments']],
-  ['a time without a zone', ['as-of', '2026-01-01T10:00', 'payments', '--into', 'x']],
-  ['a time of the topics', ['as-of', '2026-01-01', 'payments', '--into', 'x', '--source', 'kafka']],
-  ['no read model', ['as-of', '1', '--into', 'x']],
-] as const)('refuses %s', async (_, args) => expect((await replay(...args)).code).toBe(exitCodes.usage))
+  ['a wrong label', ['payments', '--as-of', '1', '--into', 'Live!'], /A label has/],
+  ['a time without a zone', ['payments', '--as-of', '2026-01-01T10:00'], /A time is like/],
+  ['a time of the topics', ['payments', '--as-of', '2026-01-01', '--source', 'kafka'], /--as-of <position>/],
+  ['some streams of the topics', ['payments', '--user', user, '--source', 'kafka'], /leave --source out/],
+  ['a point and a scope', ['payments', '--as-of', '1', '--user', user], /fold --as-of alone/],
+  ['a side that is throttled', ['payments', '--as-of', '1', '--throttle', '5'], /--throttle is about rebuilding/],
+  ['a side of nothing', ['payments', '--into', 'x'], /say what it holds/],
+  ['an end before its beginning', ['payments', '--from', '7', '--to', '7'], /lies before/],
+  ['no read model', ['--as-of', '1', '--into', 'x'], /name projections/],
+  ['a command of former times', ['as-of', '1', 'payments', '--into', 'x'], /There are: /],
+] as const)('refuses %s, and says what to do', async (_, args, advice) => {
+  const { code, output } = await replay(...args)
+  expect(code).toBe(exitCodes.usage)
+  expect(output).toMatch(advice)
+})

@@ -176,13 +176,15 @@ describe('a scope', () => {
       streamsInScope(own.log, ['annals.payments'], scope, signal)
     const { userId, stream } = first.payments[3]!
     expect(await find({ userId })).toEqual([stream])
-    expect(await find({ userId, from: time })).toEqual([])
+    expect(await find({ userId, from: { kind: 'time', at: time } })).toEqual([])
     expect(await find({ stream })).toEqual([stream])
     // Another event of the first payment happened later, too.
-    expect((await find({ from: time + 1 })).toSorted()).toEqual(
+    expect((await find({ from: { kind: 'time', at: time + 1 } })).toSorted()).toEqual(
       [...second.payments.map((one) => one.stream), first.payments[0]!.stream].toSorted(),
     )
-    expect((await find({ to: time + 1 })).toSorted()).toEqual(first.payments.map((one) => one.stream).toSorted())
+    expect((await find({ to: { kind: 'time', at: time + 1 } })).toSorted()).toEqual(
+      first.payments.map((one) => one.stream).toSorted(),
+    )
   })
 
   it('equals the same rows of live, and shows the one that was corrupted', async () => {

@@ -1,5 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
-import { createProgress, createRate, duration } from '../../src/replay/progress'
+import { createProgress } from '../../src/replay/progress'
+import { createRate } from '../../src/replay/rate'
+import { ReportLine } from '../../src/replay/report'
+import { createLines } from '../../src/replay/reporter'
+import { duration } from '../../src/replay/words'
 
 describe('a duration', () => {
   it.each([
@@ -8,6 +12,7 @@ describe('a duration', () => {
     [60, '1m00s'],
     [200, '3m20s'],
     [3_900, '1h05m'],
+    [3 * 86_400 + 4 * 3_600, '3d04h'],
     [Number.POSITIVE_INFINITY, '?'],
   ])('of %d s reads %s', (seconds, text) => expect(duration(seconds)).toBe(text))
 })
@@ -28,8 +33,17 @@ describe('progress without a terminal', () => {
   const told = () => {
     const lines: string[] = []
     let now = 0
+    const clock = 1_000_000_000
     const output = { isTTY: false, write: (text: string) => lines.push(...text.split('\n').filter(Boolean)) }
-    return { lines, progress: createProgress(output, () => now), at: (ms: number) => (now = ms) }
+    return {
+      lines,
+      progress: createProgress(
+        output,
+        () => now,
+        () => clock,
+      ),
+      at: (ms: number) => (now = ms),
+    }
   }
 
   it('writes a line every two seconds, of at most 80 columns', () => {
@@ -37,12 +51,17 @@ describe('progress without a terminal', () => {
     progress.stage('payment_history', 'folding')
     for (let ms = 0; ms <= 4_100; ms += 100) {
       at(ms)
-      progress.progress(BigInt(ms * 1_000), 10_000_000n, ms * 1_000)
+      progress.progress({
+        position: BigInt(ms * 1_000),
+        end: 10_000_000n,
+        events: ms * 1_000,
+        happenedAt: 1_000_000_000 - 7_500_000,
+      })
     }
     expect(lines).toEqual([
       'payment_history  folding the log',
-      '  20%  2,000,000 events  1,000,000/s  8s left',
-      '  40%  4,000,000 events  1,000,000/s  6s left',
+      '  20%  2,000,000 events  1,000,000/s  8s left  lag 2h05m',
+      '  40%  4,000,000 events  1,000,000/s  6s left  lag 2h05m',
     ])
     expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
   })
@@ -76,5 +95,75 @@ describe('progress without a terminal', () => {
     const { lines, progress } = told()
     progress.stage('payments', 'prepared', { resumedAfter: 5_000 })
     expect(lines[0]).toMatch(/goes on after 5,000 events/)
+  })
+})
+
+describe('progress on a terminal', () => {
+  const wipe = '\r\u001B[2K'
+
+  it.each([80, 60, 40])('paints one line over and over, within %d columns, and wipes it', (columns) => {
+    let written = ''
+    let now = 0
+    const output = { isTTY: true, columns, write: (text: string) => void (written += text) }
+    const progress = createProgress(
+      output,
+      () => now,
+      () => 1_000_000_000_000,
+    )
+    progress.stage('payments', 'folding')
+    for (; now <= 10_000; now += 100) {
+      progress.progress({ position: BigInt(now), end: 20_000n, events: now * 1_000, happenedAt: 1_000_000_000 })
+    }
+    progress.stage('payments', 'catching-up')
+    const painted = written
+      .replaceAll(wipe, '\n')
+      .split('\n')
+      .filter((line) => line.startsWith(' '))
+    expect(painted.length).toBeGreaterThan(40)
+    expect(Math.max(...painted.map((line) => line.length))).toBeLessThan(columns)
+    expect(written).toMatch(/events {2}1,000,/)
+    expect(written).toContain(`${wipe}payments         catching up`)
+    expect(written.includes('█')).toBe(columns === 80)
+  })
+})
+
+describe('lines for programs', () => {
+  it('tell stages, progress and the result in the shape that is promised', () => {
+    const lines: string[] = []
+    let now = 0
+    const told = createLines(
+      (line) => lines.push(line),
+      () => now,
+      () => 10_000,
+    )
+    for (const name of ['payments', 'users']) told.stage(name, 'folding')
+    for (; now <= 3_000; now += 100) {
+      told.progress({ position: BigInt(now), end: 3_000n, events: now, happenedAt: now < 2_000 ? 5_000 : Number.NaN })
+    }
+    told.stage('users', 'verifying')
+    told.progress({ position: 3_500n, end: 3_600n, events: 3_500, happenedAt: 10_000 })
+    told.done({
+      results: [{ projection: 'users', version: 1, events: 3_500, lockedMs: 4 }],
+      seconds: 3.49,
+      isSwapped: true,
+    })
+    const read = lines.map((line) => ReportLine.parse(JSON.parse(line)))
+    expect(lines.every((line) => line.endsWith('\n') && line.indexOf('\n') === line.length - 1)).toBe(true)
+    expect(read.map(({ event }) => event)).toEqual([
+      ...['stage', 'stage', 'progress', 'progress', 'progress', 'progress', 'stage', 'done'],
+    ])
+    expect(read[3]).toMatchObject({
+      projections: ['payments', 'users'],
+      stage: 'folding',
+      position: '1000',
+      end: '3000',
+      perSecond: 1_000,
+      etaSeconds: 2,
+      lagPositions: '2000',
+      lagSeconds: 5,
+    })
+    expect(read[4]).toMatchObject({ lagSeconds: null })
+    expect(read[5]).toMatchObject({ lagPositions: '0', lagSeconds: 0, etaSeconds: 0 })
+    expect(read.at(-1)).toMatchObject({ event: 'done', events: 3_500, seconds: 3.5, exitCode: 0 })
   })
 })

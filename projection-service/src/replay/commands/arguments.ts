@@ -1,8 +1,22 @@
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, type Command } from 'commander'
 import { placeOf } from '@annals/contracts'
 import type { Side } from '../../engine/generation'
+import type { Projection } from '../../engine/projection'
+import { projections } from '../../projections'
 import type { Point } from '../event-source'
+import { exitCodes } from '../exit-code'
 import { sideOf } from '../side-label'
+
+/** Those that were named, each once, or all of them; none at all is a wrong call. */
+export function chosenProjections(
+  named: readonly Projection[] | undefined,
+  { all }: { all?: true },
+  command: Command,
+): Projection[] {
+  const chosen = all ? [...projections] : [...new Set(named)]
+  if (chosen.length === 0) command.error('error: name projections, or --all', { exitCode: exitCodes.usage })
+  return chosen
+}
 
 const dateForm = /^\d{4}-\d\d-\d\d$/
 const timeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/

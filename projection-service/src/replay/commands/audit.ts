@@ -2,10 +2,10 @@ import type { Command } from 'commander'
 import { auditProjection, type Audit } from '../../drift/audit'
 import type { Projection } from '../../engine/projection'
 import { registered } from '../../engine/registry'
-import { projections } from '../../projections'
 import { exitCodes } from '../exit-code'
-import { grouped } from '../progress'
+import { grouped } from '../words'
 import { positiveInteger, print, projectionArgument, withSystem } from '../system'
+import { chosenProjections } from './arguments'
 
 /** Streams of each read model that are looked at unless told otherwise: some seconds. */
 const streamsStandard = 1_000
@@ -17,8 +17,7 @@ async function audit(
   options: { all?: true; streams?: number; json?: true },
   command: Command,
 ): Promise<void> {
-  const chosen = options.all ? projections : [...new Set(named)]
-  if (chosen.length === 0) command.error('error: name projections, or --all', { exitCode: exitCodes.usage })
+  const chosen = chosenProjections(named, options, command)
   const shared = chosen.filter(({ grain }) => grain === 'shard')
   if (!options.all && shared.length > 0) {
     const names = shared.map(({ name }) => name).join(', ')

@@ -1,4 +1,3 @@
-import { hostname, userInfo } from 'node:os'
 import type { Command } from 'commander'
 import type { Pool } from '@annals/platform/postgres'
 import { dropParked, parkedQueue, parkedStreams, retryParked } from '../../engine/parked'
@@ -8,7 +7,7 @@ import { registered } from '../../engine/registry'
 import { NotPossible } from '../../engine/stream-lock'
 import { projections } from '../../projections'
 import { exitCodes } from '../exit-code'
-import { print, projectionArgument, withSystem } from '../system'
+import { operator, print, projectionArgument, withSystem } from '../system'
 
 /** Streams listed or retried by one call. */
 const streamsMax = 10_000
@@ -16,9 +15,6 @@ const streamsMax = 10_000
 const shownMax = 20
 /** Recorded actions that are shown, newest first. */
 const actionsMax = 100
-
-/** Who runs this command, as the operating system knows it. */
-export const operator = (): string => `${userInfo().username}@${hostname()}`
 
 export const asOption = ['--as <who>', 'who is recorded as having done it (default: user@host)'] as const
 

@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { refoldStream } from '../../drift/refold'
 import type { Projection } from '../../engine/projection'
-import { print, projectionArgument, withSystem } from '../system'
-import { asOption, operator } from './parked'
+import { operator, print, projectionArgument, withSystem } from '../system'
+import { asOption } from './parked'
 
 async function refold([projection]: Projection[], stream: string, { as }: { as?: string }): Promise<void> {
   await withSystem(1, async (system) => {

@@ -1,0 +1,21 @@
+import type { Command } from 'commander'
+import type { Projection } from '../../engine/projection'
+import { excludingRebuilds } from '../rebuild'
+import { abortRebuild } from '../rebuild-state'
+import { print, projectionArgument, withSystem } from '../system'
+
+/** `replay abort`: gives an unfinished rebuild up. */
+export function addAbort(program: Command): void {
+  program
+    .command('abort')
+    .description('ends an unfinished rebuild and drops its shadow')
+    .argument('<projection>', 'read model', projectionArgument)
+    .action(([projection]: Projection[]) =>
+      withSystem(1, async ({ pool }) => {
+        const there = await excludingRebuilds(pool, [projection!], () =>
+          abortRebuild(pool, projection!.name, 'by the operator'),
+        )
+        print(there ? `${projection!.name}: aborted` : `${projection!.name}: there was nothing to abort`)
+      }),
+    )
+}

@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto'
+import type { Command } from 'commander'
+import type { Side } from '../../engine/generation'
+import type { Projection } from '../../engine/projection'
+import { dropSides, makeSides } from '../as-of'
+import { diffOf, type Diff } from '../diff'
+import { exitCodes } from '../exit-code'
+import { grouped } from '../words'
+import { print, projectionArgument, withSystem, type System } from '../system'
+import { standingArgument, type Standing } from './arguments'
+import { interruptible } from './interruption'
+import { pointText, sourceUpTo } from './side-source'
+
+/** Differences listed; all are counted. */
+const listedMax = 1_000
+
+/** A comparison may name points: these are folded for it alone. */
+async function compare(
+  projection: Projection,
+  [before, after]: readonly [Standing, Standing],
+  system: System,
+  signal: AbortSignal,
+): Promise<Diff> {
+  const temporary: Side[] = []
+  const sideFor = async (standing: Standing): Promise<Side | 'live'> => {
+    if (standing.kind === 'side') return standing.side
+    const side: Side = `asof_tmp_${randomBytes(4).toString('hex')}`
+    const source = sourceUpTo(standing.point, 'log', [projection], system)
+    const facts = { kind: 'as-of', what: pointText(standing.point) } as const
+    await makeSides({ projections: [projection], side, source, facts, signal, ...system })
+    temporary.push(side)
+    return side
+  }
+  try {
+    return await diffOf(system.pool, projection, await sideFor(before), await sideFor(after), listedMax)
+  } finally {
+    for (const side of temporary) await dropSides(system.pool, [projection], side)
+  }
+}
+
+const shown = (value: unknown): string => {
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return text.length > 60 ? `${text.slice(0, 59)}…` : text
+}
+
+function tell({ differences, added, removed, changed }: Diff): void {
+  const signs = { added: '+', removed: '-', changed: '~' }
+  for (const { key, kind, columns } of differences) {
+    print(`${signs[kind]} ${key}`)
+    for (const { column, before, after } of columns) print(`    ${column}: ${shown(before)} -> ${shown(after)}`)
+  }
+  const total = added + removed + changed
+  if (differences.length < total) print(`  … and ${grouped(total - differences.length)} more`)
+  print(
+    total === 0
+      ? 'no differences'
+      : `${grouped(added)} added, ${grouped(removed)} removed, ${grouped(changed)} changed`,
+  )
+}
+
+async function diff(projection: Projection, points: readonly [Standing, Standing], isJson: boolean): Promise<void> {
+  const found = await interruptible((signal) => withSystem(1, (system) => compare(projection, points, system, signal)))
+  if (isJson) print(JSON.stringify(found))
+  else tell(found)
+  if (found.added + found.removed + found.changed > 0) process.exitCode = exitCodes.notEqual
+}
+
+/** `replay diff`: rows that differ between two states of a read model. */
+export function addDiff(program: Command): void {
+  program
+    .command('diff')
+    .description('rows that differ between two states of a read model; exit code 3 when there are any')
+    .argument('<projection>', 'read model', projectionArgument)
+    .argument('<before>', 'a label, a time, a position, or live', standingArgument)
+    .argument('<after>', 'likewise', standingArgument)
+    .option('--json', 'as one JSON document')
+    .action(([projection]: Projection[], before: Standing, after: Standing, { json }: { json?: true }) =>
+      diff(projection!, [before, after], Boolean(json)),
+    )
+}

@@ -1,0 +1,19 @@
+import type { Command } from 'commander'
+import type { Projection } from '../../engine/projection'
+import { excludingRebuilds } from '../rebuild'
+import { dropPrevious } from '../swap'
+import { print, projectionArgument, withSystem } from '../system'
+
+/** `replay drop-previous`: frees what the generation before the last swap occupies. */
+export function addDropPrevious(program: Command): void {
+  program
+    .command('drop-previous')
+    .description('drops the generation kept for rollback')
+    .argument('<projection>', 'read model', projectionArgument)
+    .action(([projection]: Projection[]) =>
+      withSystem(1, async ({ pool }) => {
+        await excludingRebuilds(pool, [projection!], () => dropPrevious(pool, projection!))
+        print(`${projection!.name}: the previous generation is gone`)
+      }),
+    )
+}

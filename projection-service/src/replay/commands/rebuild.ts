@@ -1,0 +1,98 @@
+import { Option, type Command } from 'commander'
+import type { Side } from '../../engine/generation'
+import type { Projection } from '../../engine/projection'
+import { exitCodes } from '../exit-code'
+import { rebuildAll, type Rebuilt } from '../rebuild'
+import type { ReportResult } from '../report'
+import { operator, positiveInteger, projectionArgument, reporter, withSystem } from '../system'
+import { chosenProjections, labelArgument, pointArgument, streamArgument, userArgument } from './arguments'
+import { interruptible } from './interruption'
+import { plan } from './plan'
+import { scopeOf, type ScopeFlags } from './scope'
+import { foldSide } from './side'
+
+interface Flags extends ScopeFlags {
+  all?: true
+  dryRun?: true
+  throttle?: number
+  restart?: true
+  verifyOnly?: true
+  into?: Side
+  json?: true
+}
+
+const resultOf = ({ projection, version, events, verification, swapped, lockedMs }: Rebuilt): ReportResult => ({
+  projection,
+  version,
+  events: Number(events),
+  rows: Number(verification.rebuilt.rows),
+  compared: verification.compared,
+  sampled: verification.sampled,
+  ...(swapped ? { lockedMs: Math.round(lockedMs) } : {}),
+})
+
+async function rebuild(chosen: readonly Projection[], { throttle, restart, verifyOnly, json }: Flags): Promise<void> {
+  const told = reporter(json)
+  const began = performance.now()
+  try {
+    const rebuilt = await interruptible((signal) =>
+      withSystem(chosen.length, (system) =>
+        rebuildAll(chosen, {
+          ...system,
+          observer: told,
+          signal,
+          throttle,
+          restart: restart ?? false,
+          verifyOnly: verifyOnly ?? false,
+          actor: operator(),
+        }),
+      ),
+    )
+    const seconds = (performance.now() - began) / 1_000
+    told.done({ results: rebuilt.map(resultOf), seconds, isSwapped: !verifyOnly })
+  } finally {
+    told.stop()
+  }
+}
+
+/** One call: what it folds, and so whether it rebuilds or makes a side, stands in its flags. */
+function run(named: Projection[] | undefined, flags: Flags, command: Command): Promise<void> {
+  const refuse = (reason: string): never => command.error(`error: ${reason}`, { exitCode: exitCodes.usage })
+  const chosen = chosenProjections(named, flags, command)
+  const { dryRun, throttle, restart, verifyOnly } = flags
+  if (dryRun && verifyOnly) return refuse('--dry-run does nothing, --verify-only compares: leave one of them out')
+  const ofRebuild = { '--dry-run': dryRun, '--verify-only': verifyOnly, '--throttle': throttle, '--restart': restart }
+  const scope = scopeOf(flags, ofRebuild)
+  if (scope && 'refused' in scope) return refuse(scope.refused)
+  if (scope) return foldSide(chosen, scope, flags.into, flags.json)
+  if (flags.into) {
+    return refuse(
+      '--into names a side: say what it holds, with --as-of, --stream, --user, --from, --to or --source kafka',
+    )
+  }
+  return dryRun ? plan(chosen, flags.json) : rebuild(chosen, flags)
+}
+
+/** `replay <projection…>`: read models rebuilt beside the live ones, compared, and swapped in; or a part folded aside. */
+export function addRebuild(program: Command): void {
+  program
+    .command('rebuild', { isDefault: true })
+    .description('rebuilds read models; or, told what to fold, makes sides beside the live ones')
+    .argument('[projection...]', 'read models', projectionArgument)
+    .option('--all', 'every read model, with one read of the log')
+    .option('--json', 'lines of JSON instead of text')
+    .optionsGroup('A rebuild:')
+    .option('--dry-run', 'tell what would be done')
+    .option('--verify-only', 'build, compare with live, and swap nothing')
+    .option('--throttle <events>', 'events per second at most', positiveInteger)
+    .option('--restart', 'throw away what an unfinished rebuild has done')
+    .optionsGroup('A side, in tables of its own; the live read models are not touched:')
+    .option('--as-of <point>', 'the log up to a time or position, that included', pointArgument)
+    .option('--stream <stream>', 'this stream, whole', streamArgument)
+    .option('--user <userId>', 'streams with an event of this user, whole', userArgument)
+    .option('--from <point>', 'streams with an event from a time or position on, whole', pointArgument)
+    .option('--to <point>', 'streams with an event before a time or position, whole', pointArgument)
+    .addOption(new Option('--source <source>', 'where a side is read from').choices(['log', 'kafka']))
+    .option('--into <label>', 'name of the side (default: after what it holds)', labelArgument)
+    .action(run)
+}

@@ -1,0 +1,19 @@
+import type { Command } from 'commander'
+import type { Projection } from '../../engine/projection'
+import { excludingRebuilds } from '../rebuild'
+import { rollBack } from '../swap'
+import { print, projectionArgument, withSystem } from '../system'
+
+/** `replay rollback`: the generation before the last swap serves again. */
+export function addRollback(program: Command): void {
+  program
+    .command('rollback')
+    .description('live and previous generation change places')
+    .argument('<projection>', 'read model', projectionArgument)
+    .action(([projection]: Projection[]) =>
+      withSystem(1, async ({ pool }) => {
+        const version = await excludingRebuilds(pool, [projection!], () => rollBack(pool, projection!))
+        print(`${projection!.name}: version ${version} is live again, and catches up from its own position`)
+      }),
+    )
+}

@@ -1,0 +1,21 @@
+/** 1234567 → `1,234,567`. */
+export const grouped = (value: number | bigint): string => value.toLocaleString('en')
+
+const two = (value: number) => String(value).padStart(2, '0')
+
+/** Seconds as a person reads them: `8s`, `3m20s`, `1h05m`, `3d04h`. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '?'
+  const s = Math.max(0, Math.round(seconds))
+  if (s < 60) return `${s}s`
+  if (s < 3_600) return `${Math.floor(s / 60)}m${two(s % 60)}s`
+  if (s < 86_400) return `${Math.floor(s / 3_600)}h${two(Math.floor((s % 3_600) / 60))}m`
+  return `${Math.floor(s / 86_400)}d${two(Math.floor((s % 86_400) / 3_600))}h`
+}
+
+/** ISO 8601 → `2026-11-23 10:03`, in UTC. */
+export const minute = (at: string): string => at.slice(0, 16).replace('T', ' ')
+
+/** Cuts a text that would pass a width, and says so. */
+export const within = (text: string, columns: number): string =>
+  text.length <= columns ? text : `${text.slice(0, columns - 1)}…`
