@@ -18,7 +18,7 @@ const Config = z.object({
   HTTP_PORT: field.port(3003),
   QUERY_DATABASE_URL: field.url('postgres', 'postgresql'),
   QUERY_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
-  /** `live`, or `asof:<label>` for what `replay as-of` has folded: a process of its own, so that no answer mixes the two. */
+  /** `live`, or `asof:<label>` for what `replay --as-of` has folded: a process of its own, so that no answer mixes the two. */
   READ_MODELS: z
     .string()
     .default('live')

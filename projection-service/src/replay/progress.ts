@@ -82,11 +82,13 @@ export function createProgress(output: Output, now = () => performance.now(), cl
       const events = Math.max(0, ...results.map((one) => one.events))
       if (side !== undefined) {
         for (const { projection, what, events: folded, parkedStreams = 0 } of results) {
-          line(`${projection.padEnd(16)} ${what}: ${grouped(folded)} events in ${projection}_asof_${side}`)
+          line(`${projection.padEnd(16)} ${what}:`)
+          line(`${' '.repeat(17)}${grouped(folded)} events in ${projection}_asof_${side}`)
           if (parkedStreams > 0)
             line(`${' '.repeat(17)}${grouped(parkedStreams)} streams stand still at an event that was refused`)
         }
-        return line(`compare: \`replay diff <read model> ${side} live\`; drop: \`replay drop-side ${side}\``)
+        line(`compare: \`replay diff <read model> ${side} live\``)
+        return line(`drop: \`replay drop-side ${side}\``)
       }
       line(`done in ${duration(seconds)}: ${grouped(events)} events, ${grouped(Math.round(events / seconds))}/s`)
       if (!isSwapped) return line('nothing was changed')

@@ -56,7 +56,7 @@ const replay = (...args: string[]) => {
 it('folds a side, compares it, and drops it, with exit codes that scripts can use', async () => {
   const second = (await log.readStream(paid[1]!.stream)).at(-1)!.position
   const made = await replay('payments', '--as-of', String(second), '--into', 'two')
-  expect(made.output).toMatch(/payments +as of position \d+: 6 events in payments_asof_two/)
+  expect(made.output).toMatch(/payments +as of position \d+:\n +6 events in payments_asof_two/)
   expect(made.code).toBe(exitCodes.done)
   expect((await replay('payments', '--as-of', String(second), '--into', 'two')).code).toBe(exitCodes.usage)
 

@@ -44,7 +44,7 @@ export async function plan(chosen: readonly Projection[], json?: true): Promise<
     const lines = [
       `would be rebuilt at version ${version}`,
       firstBuild
-        ? 'first build: nothing was ever applied, a sample of streams is checked'
+        ? 'first build: nothing to compare with but a sample of streams'
         : `live: version ${liveVersion}, ${grouped(rows)} rows, compared ${compared}`,
       ...(goesOnAfter === null ? [] : [`goes on after ${grouped(goesOnAfter)} events`]),
       ...(dropsPrevious === null ? [] : [`drops the previous generation, version ${dropsPrevious}`]),

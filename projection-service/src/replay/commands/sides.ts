@@ -11,7 +11,7 @@ async function list({ json }: { json?: true }): Promise<void> {
   if (json) return print(JSON.stringify(found))
   if (found.length === 0) return print('there are none')
   for (const { projection, label, what, version, events } of found)
-    print(`${label.padEnd(15)} ${projection.padEnd(15)} v${version} ${grouped(events).padStart(11)} events  ${what}`)
+    print(`${label.padEnd(15)} ${projection.padEnd(15)} version ${version}, ${grouped(events)} events\n  ${what}`)
 }
 
 async function drop(side: Side): Promise<void> {
