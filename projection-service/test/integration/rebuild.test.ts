@@ -109,7 +109,7 @@ describe('a rebuild', () => {
     const error = await rebuildAll([payments], deps({ observer, signal: interruption.signal })).catch((e: unknown) => e)
     expect(exitCodeOf(error)).toBe(exitCodes.interrupted)
     const { rebuild } = await statusOf(database.pool, payments)
-    expect(rebuild).toMatchObject({ state: 'folding', events: 1_000 })
+    expect(rebuild).toMatchObject({ stage: 'folding', outcome: 'interrupted', events: 1_000 })
 
     const told: unknown[] = []
     const second = {

@@ -25,7 +25,11 @@ export function startInstance(options: InstanceOptions): Instance {
   )
   const exited = once(child, 'exit')
   let owned: string[] = []
-  createInterface({ input: child.stdout }).on('line', (line) => (owned = JSON.parse(line) as string[]))
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    // Log lines are objects; there are some when TEST_LOG_LEVEL asks for them.
+    if (line.startsWith('[')) owned = JSON.parse(line) as string[]
+    else process.stderr.write(`${line}\n`)
+  })
   return {
     owned: () => owned,
     signal: (name) => void child.kill(name),

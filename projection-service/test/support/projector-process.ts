@@ -23,12 +23,18 @@ export interface InstanceOptions {
 const { projections, brokers, databaseUrl, prefix, freezeAt } = JSON.parse(process.argv[2]!) as InstanceOptions
 const log = createLogger('projector', process.env['TEST_LOG_LEVEL'] ?? 'silent')
 
-/** The same read model, whose fold stops the whole process once. */
+/** Once for all read models: each folds the payment, and who wakes must not fall asleep over the next one. */
+let hasFrozen = false
+
+/** The same read model, whose fold stops the whole process. */
 function freezing(projection: Projection, paymentId: string): Projection {
   const begin = projection.on['payment.created']
   if (!begin) return projection
   const fold: typeof begin = (row, event) => {
-    if ((event.data as { paymentId: string }).paymentId === paymentId) process.kill(process.pid, 'SIGSTOP')
+    if (!hasFrozen && (event.data as { paymentId: string }).paymentId === paymentId) {
+      hasFrozen = true
+      process.kill(process.pid, 'SIGSTOP')
+    }
     return begin(row, event)
   }
   return { ...projection, on: { ...projection.on, 'payment.created': fold } }
