@@ -38,7 +38,8 @@ export async function recordingFailure<T>(
 }
 
 async function recordFailure(pool: Pool, projections: readonly Projection[], error: unknown): Promise<void> {
-  const [name, message] = error instanceof Error ? [error.name, error.message] : ['Error', String(error)]
+  // Not `instanceof`: what an AbortSignal throws is an Error of whichever realm made it.
+  const { name = 'Error', message = String(error) } = (error ?? {}) as Partial<Error>
   const failure: RebuildFailure = { error: name, message: message.slice(0, messageMax), at: new Date().toISOString() }
   // Somebody else goes on with it: it is not ours to speak of.
   if (name === 'RebuildTaken') return
