@@ -1,12 +1,11 @@
 import type { OpenAll } from '@annals/contracts'
-import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
-import { loadBatchMemory } from '../engine/batch-memory'
-import { applyEvent, decodeMemo, readFor, type DecodeMemo, type ReadEvent } from '../engine/fold'
-import { createGeneration, indexStatements, placesOf, schemaOf, tablesOf, type Side } from '../engine/generation'
+import { inTransaction, type Pool } from '@annals/platform/postgres'
+import { decodeMemo, type DecodeMemo } from '../engine/fold'
+import { createGeneration, indexStatements, schemaOf, tablesOf, type Generation, type Side } from '../engine/generation'
 import type { Projection } from '../engine/projection'
-import { rowTable } from '../engine/row-table'
-import { RebuildStopped, type PlacedEvent } from './builder'
+import { BulkFold, type PlacedEvent } from './bulk-fold'
 import type { EventSource } from './event-source'
+import { createHeapBound } from './heap-bound'
 import { schemaExists } from './rebuild-state'
 import { dropSchema } from './swap'
 
@@ -28,72 +27,74 @@ export class SideError extends Error {
   override readonly name = 'SideError'
 }
 
-/** Folds events into tables of their own: a transaction for each chunk, nothing kept in memory between them. */
-class SideFold {
-  readonly #tables
-  readonly #table
+/** A side while it grows: what of a source its projection reads, folded in bulk. Killed, it is made anew. */
+class GrowingSide {
   readonly #places
-  /** Position and time of the last event applied, by place. */
-  readonly #reached = new Map<string, { position: bigint; at: string | null }>()
+  /** Time of the last event of each partition, as it was recorded. */
+  readonly #times = new Map<string, string>()
   events = 0
-  readonly parkedStreams = new Set<string>()
 
-  constructor(
-    readonly projection: Projection,
+  private constructor(
     private readonly pool: Pool,
-    readonly generation: Parameters<typeof createGeneration>[2],
+    private readonly fold: BulkFold,
+    private readonly generation: Generation,
   ) {
-    this.#tables = tablesOf(projection, generation)
-    this.#table = rowTable(projection, this.#tables.rows)
-    this.#places = new Set(placesOf(projection).map(({ topic, partition }) => `${topic}/${partition}`))
+    this.#places = new Set(fold.reached.keys())
+  }
+
+  /** @param folds how many sides grow in this process. */
+  static async open(
+    projection: Projection,
+    pool: Pool,
+    generation: Generation,
+    repeats: EventSource['repeats'],
+    folds: number,
+  ): Promise<GrowingSide> {
+    const fold = await BulkFold.open(projection, pool, { generation, empty: true, repeats, folds })
+    return new GrowingSide(pool, fold, generation)
+  }
+
+  get projection(): Projection {
+    return this.fold.projection
   }
 
   async apply(chunk: readonly PlacedEvent[], openAll: OpenAll, memo: DecodeMemo): Promise<void> {
     const indexes = chunk.flatMap(({ place }, i) => (this.#places.has(place) ? [i] : []))
     if (indexes.length === 0) return
     const wanted = indexes.map((i) => chunk[i]!)
-    const recorded = wanted.map((event) => event.recorded)
-    const readings = await readFor(this.projection, recorded, openAll, { memo, indexes })
-    const events = wanted.map((event, i): ReadEvent => ({
-      recorded: event.recorded,
-      partition: event.partition,
-      reading: readings[i]!,
-    }))
-    await inTransaction(this.pool, async (client) => {
-      // A side that a crash of PostgreSQL cuts short was never complete, and is made anew.
-      await client.query('set local synchronous_commit = off')
-      await this.#fold(client, events)
-    })
-    for (const { place, recorded: event } of wanted) {
-      const at = (event.metadata as { occurredAt?: unknown } | null)?.occurredAt
-      this.#reached.set(place, { position: event.position, at: typeof at === 'string' ? at : null })
+    await this.fold.fold(wanted, openAll, { memo, indexes })
+    for (const { place, recorded } of wanted) {
+      const at = (recorded.metadata as { occurredAt?: unknown } | null)?.occurredAt
+      if (typeof at === 'string') this.#times.set(place, at)
     }
-    this.events += events.length
+    this.events += wanted.length
+    if (this.fold.isDue) await this.fold.flushBehind()
   }
 
-  async #fold(client: PoolClient, events: readonly ReadEvent[]): Promise<void> {
-    const memory = await loadBatchMemory(client, this.projection, this.#table, this.#tables, events)
-    for (const event of events) {
-      // A duplicate is passed over: Kafka hands out a batch again after a rebalance.
-      const verdict = applyEvent(this.projection, memory, event)
-      if (verdict.kind === 'stop') throw new RebuildStopped(verdict.reason)
-    }
-    await memory.write()
-    for (const { recorded } of memory.parked) this.parkedStreams.add(recorded.stream)
+  /** Resolves when nothing is being written any more. */
+  written(): Promise<void> {
+    return this.fold.written()
   }
 
-  /** Indexes, statistics, and checkpoints that tell how far it goes. */
-  async complete(): Promise<void> {
+  /**
+   * Writes what is left, makes indexes, and checkpoints that tell how far it goes.
+   * @returns how many streams stand still at an event which could not be applied.
+   */
+  async complete(): Promise<number> {
+    await this.fold.flushBehind()
+    await this.fold.written()
+    const { rows, stream, checkpoint, parked } = tablesOf(this.projection, this.generation)
     for (const sql of indexStatements(this.projection, this.generation)) await this.pool.query(sql)
-    await this.pool.query(`analyze ${this.#tables.rows}, ${this.#tables.stream}`)
+    await this.pool.query(`analyze ${rows}, ${stream}`)
     // A partition without events has been gone through as far as the others.
-    const reached = [...this.#reached.values()]
-    const end = reached.reduce((max, { position }) => (position > max ? position : max), -1n)
-    const last = reached.reduce<string | null>((max, { at }) => (at && (!max || at > max) ? at : max), null)
+    const end = [...this.fold.reached.values()].reduce((max, position) => (position > max ? position : max), -1n)
+    const last = [...this.#times.values()].reduce<string | null>((max, at) => (!max || at > max ? at : max), null)
     await this.pool.query(
-      `update ${this.#tables.checkpoint} set position = $1, updated_at = coalesce($2::timestamptz, updated_at)`,
+      `update ${checkpoint} set position = $1, updated_at = coalesce($2::timestamptz, updated_at)`,
       [end, last],
     )
+    const found = await this.pool.query<{ streams: bigint }>(`select count(distinct stream) as streams from ${parked}`)
+    return Number(found.rows[0]!.streams)
   }
 }
 
@@ -128,27 +129,29 @@ async function makeLocked({ projections, side, source, facts, pool, openAll, sig
     for (const { name } of projections) await dropSchema(pool, schemaOf(name, growing))
   }
   await drop()
+  const folds: GrowingSide[] = []
   try {
     await inTransaction(pool, async (client) => {
       for (const projection of projections) await createGeneration(client, projection, growing)
     })
-    const folds = projections.map((projection) => new SideFold(projection, pool, growing))
+    for (const projection of projections)
+      folds.push(await GrowingSide.open(projection, pool, growing, source.repeats, projections.length))
+    const boundHeap = createHeapBound()
     let events = 0
     for await (const chunk of source.chunks(signal)) {
       const memo = decodeMemo()
       for (const fold of folds) await fold.apply(chunk, openAll, memo)
+      boundHeap()
       events += chunk.length
       onChunk?.(events)
     }
     signal.throwIfAborted()
-    for (const fold of folds) await fold.complete()
-    const made = folds.map((fold) => ({
-      projection: fold.projection.name,
-      ...facts,
-      version: fold.projection.version,
-      events: fold.events,
-      parkedStreams: fold.parkedStreams.size,
-    }))
+    const made: (SideFacts & { projection: string })[] = []
+    for (const fold of folds) {
+      const parkedStreams = await fold.complete()
+      const { name, version } = fold.projection
+      made.push({ projection: name, ...facts, version, events: fold.events, parkedStreams })
+    }
     await inTransaction(pool, async (client) => {
       for (const { projection, ...told } of made) {
         const { rows } = await client.query<{ sql: string }>(
@@ -161,7 +164,8 @@ async function makeLocked({ projections, side, source, facts, pool, openAll, sig
     })
     return made
   } catch (error) {
-    // Should PostgreSQL be away, the next call with this label drops it.
+    // What is being written still holds the tables. Should PostgreSQL be away, the next call with this label drops it.
+    await Promise.allSettled(folds.map((fold) => fold.written()))
     await drop().catch(() => undefined)
     throw error
   }

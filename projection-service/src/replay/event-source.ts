@@ -1,13 +1,15 @@
 import { placeOf, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
 import type { EventLog } from '@annals/platform/event-log'
 import type { Projection } from '../engine/projection'
-import type { PlacedEvent } from './builder'
+import type { PlacedEvent } from './bulk-fold'
 
 /** Where folds get their events from: the log, some of its streams, or the topics. */
 export interface EventSource {
+  /** Whether an event may come again (topics hold what a relay published twice, and hand out batches anew after a rebalance). */
+  readonly repeats: 'refused' | 'passed-over'
   /**
    * Events in chunks, from the first one to the end that the source was opened with; then it ends. The events of one
-   * partition come in their order, once each; those of different partitions in any.
+   * partition come in their order; those of different partitions in any.
    */
   chunks(signal: AbortSignal): AsyncIterable<readonly PlacedEvent[]>
 }
@@ -76,7 +78,7 @@ export function logSource(log: Pick<EventLog, 'readAll'>, names: readonly TopicN
       yield event
     }
   }
-  return { chunks: (signal) => inChunks(events(), signal) }
+  return { repeats: 'refused', chunks: (signal) => inChunks(events(), signal) }
 }
 
 /** Whole streams of the log. */
@@ -84,7 +86,7 @@ export function streamsSource(log: Pick<EventLog, 'readStream'>, streams: readon
   async function* events() {
     for (const stream of streams) yield* await log.readStream(stream)
   }
-  return { chunks: (signal) => inChunks(events(), signal) }
+  return { repeats: 'refused', chunks: (signal) => inChunks(events(), signal) }
 }
 
 /** Which streams are folded; of several conditions all hold. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { fromCloudEvent, type TopicName } from '@annals/contracts'
 import { createConsumer, createTopics, type IncomingBatch } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
-import type { PlacedEvent } from './builder'
+import type { PlacedEvent } from './bulk-fold'
 import { placed, type EventSource } from './event-source'
 
 /** The topics do not hold all that was ever published, so nothing can be folded from them. */
@@ -67,6 +67,7 @@ export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOpt
     })
 
   return {
+    repeats: 'passed-over',
     async *chunks(signal) {
       const left = await ends()
       if (left.size === 0) return

@@ -5,10 +5,10 @@ import { createGeneration, tablesOf, type Generation } from '../../src/engine/ge
 import type { Projection } from '../../src/engine/projection'
 import { paymentHistory, payments, paymentTotals } from '../../src/projections'
 import { dropSides, makeSides, SideError, type SideInput } from '../../src/replay/as-of'
-import { RebuildStopped, type PlacedEvent } from '../../src/replay/builder'
+import { RebuildStopped, type PlacedEvent } from '../../src/replay/bulk-fold'
 import { checksumOf } from '../../src/replay/checksum'
 import { diffOf, masked } from '../../src/replay/diff'
-import { logSource, streamsInScope, streamsSource, topicsOf } from '../../src/replay/event-source'
+import { logSource, placed, streamsInScope, streamsSource, topicsOf } from '../../src/replay/event-source'
 import { schemaExists } from '../../src/replay/rebuild-state'
 import { startTestApi } from '../support/api'
 import { createTestDatabase, type TestDatabase } from '../support/database'
@@ -109,6 +109,7 @@ describe('a side', () => {
       { recorded, place: 'annals.payments/0', partition: 0 },
     ]
     const cut = {
+      repeats: 'refused' as const,
       async *chunks() {
         yield place(events[1]!)
       },
@@ -122,11 +123,42 @@ describe('a side', () => {
       expect(await schemaExists(database.pool, `payments_${generation}`)).toBe(false)
   })
 
+  it('passes over what a topic brings twice, and takes a log that does so for damaged', async () => {
+    const { events } = await own.pay(3)
+    const chunk = events.flatMap((recorded) => placed(recorded) ?? [])
+    const twice = (repeats: 'refused' | 'passed-over') => ({
+      repeats,
+      async *chunks() {
+        yield chunk
+        yield chunk
+      },
+    })
+    await expect(make({ source: twice('refused') })).rejects.toThrow(RebuildStopped)
+    await make({ source: twice('passed-over') })
+    await make({ source: logSource(own.log, topicsOf(three)), side: 'asof_log' })
+    expect(await sums('asof_then')).toEqual(await sums('asof_log'))
+  })
+
+  it('leaves out what people have dropped, as live does', async () => {
+    const models = await createReadModels(database.pool, three)
+    const { events } = await own.pay(1)
+    await models.feed(events)
+    await database.pool.query(
+      `insert into annals.parked_audit (actor, action, projection, version, stream, event_ids, reason)
+       values ('test', 'drop', 'payments', 1, $1, array[$2], 'for the test')`,
+      [events[2]!.stream, events[2]!.id],
+    )
+    await make({ source: logSource(own.log, topicsOf(three)) })
+    const { rows } = await database.pool.query('select status from payments_asof_then.payment')
+    expect(rows).toEqual([{ status: 'processing' }])
+  })
+
   it('is made by one process at a time', async () => {
     await own.pay(1)
     let isHeld = false
     let release = () => {}
     const held = {
+      repeats: 'refused' as const,
       async *chunks() {
         await new Promise<void>((resolve) => {
           release = resolve
