@@ -1,5 +1,5 @@
 import type { Projection } from '../engine/projection'
-import { randomStreams } from '../replay/sample'
+import { randomStreams } from './sample'
 import { compareStream, type ComparisonDependencies, type RowDifference } from './stream-comparison'
 
 export interface Audit {

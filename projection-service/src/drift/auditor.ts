@@ -1,7 +1,7 @@
 import { pause } from '@annals/platform/backoff'
 import type { Logger } from '@annals/platform/log'
 import type { Projection } from '../engine/projection'
-import { randomStreams } from '../replay/sample'
+import { randomStreams } from './sample'
 import { compareStream, type ComparisonDependencies, type StreamComparison } from './stream-comparison'
 
 /** Random streams of each read model in one round: with a round every 30 s, 14,400 streams a day. */

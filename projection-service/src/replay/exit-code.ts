@@ -1,13 +1,13 @@
 import { CommanderError } from 'commander'
 import { ConfigError } from '@annals/platform/config'
 import { NotPossible } from '../engine/stream-lock'
-import { SideError } from './as-of'
-import { RebuildStopped } from './bulk-fold'
-import { ScopeTooLarge } from './event-source'
-import { TopicsIncomplete } from './kafka-source'
-import { NotEqual, RebuildRunning } from './rebuild'
-import { RebuildTaken, RebuildUnfinished } from './rebuild-state'
-import { LogBehind, NoPrevious, SwapBusy } from './swap'
+import { SideError } from './sides/as-of'
+import { RebuildStopped } from './fold/bulk-fold'
+import { ScopeTooLarge } from './source/event-source'
+import { TopicsIncomplete } from './source/kafka-source'
+import { NotEqual, RebuildRunning } from './rebuild/rebuild'
+import { RebuildTaken, RebuildUnfinished } from './rebuild/rebuild-state'
+import { LogBehind, NoPrevious, SwapBusy } from './rebuild/swap'
 
 /** Exit codes of the CLI, for scripts; they are part of its interface, and so are their names (`code` of a JSON line). */
 export const exitCodes = {

@@ -11,7 +11,7 @@ import { addRollback } from './commands/rollback'
 import { addSides } from './commands/sides'
 import { addStatus } from './commands/status'
 import { exitCodeHelp, exitCodeOf, exitCodes } from './exit-code'
-import { explanationOf, failedLine } from './explanation'
+import { explanationOf, failedLine } from './reporting/explanation'
 import { useEnvironment } from './system'
 
 function program(): Command {

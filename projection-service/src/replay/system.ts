@@ -9,9 +9,9 @@ import { createPool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
 import type { Projection } from '../engine/projection'
 import { projectionNamed, projections } from '../projections'
-import { createProgress } from './progress'
-import { createLines, type Reporter } from './reporter'
-import { threadedReadAll } from './threaded-reader'
+import { createProgress } from './reporting/progress'
+import { createLines, type Reporter } from './reporting/reporter'
+import { threadedReadAll } from './source/threaded-reader'
 
 const Config = z.object({
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { createHeapBound } from '../../src/replay/heap-bound'
+import { createHeapBound } from '../../src/replay/fold/heap-bound'
 
 const MB = 1024 * 1024
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
-import { createProgress } from '../../src/replay/progress'
-import { createRate } from '../../src/replay/rate'
-import { ReportLine } from '../../src/replay/report'
-import { createLines } from '../../src/replay/reporter'
-import { duration } from '../../src/replay/words'
+import { createProgress } from '../../src/replay/reporting/progress'
+import { createRate } from '../../src/replay/reporting/rate'
+import { ReportLine } from '../../src/replay/reporting/report'
+import { createLines } from '../../src/replay/reporting/reporter'
+import { duration } from '../../src/replay/reporting/words'
 
 describe('a duration', () => {
   it.each([

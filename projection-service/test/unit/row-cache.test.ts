@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import * as fc from 'fast-check'
-import { RowCache } from '../../src/replay/row-cache'
+import { RowCache } from '../../src/replay/fold/row-cache'
 
 describe('a row cache', () => {
   it('inserts what is new and replaces what the table holds', () => {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Projection } from '../../engine/projection'
-import { excludingRebuilds } from '../rebuild'
-import { abortRebuild } from '../rebuild-state'
+import { excludingRebuilds } from '../rebuild/rebuild'
+import { abortRebuild } from '../rebuild/rebuild-state'
 import { print, projectionArgument, withSystem } from '../system'
 
 /** `replay abort`: gives an unfinished rebuild up. */

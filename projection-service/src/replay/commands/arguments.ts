@@ -3,9 +3,9 @@ import { placeOf } from '@annals/contracts'
 import type { Side } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
 import { projections } from '../../projections'
-import type { Point } from '../event-source'
+import type { Point } from '../source/event-source'
 import { exitCodes } from '../exit-code'
-import { sideOf } from '../side-label'
+import { sideOf } from '../../engine/side-label'
 
 /** Those that were named, each once, or all of them; none at all is a wrong call. */
 export function chosenProjections(

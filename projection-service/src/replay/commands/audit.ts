@@ -3,7 +3,7 @@ import { auditProjection, type Audit } from '../../drift/audit'
 import type { Projection } from '../../engine/projection'
 import { registered } from '../../engine/registry'
 import { exitCodes } from '../exit-code'
-import { grouped } from '../words'
+import { grouped } from '../reporting/words'
 import { positiveInteger, print, projectionArgument, withSystem } from '../system'
 import { chosenProjections } from './arguments'
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Projection } from '../../engine/projection'
-import { excludingRebuilds } from '../rebuild'
-import { dropPrevious } from '../swap'
+import { excludingRebuilds } from '../rebuild/rebuild'
+import { dropPrevious } from '../rebuild/swap'
 import { print, projectionArgument, withSystem } from '../system'
 
 /** `replay drop-previous`: frees what the generation before the last swap occupies. */

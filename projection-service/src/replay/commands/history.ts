@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import type { Projection } from '../../engine/projection'
-import { rebuildHistory, type RebuildRecord } from '../rebuild-history'
+import { rebuildHistory, type RebuildRecord } from '../rebuild/rebuild-history'
 import { limitArgument, print, projectionArgument, withSystem } from '../system'
-import { duration, grouped, minute, within } from '../words'
+import { duration, grouped, minute, within } from '../reporting/words'
 
 /** Rebuilds told of unless more are asked for: a screen. */
 const limitStandard = 20

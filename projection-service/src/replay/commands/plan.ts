@@ -1,9 +1,9 @@
 import type { Projection } from '../../engine/projection'
-import { isOpen } from '../rebuild-history'
-import { reportLine } from '../report'
-import { statusOf } from '../status'
+import { isOpen } from '../rebuild/rebuild-history'
+import { reportLine } from '../reporting/report'
+import { statusOf } from '../rebuild/status'
 import { print, withSystem } from '../system'
-import { grouped } from '../words'
+import { grouped } from '../reporting/words'
 
 /** `--dry-run`: what a rebuild would do; changes nothing. */
 export async function plan(chosen: readonly Projection[], json?: true): Promise<void> {

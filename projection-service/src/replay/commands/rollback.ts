@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Projection } from '../../engine/projection'
-import { excludingRebuilds } from '../rebuild'
-import { rollBack } from '../swap'
+import { excludingRebuilds } from '../rebuild/rebuild'
+import { rollBack } from '../rebuild/swap'
 import { print, projectionArgument, withSystem } from '../system'
 
 /** `replay rollback`: the generation before the last swap serves again. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Side } from '../../engine/generation'
-import type { Point } from '../event-source'
-import { sideOf } from '../side-label'
+import type { Point } from '../source/event-source'
+import { sideOf } from '../../engine/side-label'
 import { pointText, type Source } from './side-source'
 
 /** The flags that make a side instead of a rebuild. */

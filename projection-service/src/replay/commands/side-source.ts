@@ -1,7 +1,7 @@
 import type { Projection } from '../../engine/projection'
-import { SideError } from '../as-of'
-import { logSource, topicsOf, type EventSource, type Point } from '../event-source'
-import { kafkaSource } from '../kafka-source'
+import { SideError } from '../sides/as-of'
+import { logSource, topicsOf, type EventSource, type Point } from '../source/event-source'
+import { kafkaSource } from '../source/kafka-source'
 import type { System } from '../system'
 
 export type Source = 'log' | 'kafka'

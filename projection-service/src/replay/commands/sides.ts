@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import type { Side } from '../../engine/generation'
 import { projections } from '../../projections'
-import { dropSides, listSides } from '../as-of'
-import { grouped } from '../words'
+import { dropSides, listSides } from '../sides/as-of'
+import { grouped } from '../reporting/words'
 import { print, withSystem } from '../system'
 import { labelArgument } from './arguments'
 

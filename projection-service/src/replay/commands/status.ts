@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import { projections } from '../../projections'
-import { isOpen, type RebuildRecord } from '../rebuild-history'
-import { statusOf, type Status } from '../status'
+import { isOpen, type RebuildRecord } from '../rebuild/rebuild-history'
+import { statusOf, type Status } from '../rebuild/status'
 import { print, withSystem } from '../system'
-import { grouped, minute, within } from '../words'
+import { grouped, minute, within } from '../reporting/words'
 
 const lastText = (last: RebuildRecord | undefined) =>
   last ? `${minute(last.updatedAt).slice(5)} ${last.outcome}` : '-'

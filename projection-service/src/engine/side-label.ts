@@ -1,4 +1,4 @@
-import type { Side } from '../engine/generation'
+import type { Side } from './generation'
 
 /** 15 characters: with a projection's name (41) and `_asnew_` a schema's name stays within PostgreSQL's 63. */
 export const labelForm = /^[a-z][a-z0-9_]{0,14}$/

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { exitCodes, type ExitName } from './exit-code'
+import { exitCodes, type ExitName } from '../exit-code'
 
 const position = z.string().regex(/^-?\d+$/)
 const count = z.number().int().nonnegative()

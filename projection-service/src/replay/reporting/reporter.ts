@@ -1,7 +1,7 @@
 import { followPass } from './pass-progress'
 import { createRate } from './rate'
-import type { RebuildObserver } from './rebuild'
-import type { RebuildStage } from './rebuild-state'
+import type { RebuildObserver } from '../rebuild/rebuild'
+import type { RebuildStage } from '../rebuild/rebuild-state'
 import { reportLine, type ReportResult } from './report'
 
 export interface Outcome {

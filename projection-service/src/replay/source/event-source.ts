@@ -1,7 +1,7 @@
 import { placeOf, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
 import type { EventLog } from '@annals/platform/event-log'
-import type { Projection } from '../engine/projection'
-import type { PlacedEvent } from './bulk-fold'
+import type { Projection } from '../../engine/projection'
+import type { PlacedEvent } from '../fold/bulk-fold'
 
 /** Where folds get their events from: the log, some of its streams, or the topics. */
 export interface EventSource {

@@ -1,8 +1,8 @@
 import type { OpenAll } from '@annals/contracts'
 import type { Pool } from '@annals/platform/postgres'
-import type { DecodeMemo } from '../engine/fold'
-import type { Projection } from '../engine/projection'
-import { BulkFold, type PlacedEvent } from './bulk-fold'
+import type { DecodeMemo } from '../../engine/fold'
+import type { Projection } from '../../engine/projection'
+import { BulkFold, type PlacedEvent } from '../fold/bulk-fold'
 import { moveRebuild, type Rebuild } from './rebuild-state'
 
 /** Per partition (`topic/partition`), the log position beyond which the shadow must not go; `undefined`: to the end. */

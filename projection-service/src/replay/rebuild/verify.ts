@@ -1,9 +1,9 @@
 import type { Pool, PoolClient } from '@annals/platform/postgres'
-import type { Projection } from '../engine/projection'
-import { tablesOf } from '../engine/generation'
+import type { Projection } from '../../engine/projection'
+import { tablesOf } from '../../engine/generation'
 import type { Builder, Limits } from './builder'
 import { checksumOf, differencesBetween, isSame, type Checksum, type Differences } from './checksum'
-import { compareSample } from './sample'
+import { compareSample } from '../../drift/sample'
 import type { Pass } from './log-pass'
 
 /** Streams folded afresh from the log for each verification. */

@@ -1,10 +1,10 @@
 import { placeOf, topics, type OpenAll, type RecordedEvent } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
 import type { EventLog, LogEvent } from '@annals/platform/event-log'
-import { decodeMemo } from '../engine/fold'
+import { decodeMemo } from '../../engine/fold'
 import type { Builder, Limits } from './builder'
-import type { PlacedEvent } from './bulk-fold'
-import { createHeapBound } from './heap-bound'
+import type { PlacedEvent } from '../fold/bulk-fold'
+import { createHeapBound } from '../fold/heap-bound'
 
 /** Events decoded and folded at once: enough to open personal data in few queries, few enough for the event loop. */
 const chunkSize = 1_000

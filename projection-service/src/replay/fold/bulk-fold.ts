@@ -1,7 +1,7 @@
 import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import { loadCheckpoints } from '@annals/platform/checkpoint'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
-import { droppedEvents, droppedReading } from '../engine/drops'
+import { droppedEvents, droppedReading } from '../../engine/drops'
 import {
   applyEvent,
   readFor,
@@ -11,11 +11,11 @@ import {
   type ParkedEvent,
   type ReadEvent,
   type StreamState,
-} from '../engine/fold'
-import { placesOf, tablesOf, type Generation } from '../engine/generation'
-import { rowName, type Projection, type StoredRow } from '../engine/projection'
-import { rowTable } from '../engine/row-table'
-import { copyStreams, insertParked, loadStreams, upsertStreams } from '../engine/stream-table'
+} from '../../engine/fold'
+import { placesOf, tablesOf, type Generation } from '../../engine/generation'
+import { rowName, type Projection, type StoredRow } from '../../engine/projection'
+import { rowTable } from '../../engine/row-table'
+import { copyStreams, insertParked, loadStreams, upsertStreams } from '../../engine/stream-table'
 import { RowCache } from './row-cache'
 
 /** An event and where it travels, which the shared read has worked out once for all folds. */

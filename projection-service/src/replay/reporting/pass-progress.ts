@@ -1,5 +1,5 @@
 import { createRate } from './rate'
-import type { RebuildStep } from './rebuild'
+import type { RebuildStep } from '../rebuild/rebuild'
 
 /** What is known of one read of the log while it goes on. */
 export interface PassProgress {

@@ -1,5 +1,5 @@
-import { exitCodeOf, exitCodes, exitNameOf } from './exit-code'
-import { NotEqual } from './rebuild'
+import { exitCodeOf, exitCodes, exitNameOf } from '../exit-code'
+import { NotEqual } from '../rebuild/rebuild'
 import { reportLine } from './report'
 
 /** What a person reads of an error on standard error; ends with a line break. */

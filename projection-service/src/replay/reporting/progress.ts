@@ -1,7 +1,7 @@
 import { followPass, type PassProgress } from './pass-progress'
 import { createRate } from './rate'
 import type { Reporter } from './reporter'
-import type { RebuildStage } from './rebuild-state'
+import type { RebuildStage } from '../rebuild/rebuild-state'
 import { duration, grouped } from './words'
 
 export interface Output {

@@ -1,4 +1,4 @@
-import { compareStream, type ComparisonDependencies } from '../drift/stream-comparison'
+import { compareStream, type ComparisonDependencies } from './stream-comparison'
 import { tablesOf, type Generation } from '../engine/generation'
 import type { Projection } from '../engine/projection'
 import type { Pool } from '@annals/platform/postgres'

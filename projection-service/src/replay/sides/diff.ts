@@ -1,8 +1,8 @@
 import { inTransaction, type Pool } from '@annals/platform/postgres'
-import { isNullable, typeOf, type ColumnKind } from '../engine/columns'
-import { tablesOf, type Side } from '../engine/generation'
-import { columnsOf, keyWidth, type Projection } from '../engine/projection'
-import { registered } from '../engine/registry'
+import { isNullable, typeOf, type ColumnKind } from '../../engine/columns'
+import { tablesOf, type Side } from '../../engine/generation'
+import { columnsOf, keyWidth, type Projection } from '../../engine/projection'
+import { registered } from '../../engine/registry'
 import { SideError, sideFacts } from './as-of'
 
 export interface Difference {

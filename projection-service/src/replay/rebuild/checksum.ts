@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from '@annals/platform/postgres'
-import { tablesOf, type Generation } from '../engine/generation'
-import type { Projection } from '../engine/projection'
-import { columnsOf, keyWidth } from '../engine/projection'
+import { tablesOf, type Generation } from '../../engine/generation'
+import type { Projection } from '../../engine/projection'
+import { columnsOf, keyWidth } from '../../engine/projection'
 
 export interface Checksum {
   rows: bigint

@@ -1,13 +1,20 @@
 import type { OpenAll } from '@annals/contracts'
 import { inTransaction, type Pool } from '@annals/platform/postgres'
-import { decodeMemo, type DecodeMemo } from '../engine/fold'
-import { createGeneration, indexStatements, schemaOf, tablesOf, type Generation, type Side } from '../engine/generation'
-import type { Projection } from '../engine/projection'
-import { BulkFold, type PlacedEvent } from './bulk-fold'
-import type { EventSource } from './event-source'
-import { createHeapBound } from './heap-bound'
-import { schemaExists } from './rebuild-state'
-import { dropSchema } from './swap'
+import { decodeMemo, type DecodeMemo } from '../../engine/fold'
+import {
+  createGeneration,
+  indexStatements,
+  schemaOf,
+  tablesOf,
+  type Generation,
+  type Side,
+} from '../../engine/generation'
+import type { Projection } from '../../engine/projection'
+import { BulkFold, type PlacedEvent } from '../fold/bulk-fold'
+import type { EventSource } from '../source/event-source'
+import { createHeapBound } from '../fold/heap-bound'
+import { schemaExists } from '../rebuild/rebuild-state'
+import { dropSchema } from '../rebuild/swap'
 
 /** What is known of a side, kept as the comment of its schema. */
 export interface SideFacts {

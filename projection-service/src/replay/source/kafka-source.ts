@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { fromCloudEvent, type TopicName } from '@annals/contracts'
 import { createConsumer, createTopics, type IncomingBatch } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
-import type { PlacedEvent } from './bulk-fold'
+import type { PlacedEvent } from '../fold/bulk-fold'
 import { placed, type EventSource } from './event-source'
 
 /** The topics do not hold all that was ever published, so nothing can be folded from them. */
