@@ -19,6 +19,10 @@ function program(): Command {
     .description('Rebuilds read models from the log, beside the live ones, proves them equal, and swaps them in.')
     .exitOverride()
     .showHelpAfterError()
+    // Without `[options]`, which all but few have, descriptions keep enough room in 80 columns to be wrapped.
+    .configureHelp({
+      subcommandTerm: (command) => `${command.name()} ${command.usage().replace('[options]', '').trim()}`,
+    })
   addRebuild(cli)
   addStatus(cli)
   addHistory(cli)
