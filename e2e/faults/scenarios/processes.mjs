@@ -64,7 +64,7 @@ export const processes = {
       passed,
       verdict: passed ? verdicts[options.selfCheck ? 'checkWorks' : 'kept'] : verdicts.broken,
       // A process that did not come up at once is worth reading about, although it came up in the end.
-      worthReading: (!passed && names.length === 0) || kills.failedStarts.length > 0,
+      worthReading: (!passed && (options.selfCheck || names.length === 0)) || kills.failedStarts.length > 0,
     }
   },
 }

@@ -118,7 +118,7 @@ export const rebuild = {
         report,
         passed,
         verdict: passed ? verdicts[options.selfCheck ? 'checkWorks' : 'kept'] : verdicts.broken,
-        worthReading: !passed && names.length === 0,
+        worthReading: !passed && (options.selfCheck || names.length === 0),
       }
     } finally {
       await db.end()

@@ -113,7 +113,7 @@ export const servers = {
       report,
       passed,
       verdict: passed ? verdicts[options.selfCheck ? 'checkWorks' : 'kept'] : verdicts.broken,
-      worthReading: (!passed && names.length === 0) || failedStarts.length > 0,
+      worthReading: (!passed && (options.selfCheck || names.length === 0)) || failedStarts.length > 0,
     }
   },
 }
