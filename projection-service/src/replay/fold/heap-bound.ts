@@ -14,7 +14,7 @@ const growth = 1.5
  */
 export function createHeapBound(
   usedBytes: () => number = () => v8.getHeapStatistics().used_heap_size,
-  collect: () => void = collector(),
+  collect: () => void = collectAll,
 ): () => void {
   let limit = collectAtBytes
   return () => {
@@ -23,6 +23,10 @@ export function createHeapBound(
     limit = Math.max(collectAtBytes, usedBytes() * growth)
   }
 }
+
+let collectorOfV8: (() => void) | undefined
+/** The collector is made when it is first needed: most passes over the log are short, and never do. */
+const collectAll = () => (collectorOfV8 ??= collector())()
 
 /** V8 hands out its collector to contexts that are made while the flag is set. */
 function collector(): () => void {

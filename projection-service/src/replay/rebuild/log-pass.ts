@@ -1,10 +1,11 @@
-import { placeOf, topics, type OpenAll, type RecordedEvent } from '@annals/contracts'
+import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
-import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import type { EventLog } from '@annals/platform/event-log'
 import { decodeMemo } from '../../engine/fold'
-import type { Builder, Limits } from './builder'
 import type { PlacedEvent } from '../fold/bulk-fold'
 import { createHeapBound } from '../fold/heap-bound'
+import { placed, prefixesOf, topicsOf } from '../source/event-source'
+import type { Builder, Limits } from './builder'
 
 /** Events decoded and folded at once: enough to open personal data in few queries, few enough for the event loop. */
 const chunkSize = 1_000
@@ -29,6 +30,7 @@ export async function passOverLog(
   for (const { builder } of work) builder.beginRound()
   const from = work.map(({ builder }) => builder.position).reduce((a, b) => (a < b ? a : b))
   const end = endOf(work.map(({ limits }) => limits))
+  const prefixes = prefixesOf(topicsOf(work.map(({ builder }) => builder.projection)))
   const begun = performance.now()
   let count = 0
   let chunk: PlacedEvent[] = []
@@ -44,11 +46,11 @@ export async function passOverLog(
     if (throttle) await pause(Math.max(0, (count / throttle) * 1000 - (performance.now() - begun)), signal)
   }
 
-  for await (const event of log.readAll({ after: from < 0n ? undefined : from, prefixes: prefixesOf(work) })) {
+  for await (const event of log.readAll({ after: from < 0n ? undefined : from, prefixes })) {
     signal.throwIfAborted()
     if (end !== undefined && event.position > end) break
-    const placed = placedEvent(event)
-    if (placed && chunk.push(placed) >= chunkSize) await fold()
+    const one = placed(event)
+    if (one && chunk.push(one) >= chunkSize) await fold()
   }
   if (chunk.length > 0) await fold()
 }
@@ -61,14 +63,4 @@ function endOf(limits: readonly Limits[]): bigint | undefined {
     for (const position of limit.values()) if (position > end) end = position
   }
   return end
-}
-
-/** The categories that these projections read. */
-const prefixesOf = (work: readonly { builder: Builder }[]): string[] => [
-  ...new Set(work.flatMap(({ builder }) => builder.projection.topics.map((topic) => `${topics[topic].category}-`))),
-]
-
-function placedEvent(recorded: LogEvent): PlacedEvent | undefined {
-  const place = placeOf(recorded.stream)
-  return place && { recorded, place: `${place.topic}/${place.partition}`, partition: place.partition }
 }

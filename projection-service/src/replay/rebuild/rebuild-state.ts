@@ -24,9 +24,10 @@ export interface Rebuild {
 /** Another process moved this rebuild: the one that finds out has to end. */
 export class RebuildTaken extends Error {
   override readonly name = 'RebuildTaken'
+  constructor() {
+    super('another process goes on with this rebuild, or has aborted it')
+  }
 }
-
-const taken = 'another process goes on with this rebuild, or has aborted it'
 
 /** A rebuild is unfinished, and what it has done would be lost. */
 export class RebuildUnfinished extends Error {
@@ -127,7 +128,7 @@ export function endVerification(
        where id = $1 and state = 'verifying'`,
       [id, report['equal'] ? 'only verified: equal' : 'only verified: differs', JSON.stringify(report)],
     )
-    if (rowCount !== 1) throw new RebuildTaken(taken)
+    if (rowCount !== 1) throw new RebuildTaken()
     await client.query(`drop schema ${schemaOf(name, 'next')} cascade`)
   })
 }
@@ -173,5 +174,5 @@ export async function moveRebuild(
      where id = $1 and position = $4 and events = $5 and state not in ('live', 'aborted')`,
     [id, to.position, to.events, from.position, from.events],
   )
-  if (rowCount !== 1) throw new RebuildTaken(taken)
+  if (rowCount !== 1) throw new RebuildTaken()
 }

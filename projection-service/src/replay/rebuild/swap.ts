@@ -131,7 +131,7 @@ async function exchange(client: PoolClient, { projection, rebuildId }: SwapInput
     `update annals.rebuild set state = 'live', ${workedSql} where id = $1 and state = 'swapping'`,
     [rebuildId],
   )
-  if (rowCount !== 1) throw new RebuildTaken('another process goes on with this rebuild, or has aborted it')
+  if (rowCount !== 1) throw new RebuildTaken()
 }
 
 /** Drops what swaps have left behind, save what a reader still holds. */

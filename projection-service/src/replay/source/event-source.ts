@@ -35,7 +35,8 @@ export const topicsOf = (projections: readonly Projection[]): TopicName[] => [
   ...new Set(projections.flatMap((projection) => projection.topics)),
 ]
 
-const prefixesOf = (names: readonly TopicName[]) => names.map((name) => `${topics[name].category}-`)
+/** Prefixes of the streams that these topics carry. */
+export const prefixesOf = (names: readonly TopicName[]) => names.map((name) => `${topics[name].category}-`)
 
 export function placed(recorded: RecordedEvent): PlacedEvent | undefined {
   const place = placeOf(recorded.stream)
