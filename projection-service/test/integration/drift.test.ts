@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { placeOf } from '@annals/contracts'
 import type { Projection } from '../../src/engine/projection'
 import { parkedStreams } from '../../src/engine/parked'
@@ -9,27 +9,18 @@ import { createDriftAuditor } from '../../src/drift/auditor'
 import { refoldStream } from '../../src/drift/refold'
 import { payments, paymentHistory, paymentTotals } from '../../src/projections'
 import { checksumOf } from '../../src/replay/rebuild/checksum'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { silent } from '../support/database'
 import { opensNothing } from '../support/facts'
-import { openOwnLog, type OwnLog } from '../support/own-log'
+import { useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(60_000)
 
-let database: TestDatabase
-let own: OwnLog
-beforeEach(async () => {
-  database = await createTestDatabase()
-  own = await openOwnLog()
-})
-afterEach(async () => {
-  await own.close()
-  await database.drop()
-})
+const world = useOwnWorld()
 
 const all: readonly Projection[] = [payments, paymentHistory, paymentTotals]
-const deps = () => ({ pool: database.pool, log: own.log, openAll: opensNothing })
-const sql = (text: string, values: unknown[] = []) => database.pool.query(text, values)
+const deps = () => ({ pool: world.database.pool, log: world.own.log, openAll: opensNothing })
+const sql = (text: string, values: unknown[] = []) => world.database.pool.query(text, values)
 const refold = (projection: Projection, stream: string) => refoldStream(projection, stream, { ...deps(), actor: 'ada' })
 
 /** An auditor whose findings are kept. */
@@ -51,8 +42,8 @@ function auditor(projections = all) {
 
 describe('the drift auditor', () => {
   it('finds a row that was changed and names row and columns, not values; and says when it is mended', async () => {
-    const { payments: paid, events } = await own.pay(5)
-    await (await createReadModels(database.pool, all)).feed(events)
+    const { payments: paid, events } = await world.own.pay(5)
+    await (await createReadModels(world.database.pool, all)).feed(events)
     const { stream, paymentId } = paid[2]!
     await sql(`update payments.payment set amount_minor = 987654, status = 'failed' where payment_id = $1`, [paymentId])
     const audit = auditor()
@@ -77,8 +68,8 @@ describe('the drift auditor', () => {
   })
 
   it('finds a row that was deleted, of each grain that can be folded alone', async () => {
-    const { payments: paid, events } = await own.pay(4)
-    await (await createReadModels(database.pool, all)).feed(events)
+    const { payments: paid, events } = await world.own.pay(4)
+    await (await createReadModels(world.database.pool, all)).feed(events)
     await sql('delete from payments.payment where payment_id = $1', [paid[0]!.paymentId])
     await sql('delete from payment_history.payment_event where event_id = $1', [events[4]!.id])
     const audit = auditor()
@@ -95,14 +86,14 @@ describe('the drift auditor', () => {
   })
 
   it('finds an event that never came, although nothing came after it', async () => {
-    const { payments: paid, events } = await own.pay(30)
+    const { payments: paid, events } = await world.own.pay(30)
     // Something later must have moved its partition's checkpoint past it: until then it may still come.
     const partitionOf = ({ stream }: { stream: string }) => placeOf(stream)!.partition
     const late = events.findLast(
       (event, i) =>
         event.revision === 2 && events.slice(i + 1).some((other) => partitionOf(other) === partitionOf(event)),
     )!
-    await (await createReadModels(database.pool, [payments])).feed(events.filter((event) => event !== late))
+    await (await createReadModels(world.database.pool, [payments])).feed(events.filter((event) => event !== late))
     const audit = await auditProjection(payments, 100, deps())
     expect(paid.map(({ stream }) => stream)).toContain(late.stream)
     expect(audit.differing).toEqual([
@@ -118,14 +109,14 @@ describe('the drift auditor', () => {
   })
 
   it('raises nothing about a healthy read model while events flow', async () => {
-    const models = await createReadModels(database.pool, all)
-    await models.feed((await own.pay(10, 5)).events)
+    const models = await createReadModels(world.database.pool, all)
+    await models.feed((await world.own.pay(10, 5)).events)
     const flowing = { on: true }
     let flowed = 0
     const flow = (async () => {
       while (flowing.on) {
         // One event at a time: every stream is met in the middle of growing.
-        for (const event of (await own.pay(3, 4)).events) await models.feed([event])
+        for (const event of (await world.own.pay(3, 4)).events) await models.feed([event])
         flowed += 1
       }
     })()
@@ -150,7 +141,7 @@ describe('the drift auditor', () => {
         },
       },
     }
-    await (await createReadModels(database.pool, [broken])).feed((await own.pay(3)).events)
+    await (await createReadModels(world.database.pool, [broken])).feed((await world.own.pay(3)).events)
     expect(await auditProjection(broken, 10, deps())).toMatchObject({ compared: 0, differing: [] })
 
     const audit = auditor([payments, paymentHistory])
@@ -160,7 +151,7 @@ describe('the drift auditor', () => {
   })
 
   it('goes round by itself and ends when it is told to', async () => {
-    await (await createReadModels(database.pool, all)).feed((await own.pay(3)).events)
+    await (await createReadModels(world.database.pool, all)).feed((await world.own.pay(3)).events)
     const audit = auditor()
     audit.start(20)
     const until = Date.now() + 10_000
@@ -175,15 +166,15 @@ describe('the drift auditor', () => {
 
 describe('a refold', () => {
   it('makes rows, revision and parked events of one stream what the log says, and touches nothing else', async () => {
-    const { payments: paid, events } = await own.pay(6)
-    await (await createReadModels(database.pool, all)).feed(events)
-    const before = await checksumOf(database.pool, payments, 'live')
+    const { payments: paid, events } = await world.own.pay(6)
+    await (await createReadModels(world.database.pool, all)).feed(events)
+    const before = await checksumOf(world.database.pool, payments, 'live')
     const { stream, paymentId } = paid[3]!
     await sql('delete from payments.payment where payment_id = $1', [paymentId])
     await sql('delete from payments.stream where stream = $1', [stream])
     await refold(payments, stream)
-    expect(await checksumOf(database.pool, payments, 'live')).toEqual(before)
-    expect(await recordedActions(database.pool, { stream }, 10)).toEqual([
+    expect(await checksumOf(world.database.pool, payments, 'live')).toEqual(before)
+    expect(await recordedActions(world.database.pool, { stream }, 10)).toEqual([
       expect.objectContaining({ action: 'refold', actor: 'ada', applied: 3 }),
     ])
   })
@@ -198,18 +189,18 @@ describe('a refold', () => {
         },
       },
     }
-    const { payments: paid, events } = await own.pay(1)
-    await (await createReadModels(database.pool, [broken])).feed(events)
+    const { payments: paid, events } = await world.own.pay(1)
+    await (await createReadModels(world.database.pool, [broken])).feed(events)
     const { stream } = paid[0]!
     expect(await refold(payments, stream)).toMatchObject({ parked: 0 })
-    expect(await parkedStreams(database.pool, payments, 10)).toEqual([])
+    expect(await parkedStreams(world.database.pool, payments, 10)).toEqual([])
     expect(await refold(broken, stream)).toMatchObject({ parked: 1 })
-    expect(await parkedStreams(database.pool, payments, 10)).toMatchObject([{ stream, revision: 2 }])
+    expect(await parkedStreams(world.database.pool, payments, 10)).toMatchObject([{ stream, revision: 2 }])
   })
 
   it('goes as far as the read model has seen, so that what comes next is neither lost nor doubled', async () => {
-    const { payments: paid, events } = await own.pay(1, 3)
-    const models = await createReadModels(database.pool, [payments, paymentHistory])
+    const { payments: paid, events } = await world.own.pay(1, 3)
+    const models = await createReadModels(world.database.pool, [payments, paymentHistory])
     await models.feed(events.slice(0, 2))
     expect(await refold(paymentHistory, paid[0]!.stream)).toMatchObject({ events: 2, mended: [] })
     await models.feed(events.slice(2))
@@ -218,8 +209,8 @@ describe('a refold', () => {
   })
 
   it('is refused where rows are made of many streams, and for streams that are not there', async () => {
-    const { payments: paid, events } = await own.pay(1)
-    await (await createReadModels(database.pool, all)).feed(events)
+    const { payments: paid, events } = await world.own.pay(1)
+    await (await createReadModels(world.database.pool, all)).feed(events)
     await expect(refold(paymentTotals, paid[0]!.stream)).rejects.toThrow(/rebuild it with `replay payment_totals`/)
     await expect(refold(payments, `${paid[0]!.stream.slice(0, -4)}0000`)).rejects.toThrow(/the log has no stream/)
     await expect(refold(payments, 'session-x')).rejects.toThrow(NotPossible)

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { placeOf, type RecordedEvent } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { createLiveProjection } from '../../src/engine/live'
@@ -7,27 +7,18 @@ import type { Projection } from '../../src/engine/projection'
 import { installProjection } from '../../src/engine/registry'
 import { createHealer, type HealingOutcome } from '../../src/healing/healer'
 import { payments, paymentHistory, paymentTotals } from '../../src/projections'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { createTestDatabase, silent } from '../support/database'
 import { batchOf, opensNothing, recorded } from '../support/facts'
-import { openOwnLog, type OwnLog } from '../support/own-log'
+import { useOwnWorld } from '../support/own-world'
 import { nobody } from '../support/read-models'
 
 jest.setTimeout(60_000)
 
-let database: TestDatabase
-let own: OwnLog
-beforeEach(async () => {
-  database = await createTestDatabase()
-  own = await openOwnLog()
-})
-afterEach(async () => {
-  await own.close()
-  await database.drop()
-})
+const world = useOwnWorld()
 
 /** A projection fed on one partition, at offsets that go on from batch to batch. */
-async function fed(projection: Projection, partition: number, eventLog: Pick<EventLog, 'readStream'> = own.log) {
-  await installProjection(database.pool, projection)
+async function fed(projection: Projection, partition: number, eventLog: Pick<EventLog, 'readStream'> = world.own.log) {
+  await installProjection(world.database.pool, projection)
   const outcomes: HealingOutcome[] = []
   let healed = 0
   const onOutcome = (outcome: HealingOutcome, events: number) => {
@@ -36,7 +27,7 @@ async function fed(projection: Projection, partition: number, eventLog: Pick<Eve
   }
   const waiting: (string | undefined)[] = []
   const live = createLiveProjection(projection, {
-    pool: database.pool,
+    pool: world.database.pool,
     openAll: opensNothing,
     log: silent,
     observer: { ...nobody, waiting: (_, reason) => waiting.push(reason) },
@@ -52,7 +43,7 @@ async function fed(projection: Projection, partition: number, eventLog: Pick<Eve
       return live.handle(batchOf(events, from ?? next ?? 0n, partition))
     },
     async checkpoint() {
-      const { rows } = await database.pool.query(
+      const { rows } = await world.database.pool.query(
         `select next_offset, position from ${tablesOf(projection, 'live').checkpoint} where partition = $1`,
         [partition],
       )
@@ -62,14 +53,17 @@ async function fed(projection: Projection, partition: number, eventLog: Pick<Eve
 }
 
 const rowOf = async (stream: string) =>
-  (await database.pool.query('select * from payments.payment where payment_id = $1', [stream.slice('payment-'.length)]))
-    .rows[0]
+  (
+    await world.database.pool.query('select * from payments.payment where payment_id = $1', [
+      stream.slice('payment-'.length),
+    ])
+  ).rows[0]
 
 /** Events of new payments that travel on one partition, stream by stream. */
 async function paidOn(partition: number, count: number): Promise<RecordedEvent[][]> {
   const byStream = new Map<string, RecordedEvent[]>()
   while (byStream.size < count) {
-    for (const event of (await own.pay(count * 6)).events) {
+    for (const event of (await world.own.pay(count * 6)).events) {
       if (placeOf(event.stream)!.partition !== partition) continue
       byStream.set(event.stream, [...(byStream.get(event.stream) ?? []), event])
     }
@@ -83,8 +77,8 @@ describe('a hole in a stream', () => {
     const whole = await fed(it, 2)
     await whole.feed([...one, ...two])
     const expected = await contents(it)
-    await database.drop()
-    database = await createTestDatabase()
+    await world.database.drop()
+    world.database = await createTestDatabase()
 
     const holed = await fed(it, 2)
     // Lost: the middle of one stream, the beginning of the other.
@@ -127,7 +121,7 @@ describe('a hole in a stream', () => {
     const live = await fed(paymentHistory, 0)
     await live.feed([events[0]!, events[2]!])
     await live.feed([events[1]!, ...events])
-    const { rows } = await database.pool.query('select count(*) as n from payment_history.payment_event')
+    const { rows } = await world.database.pool.query('select count(*) as n from payment_history.payment_event')
     expect(rows[0].n).toBe(3n)
   })
 
@@ -186,7 +180,9 @@ describe('a hole in a stream', () => {
     expect(live.waiting).toEqual([])
     const { resumeAt } = outcome as { resumeAt: bigint }
     expect(await live.feed(holed.slice(Number(resumeAt)), resumeAt)).toEqual({ kind: 'done' })
-    const { rows } = await database.pool.query(`select count(*) as n from payments.payment where status = 'completed'`)
+    const { rows } = await world.database.pool.query(
+      `select count(*) as n from payments.payment where status = 'completed'`,
+    )
     expect(rows[0].n).toBe(60n)
     expect(live.healed()).toBe(60)
   })
@@ -196,6 +192,6 @@ describe('a hole in a stream', () => {
 async function contents(projection: Projection) {
   const { rows, stream } = tablesOf(projection, 'live')
   const read = async (table: string) =>
-    (await database.pool.query(`select * from ${table} t order by t::text collate "C"`)).rows
+    (await world.database.pool.query(`select * from ${table} t order by t::text collate "C"`)).rows
   return { rows: await read(rows), streams: await read(stream) }
 }

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { placeOf, type RecordedEvent } from '@annals/contracts'
 import { createMetrics } from '@annals/platform/metrics'
 import { inTransaction } from '@annals/platform/postgres'
@@ -13,23 +13,14 @@ import { auditProjection } from '../../src/drift/audit'
 import { payments } from '../../src/projections'
 import { addParkedGauges } from '../../src/projector/metrics'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { silent } from '../support/database'
 import { opensNothing } from '../support/facts'
-import { openOwnLog, type OwnLog } from '../support/own-log'
+import { useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(60_000)
 
-let database: TestDatabase
-let own: OwnLog
-beforeEach(async () => {
-  database = await createTestDatabase()
-  own = await openOwnLog()
-})
-afterEach(async () => {
-  await own.close()
-  await database.drop()
-})
+const world = useOwnWorld()
 
 const breaking = (projection: Projection, ...types: string[]): Projection => ({
   ...projection,
@@ -49,14 +40,14 @@ const breaking = (projection: Projection, ...types: string[]): Projection => ({
 const broken = breaking(payments, 'payment.process_started')
 
 const stateOf = async (stream: string) =>
-  (await database.pool.query('select revision, blocked from payments.stream where stream = $1', [stream])).rows[0]
+  (await world.database.pool.query('select revision, blocked from payments.stream where stream = $1', [stream])).rows[0]
 const because = { actor: 'ada', reason: 'the attempt was made by a gateway that is gone' }
 
 describe('a parked stream', () => {
   it('is shown with its event, its error with stack, and what waits behind it', async () => {
-    const { payments: paid, events } = await own.pay(1)
-    await (await createReadModels(database.pool, [broken])).feed(events)
-    const queue = await parkedQueue(database.pool, payments, paid[0]!.stream, 10)
+    const { payments: paid, events } = await world.own.pay(1)
+    await (await createReadModels(world.database.pool, [broken])).feed(events)
+    const queue = await parkedQueue(world.database.pool, payments, paid[0]!.stream, 10)
     expect(queue).toEqual([
       expect.objectContaining({
         revision: 1,
@@ -68,19 +59,19 @@ describe('a parked stream', () => {
       }),
       expect.objectContaining({ revision: 2, id: events[2]!.id, error: null, stack: null }),
     ])
-    expect(await parkedQueue(database.pool, payments, 'payment-none', 10)).toEqual([])
+    expect(await parkedQueue(world.database.pool, payments, 'payment-none', 10)).toEqual([])
   })
 
   it('is counted, with how long it has been so', async () => {
     const metrics = createMetrics('test')
-    addParkedGauges(metrics, database.pool, [payments])
+    addParkedGauges(metrics, world.database.pool, [payments])
     const told = async () =>
       [...(await metrics.metrics()).matchAll(/^annals_projection_parked_\w+\{.*\} (\S+)$/gm)].map(([, n]) => Number(n))
-    const { events } = await own.pay(2)
-    await (await createReadModels(database.pool, [broken])).feed(events.slice(0, 1))
+    const { events } = await world.own.pay(2)
+    await (await createReadModels(world.database.pool, [broken])).feed(events.slice(0, 1))
     expect(await told()).toEqual([0, 0])
-    await (await createReadModels(database.pool, [broken])).feed(events)
-    await database.pool.query(`update payments.parked set parked_at = parked_at - interval '1 hour'`)
+    await (await createReadModels(world.database.pool, [broken])).feed(events)
+    await world.database.pool.query(`update payments.parked set parked_at = parked_at - interval '1 hour'`)
     const [streams, seconds] = await told()
     expect(streams).toBe(2)
     expect(seconds).toBeGreaterThanOrEqual(3_600)
@@ -88,34 +79,35 @@ describe('a parked stream', () => {
   })
 
   it('goes on without the event that is dropped, and who did it and why is kept', async () => {
-    const { payments: paid, events } = await own.pay(2)
-    const models = await createReadModels(database.pool, [broken])
+    const { payments: paid, events } = await world.own.pay(2)
+    const models = await createReadModels(world.database.pool, [broken])
     await models.feed(events)
     const [one, other] = paid.map(({ stream }) => stream) as [string, string]
     const first = events.filter(({ stream }) => stream === one)
-    expect(await dropParked(database.pool, broken, one, opensNothing, because)).toEqual({
+    expect(await dropParked(world.database.pool, broken, one, opensNothing, because)).toEqual({
       dropped: { id: first[1]!.id, revision: 1, type: 'payment.process_started' },
       applied: 1,
       error: undefined,
     })
     expect(await stateOf(one)).toEqual({ revision: 2n, blocked: false })
     expect(await stateOf(other)).toEqual({ revision: 2n, blocked: true })
-    const { rows } = await database.pool.query('select status, attempts from payments.payment where payment_id = $1', [
-      paid[0]!.paymentId,
-    ])
+    const { rows } = await world.database.pool.query(
+      'select status, attempts from payments.payment where payment_id = $1',
+      [paid[0]!.paymentId],
+    )
     expect(rows).toEqual([{ status: 'completed', attempts: 0 }])
 
-    expect(await recordedActions(database.pool, { stream: one }, 10)).toEqual([
+    expect(await recordedActions(world.database.pool, { stream: one }, 10)).toEqual([
       expect.objectContaining({ action: 'retry', actor: 'ada', eventIds: [first[2]!.id], applied: 1, reason: null }),
       expect.objectContaining({ action: 'drop', ...because, eventIds: [first[1]!.id], projection: 'payments' }),
     ])
   })
 
   it('stays without it in every later fold: an audit and a rebuild', async () => {
-    const { payments: paid, events } = await own.pay(3)
-    await (await createReadModels(database.pool, [broken])).feed(events)
-    for (const { stream } of paid) await dropParked(database.pool, broken, stream, opensNothing, because)
-    const deps = { pool: database.pool, log: own.log, openAll: opensNothing }
+    const { payments: paid, events } = await world.own.pay(3)
+    await (await createReadModels(world.database.pool, [broken])).feed(events)
+    for (const { stream } of paid) await dropParked(world.database.pool, broken, stream, opensNothing, because)
+    const deps = { pool: world.database.pool, log: world.own.log, openAll: opensNothing }
     expect(await auditProjection(broken, 10, deps)).toMatchObject({ compared: 3, differing: [] })
     const [rebuilt] = await rebuildAll([broken], {
       ...deps,
@@ -124,59 +116,59 @@ describe('a parked stream', () => {
       signal: new AbortController().signal,
     })
     expect(rebuilt!.verification).toMatchObject({ equal: true, sampled: 3 })
-    expect(await parkedStreams(database.pool, broken, 10)).toEqual([])
+    expect(await parkedStreams(world.database.pool, broken, 10)).toEqual([])
   })
 
   it('is parked at the next event when that can not be applied either', async () => {
     const both = breaking(payments, 'payment.process_started', 'payment.processed')
-    const { payments: paid, events } = await own.pay(1)
-    await (await createReadModels(database.pool, [both])).feed(events)
+    const { payments: paid, events } = await world.own.pay(1)
+    await (await createReadModels(world.database.pool, [both])).feed(events)
     const { stream } = paid[0]!
-    const dropped = await dropParked(database.pool, both, stream, opensNothing, because)
+    const dropped = await dropParked(world.database.pool, both, stream, opensNothing, because)
     expect(dropped).toMatchObject({ applied: 0, error: { message: 'the rule of payment.processed is wrong' } })
-    expect(await parkedQueue(database.pool, both, stream, 10)).toEqual([
+    expect(await parkedQueue(world.database.pool, both, stream, 10)).toEqual([
       expect.objectContaining({ revision: 2, error: 'the rule of payment.processed is wrong' }),
     ])
     // The last one: nothing is left, and the stream flows.
-    await dropParked(database.pool, both, stream, opensNothing, because)
+    await dropParked(world.database.pool, both, stream, opensNothing, because)
     expect(await stateOf(stream)).toEqual({ revision: 2n, blocked: false })
   })
 
   it('is not touched by a drop without a reason, of a stream that is not parked, or of another topic', async () => {
-    const { payments: paid, events } = await own.pay(1)
-    await (await createReadModels(database.pool, [broken])).feed(events)
+    const { payments: paid, events } = await world.own.pay(1)
+    await (await createReadModels(world.database.pool, [broken])).feed(events)
     const { stream } = paid[0]!
     const drop = (of: string, reason: string) =>
-      dropParked(database.pool, broken, of, opensNothing, { actor: 'ada', reason })
+      dropParked(world.database.pool, broken, of, opensNothing, { actor: 'ada', reason })
     await expect(drop(stream, '')).rejects.toThrow(/parked_audit_drop_with_reason/)
     await expect(drop(stream.replace(/.{4}$/, '0000'), 'why')).rejects.toThrow(NotPossible)
     await expect(drop('user-x', 'why')).rejects.toThrow(/does not read user-x/)
-    expect(await parkedQueue(database.pool, broken, stream, 10)).toHaveLength(2)
-    expect(await recordedActions(database.pool, {}, 10)).toEqual([])
+    expect(await parkedQueue(world.database.pool, broken, stream, 10)).toHaveLength(2)
+    expect(await recordedActions(world.database.pool, {}, 10)).toEqual([])
   })
 
   it('is not retried by a release of another version', async () => {
-    const { payments: paid, events } = await own.pay(1)
-    await (await createReadModels(database.pool, [broken])).feed(events)
+    const { payments: paid, events } = await world.own.pay(1)
+    await (await createReadModels(world.database.pool, [broken])).feed(events)
     const second = { ...payments, version: 2 }
-    await expect(retryParked(database.pool, second, paid[0]!.stream, opensNothing, 'ada')).rejects.toThrow(
+    await expect(retryParked(world.database.pool, second, paid[0]!.stream, opensNothing, 'ada')).rejects.toThrow(
       /version 1 of payments is live/,
     )
   })
 
   it('is retried after a projector transaction in hand, whose event would stay queued for ever otherwise', async () => {
-    const { payments: paid, events } = await own.pay(1)
+    const { payments: paid, events } = await world.own.pay(1)
     const { stream } = paid[0]!
     const [created, started] = events as [RecordedEvent, RecordedEvent]
-    await (await createReadModels(database.pool, [breaking(payments, 'payment.created')])).feed([created])
+    await (await createReadModels(world.database.pool, [breaking(payments, 'payment.created')])).feed([created])
     // As the projector does it: it has the checkpoint and has read that the stream is blocked, so it queues what comes.
     const { partition } = placeOf(stream)!
     const tables = tablesOf(payments, 'live')
-    const retried = await inTransaction(database.pool, async (projector) => {
+    const retried = await inTransaction(world.database.pool, async (projector) => {
       await projector.query(`select from ${tables.checkpoint} where partition = $1 for update`, [partition])
-      const retry = retryParked(database.pool, payments, stream, opensNothing, 'ada')
+      const retry = retryParked(world.database.pool, payments, stream, opensNothing, 'ada')
       await eventually(async () => {
-        const { rows } = await database.pool.query(
+        const { rows } = await world.database.pool.query(
           `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
         )
         expect(rows).toHaveLength(1)
@@ -187,6 +179,6 @@ describe('a parked stream', () => {
     })
     expect(await retried[0]).toEqual({ applied: 2, error: undefined })
     expect(await stateOf(stream)).toEqual({ revision: 1n, blocked: false })
-    expect(await parkedStreams(database.pool, payments, 10)).toEqual([])
+    expect(await parkedStreams(world.database.pool, payments, 10)).toEqual([])
   })
 })

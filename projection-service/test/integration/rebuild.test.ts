@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { registered } from '../../src/engine/registry'
 import { parkedStreams, retryParked } from '../../src/engine/parked'
 import type { Projection } from '../../src/engine/projection'
@@ -9,49 +9,31 @@ import { NotEqual, rebuildAll, RebuildRunning, type RebuildDependencies } from '
 import { abortRebuild } from '../../src/replay/rebuild/rebuild-state'
 import { statusOf } from '../../src/replay/rebuild/status'
 import { dropPrevious, NoPrevious, rollBack } from '../../src/replay/rebuild/swap'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { opensNothing } from '../support/facts'
-import { openOwnLog, type OwnLog } from '../support/own-log'
+import { rebuildDependencies, useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
 // Each goes through a whole rebuild, some through several, perhaps on a busy machine.
 jest.setTimeout(90_000)
 
-let database: TestDatabase
-let own: OwnLog
-beforeEach(async () => {
-  database = await createTestDatabase()
-  own = await openOwnLog()
-})
-afterEach(async () => {
-  await own.close()
-  await database.drop()
-})
+const world = useOwnWorld()
 
 const three: readonly Projection[] = [payments, paymentTotals, paymentHistory]
 
-const deps = (over: Partial<RebuildDependencies> = {}): RebuildDependencies => ({
-  pool: database.pool,
-  log: own.log,
-  openAll: opensNothing,
-  logger: silent,
-  observer: { stage: () => undefined, progress: () => undefined },
-  signal: new AbortController().signal,
-  ...over,
-})
+const deps = (over: Partial<RebuildDependencies> = {}) => rebuildDependencies(world, over)
 
 const row = async (schema: string, paymentId: string) =>
-  (await database.pool.query(`select * from ${schema}.payment where payment_id = $1`, [paymentId])).rows[0]
+  (await world.database.pool.query(`select * from ${schema}.payment where payment_id = $1`, [paymentId])).rows[0]
 
 describe('a rebuild', () => {
   it('equals the live read models and takes their place, while events flow', async () => {
-    const models = await createReadModels(database.pool, three)
-    await models.feed((await own.pay(60, 10)).events)
+    const models = await createReadModels(world.database.pool, three)
+    await models.feed((await world.own.pay(60, 10)).events)
     const flowing = { on: true }
     let flowed = 0
     const flow = (async () => {
       while (flowing.on) {
-        const { events } = await own.pay(5)
+        const { events } = await world.own.pay(5)
         await models.feed(events)
         flowed += events.length
       }
@@ -66,27 +48,31 @@ describe('a rebuild', () => {
     ).toEqual(three.map(({ name }) => [name, true, true]))
     expect(flowed).toBeGreaterThan(0)
     // Fed on after the swap, at the offsets where live stood: nothing is missing, nothing was applied twice.
-    await models.feed((await own.pay(10)).events)
-    const all = await own.events()
+    await models.feed((await world.own.pay(10)).events)
+    const all = await world.own.events()
     for (const projection of three) {
-      const { rows } = await database.pool.query(`select sum(revision + 1) as seen from ${projection.name}.stream`)
+      const { rows } = await world.database.pool.query(
+        `select sum(revision + 1) as seen from ${projection.name}.stream`,
+      )
       expect(Number(rows[0].seen)).toBe(all.length)
-      expect(await registered(database.pool, projection.name)).toEqual({ version: 1, previousVersion: 1 })
+      expect(await registered(world.database.pool, projection.name)).toEqual({ version: 1, previousVersion: 1 })
     }
-    const { rows } = await database.pool.query('select sum(completed_count) as n from payment_totals.payment_total')
+    const { rows } = await world.database.pool.query(
+      'select sum(completed_count) as n from payment_totals.payment_total',
+    )
     expect(Number(rows[0].n)).toBe(all.filter(({ type }) => type === 'payment.processed').length)
   })
 
   it('goes on after PostgreSQL has cut it off, and folds nothing twice', async () => {
-    const models = await createReadModels(database.pool, [payments, paymentTotals])
-    await models.feed((await own.pay(40, 58)).events)
+    const models = await createReadModels(world.database.pool, [payments, paymentTotals])
+    await models.feed((await world.own.pay(40, 58)).events)
     let cut = false
     const observer = {
       stage: () => undefined,
       progress: () => {
         if (cut) return
         cut = true
-        void database.pool.query(
+        void world.database.pool.query(
           `select pg_terminate_backend(pid) from pg_stat_activity
            where datname = current_database() and pid <> pg_backend_pid()`,
         )
@@ -102,13 +88,13 @@ describe('a rebuild', () => {
   })
 
   it('keeps what was folded when it is interrupted, and says that it goes on', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(35, 58)).events)
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(35, 58)).events)
     const interruption = new AbortController()
     const observer = { stage: () => undefined, progress: () => interruption.abort() }
     const error = await rebuildAll([payments], deps({ observer, signal: interruption.signal })).catch((e: unknown) => e)
     expect(exitCodeOf(error)).toBe(exitCodes.interrupted)
-    const { rebuild } = await statusOf(database.pool, payments)
+    const { rebuild } = await statusOf(world.database.pool, payments)
     expect(rebuild).toMatchObject({ stage: 'folding', outcome: 'interrupted', events: 1_000 })
 
     const told: unknown[] = []
@@ -122,22 +108,24 @@ describe('a rebuild', () => {
   })
 
   it('finds a row that was changed by hand, names it, and swaps nothing', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    const { payments: paid, events } = await own.pay(50)
+    const models = await createReadModels(world.database.pool, [payments])
+    const { payments: paid, events } = await world.own.pay(50)
     await models.feed(events)
     const { paymentId } = paid[17]!
-    await database.pool.query('update payments.payment set amount_minor = amount_minor + 1 where payment_id = $1', [
-      paymentId,
-    ])
+    await world.database.pool.query(
+      'update payments.payment set amount_minor = amount_minor + 1 where payment_id = $1',
+      [paymentId],
+    )
     const error = await rebuildAll([payments], deps()).catch((e: unknown) => e)
     expect(error).toBeInstanceOf(NotEqual)
     expect((error as NotEqual).verification.differing).toEqual([paymentId])
     expect(exitCodeOf(error)).toBe(exitCodes.notEqual)
     expect((await row('payments', paymentId)).amount_minor).toBe(1251n)
 
-    await database.pool.query('update payments.payment set amount_minor = amount_minor - 1 where payment_id = $1', [
-      paymentId,
-    ])
+    await world.database.pool.query(
+      'update payments.payment set amount_minor = amount_minor - 1 where payment_id = $1',
+      [paymentId],
+    )
     const [rebuilt] = await rebuildAll([payments], deps())
     expect(rebuilt!.verification.equal).toBe(true)
   })
@@ -151,22 +139,23 @@ describe('a rebuild', () => {
       / \(only live\)$/,
     ],
   ])('finds %s', async (_, corruption, told) => {
-    const models = await createReadModels(database.pool, [payments])
-    const { payments: paid, events } = await own.pay(20)
+    const models = await createReadModels(world.database.pool, [payments])
+    const { payments: paid, events } = await world.own.pay(20)
     await models.feed(events)
-    await database.pool.query(corruption, [paid[3]!.paymentId])
+    await world.database.pool.query(corruption, [paid[3]!.paymentId])
     const error = await rebuildAll([payments], deps()).catch((e: unknown) => e)
     expect((error as NotEqual).verification.differing).toEqual([expect.stringMatching(told)])
   })
 
   it('finds a wrong row of the shadow by folding streams afresh, even without a live one to compare with', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(20)).events)
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(20)).events)
     const next = { ...payments, version: 2 }
     const observer = {
       progress: () => undefined,
       stage: (_: string, stage: string) => {
-        if (stage === 'indexing') corrupted = database.pool.query(`update payments_next.payment set status = 'lost'`)
+        if (stage === 'indexing')
+          corrupted = world.database.pool.query(`update payments_next.payment set status = 'lost'`)
       },
     }
     let corrupted: Promise<unknown> = Promise.resolve()
@@ -177,8 +166,8 @@ describe('a rebuild', () => {
   })
 
   it('excludes another one of the same projection, and no other', async () => {
-    const models = await createReadModels(database.pool, three)
-    await models.feed((await own.pay(40, 58)).events)
+    const models = await createReadModels(world.database.pool, three)
+    await models.feed((await world.own.pay(40, 58)).events)
     let begun: () => void = () => undefined
     const running = new Promise<void>((resolve) => (begun = resolve))
     const observer = { stage: () => undefined, progress: () => begun() }
@@ -191,9 +180,9 @@ describe('a rebuild', () => {
   })
 
   it('lets long readers finish on the tables they began with, and does not wait for them', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(30)).events)
-    const reader = await database.pool.connect()
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(30)).events)
+    const reader = await world.database.pool.connect()
     await reader.query('begin')
     await reader.query('declare c cursor for select payment_id from payments.payment')
     await reader.query('fetch 5 from c')
@@ -205,9 +194,9 @@ describe('a rebuild', () => {
   })
 
   it('waits for a projector transaction in hand, and swaps after it', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(10)).events)
-    const projector = await database.pool.connect()
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(10)).events)
+    const projector = await world.database.pool.connect()
     await projector.query('begin')
     await projector.query(`select pg_advisory_xact_lock_shared(hashtextextended('annals.generation.payments', 0))`)
     let released = false
@@ -220,23 +209,23 @@ describe('a rebuild', () => {
   })
 
   it('begins anew when it is told to, and can be aborted', async () => {
-    await createReadModels(database.pool, [payments])
+    await createReadModels(world.database.pool, [payments])
     const interruption = new AbortController()
     interruption.abort()
-    await own.pay(2)
+    await world.own.pay(2)
     await rebuildAll([payments], deps({ signal: interruption.signal })).catch(() => undefined)
     await rebuildAll([payments], deps({ restart: true }))
-    const { rows } = await database.pool.query('select state, reason from annals.rebuild order by started_at')
+    const { rows } = await world.database.pool.query('select state, reason from annals.rebuild order by started_at')
     expect(rows.map(({ state }) => state)).toContain('live')
-    expect(await abortRebuild(database.pool, 'payments', 'test')).toBe(false)
+    expect(await abortRebuild(world.database.pool, 'payments', 'test')).toBe(false)
   })
 })
 
 describe('a first build', () => {
-  const hashOf = async (projection: Projection) => (await checksumOf(database.pool, projection, 'live')).hash
+  const hashOf = async (projection: Projection) => (await checksumOf(world.database.pool, projection, 'live')).hash
 
   it('goes to the end of the log where nothing was ever applied; what Kafka then brings from its beginning changes nothing', async () => {
-    const { events } = await own.pay(60, 10)
+    const { events } = await world.own.pay(60, 10)
     const told: unknown[] = []
     const observer = {
       progress: () => undefined,
@@ -247,27 +236,29 @@ describe('a first build', () => {
     expect(rebuilt.map((one) => [Number(one.events), one.verification.equal, one.verification.compared])).toEqual(
       three.map(() => [events.length, true, false]),
     )
-    const { rows } = await database.pool.query('select sum(completed_count) as n from payment_totals.payment_total')
+    const { rows } = await world.database.pool.query(
+      'select sum(completed_count) as n from payment_totals.payment_total',
+    )
     expect(Number(rows[0].n)).toBe(60)
 
     const built = await Promise.all(three.map(hashOf))
-    const models = await createReadModels(database.pool, three)
+    const models = await createReadModels(world.database.pool, three)
     await models.feed(events)
     expect(await Promise.all(three.map(hashOf))).toEqual(built)
     // And goes on with what comes after.
-    await models.feed((await own.pay(5)).events)
+    await models.feed((await world.own.pay(5)).events)
     expect((await rebuildAll(three, deps())).map((one) => [one.verification.compared, one.verification.equal])).toEqual(
       three.map(() => [true, true]),
     )
   })
 
   it('that was interrupted goes on, although the projector has begun meanwhile', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    const { events } = await own.pay(35, 58)
+    const models = await createReadModels(world.database.pool, [payments])
+    const { events } = await world.own.pay(35, 58)
     const interruption = new AbortController()
     const observer = { stage: () => undefined, progress: () => interruption.abort() }
     await expect(rebuildAll([payments], deps({ observer, signal: interruption.signal }))).rejects.toThrow()
-    expect(await statusOf(database.pool, payments)).toMatchObject({ empty: true, rebuild: { events: 1_000 } })
+    expect(await statusOf(world.database.pool, payments)).toMatchObject({ empty: true, rebuild: { events: 1_000 } })
 
     await models.feed(events.slice(0, 50))
     const [rebuilt] = await rebuildAll([payments], deps())
@@ -295,29 +286,29 @@ describe('a new version of a projection', () => {
   }
 
   it('is built beside the old one, which no projector of the other release may touch', async () => {
-    const old = await createReadModels(database.pool, [payments])
-    const { events } = await own.pay(20)
+    const old = await createReadModels(world.database.pool, [payments])
+    const { events } = await world.own.pay(20)
     await old.feed(events)
-    const release = await createReadModels(database.pool, [second])
-    await expect(release.feed((await own.pay(1)).events)).rejects.toThrow(/run `replay payments`/)
+    const release = await createReadModels(world.database.pool, [second])
+    await expect(release.feed((await world.own.pay(1)).events)).rejects.toThrow(/run `replay payments`/)
 
     const [rebuilt] = await rebuildAll([second], deps())
     expect(rebuilt).toMatchObject({ version: 2, verification: { compared: false, equal: true } })
-    const { rows } = await database.pool.query('select big, count(*) as n from payments.payment group by big')
+    const { rows } = await world.database.pool.query('select big, count(*) as n from payments.payment group by big')
     expect(rows).toEqual([{ big: 'yes', n: 21n }])
-    await expect(old.feed((await own.pay(1)).events)).rejects.toThrow(/deploy the release that is live/)
+    await expect(old.feed((await world.own.pay(1)).events)).rejects.toThrow(/deploy the release that is live/)
   })
 
   it('can be rolled back, and forth again, until the previous one is dropped', async () => {
-    const old = await createReadModels(database.pool, [payments])
-    await old.feed((await own.pay(5)).events)
+    const old = await createReadModels(world.database.pool, [payments])
+    await old.feed((await world.own.pay(5)).events)
     await rebuildAll([second], deps())
-    expect(await rollBack(database.pool, second)).toBe(1)
-    await old.feed((await own.pay(2)).events)
-    expect(await rollBack(database.pool, second)).toBe(2)
-    await dropPrevious(database.pool, second)
-    await expect(rollBack(database.pool, second)).rejects.toThrow(NoPrevious)
-    expect(await registered(database.pool, 'payments')).toEqual({ version: 2, previousVersion: undefined })
+    expect(await rollBack(world.database.pool, second)).toBe(1)
+    await old.feed((await world.own.pay(2)).events)
+    expect(await rollBack(world.database.pool, second)).toBe(2)
+    await dropPrevious(world.database.pool, second)
+    await expect(rollBack(world.database.pool, second)).rejects.toThrow(NoPrevious)
+    expect(await registered(world.database.pool, 'payments')).toEqual({ version: 2, previousVersion: undefined })
   })
 })
 
@@ -333,50 +324,51 @@ describe('parked events', () => {
   }
 
   it('are applied in order once the rule is right', async () => {
-    const { payments: paid, events } = await own.pay(3)
-    await (await createReadModels(database.pool, [broken])).feed(events)
-    const parked = await parkedStreams(database.pool, payments, 10)
+    const { payments: paid, events } = await world.own.pay(3)
+    await (await createReadModels(world.database.pool, [broken])).feed(events)
+    const parked = await parkedStreams(world.database.pool, payments, 10)
     expect(parked).toHaveLength(3)
     expect(parked[0]).toMatchObject({ events: 2, revision: 1, error: 'a rule that is wrong' })
 
     const { stream, paymentId } = paid[0]!
-    const again = await retryParked(database.pool, broken, stream, opensNothing, 'test')
+    const again = await retryParked(world.database.pool, broken, stream, opensNothing, 'test')
     expect(again).toMatchObject({ applied: 0, error: { message: 'a rule that is wrong' } })
-    expect(await retryParked(database.pool, payments, stream, opensNothing, 'test')).toEqual({
+    expect(await retryParked(world.database.pool, payments, stream, opensNothing, 'test')).toEqual({
       applied: 2,
       error: undefined,
     })
     expect(await row('payments', paymentId)).toMatchObject({ status: 'completed', attempts: 1 })
-    expect(await parkedStreams(database.pool, payments, 10)).toHaveLength(2)
+    expect(await parkedStreams(world.database.pool, payments, 10)).toHaveLength(2)
     // The stream flows again.
-    const { rows } = await database.pool.query('select revision, blocked from payments.stream where stream = $1', [
-      stream,
-    ])
+    const { rows } = await world.database.pool.query(
+      'select revision, blocked from payments.stream where stream = $1',
+      [stream],
+    )
     expect(rows).toEqual([{ revision: 2n, blocked: false }])
   })
 
   it('are parked by a rebuild with the same rule as well, so both are equal; with another rule they differ', async () => {
-    const { events } = await own.pay(4)
-    await (await createReadModels(database.pool, [broken])).feed(events)
+    const { events } = await world.own.pay(4)
+    await (await createReadModels(world.database.pool, [broken])).feed(events)
     const [rebuilt] = await rebuildAll([broken], deps())
     expect(rebuilt!.verification.equal).toBe(true)
-    expect(await parkedStreams(database.pool, payments, 10)).toHaveLength(4)
+    expect(await parkedStreams(world.database.pool, payments, 10)).toHaveLength(4)
     await expect(rebuildAll([payments], deps())).rejects.toThrow(NotEqual)
   })
 })
 
 describe('a checksum', () => {
   it('does not depend on the order of rows', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(10)).events)
-    const before = await checksumOf(database.pool, payments, 'live')
-    await database.pool.query('create table copy as select * from payments.payment order by random()')
-    await database.pool.query('delete from payments.payment')
-    await database.pool.query('insert into payments.payment select * from copy order by random()')
-    expect(await checksumOf(database.pool, payments, 'live')).toEqual(before)
-    await database.pool.query(
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(10)).events)
+    const before = await checksumOf(world.database.pool, payments, 'live')
+    await world.database.pool.query('create table copy as select * from payments.payment order by random()')
+    await world.database.pool.query('delete from payments.payment')
+    await world.database.pool.query('insert into payments.payment select * from copy order by random()')
+    expect(await checksumOf(world.database.pool, payments, 'live')).toEqual(before)
+    await world.database.pool.query(
       `update payments.payment set currency = 'USD' where ctid = (select min(ctid) from payments.payment)`,
     )
-    expect(await checksumOf(database.pool, payments, 'live')).not.toEqual(before)
+    expect(await checksumOf(world.database.pool, payments, 'live')).not.toEqual(before)
   })
 })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { eventually } from '@annals/platform/testing'
 import { createGeneration, tablesOf, type Generation } from '../../src/engine/generation'
 import type { Projection } from '../../src/engine/projection'
@@ -11,23 +11,13 @@ import { diffOf, masked } from '../../src/replay/sides/diff'
 import { logSource, placed, streamsInScope, streamsSource, topicsOf } from '../../src/replay/source/event-source'
 import { schemaExists } from '../../src/replay/rebuild/rebuild-state'
 import { startTestApi } from '../support/api'
-import { createTestDatabase, type TestDatabase } from '../support/database'
 import { opensNothing } from '../support/facts'
-import { openOwnLog, type OwnLog } from '../support/own-log'
+import { useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(90_000)
 
-let database: TestDatabase
-let own: OwnLog
-beforeEach(async () => {
-  database = await createTestDatabase()
-  own = await openOwnLog()
-})
-afterEach(async () => {
-  await own.close()
-  await database.drop()
-})
+const world = useOwnWorld()
 
 const three: readonly Projection[] = [payments, paymentTotals, paymentHistory]
 const { signal } = new AbortController()
@@ -37,7 +27,7 @@ const make = (over: Partial<SideInput> & Pick<SideInput, 'source'>) =>
     projections: three,
     side: 'asof_then',
     facts: { kind: 'as-of', what: 'a test' },
-    pool: database.pool,
+    pool: world.database.pool,
     openAll: opensNothing,
     signal,
     ...over,
@@ -45,20 +35,20 @@ const make = (over: Partial<SideInput> & Pick<SideInput, 'source'>) =>
 const scoped = { facts: { kind: 'scope', what: 'a test' } } as const
 
 const sums = (generation: Generation) =>
-  Promise.all(three.map((projection) => checksumOf(database.pool, projection, generation)))
+  Promise.all(three.map((projection) => checksumOf(world.database.pool, projection, generation)))
 
 /** Live read models at two moments: after 12 payments, and after 8 more and another event of one of the first. */
 async function twoMoments() {
-  const models = await createReadModels(database.pool, three)
-  const first = await own.pay(12)
+  const models = await createReadModels(world.database.pool, three)
+  const first = await world.own.pay(12)
   await models.feed(first.events)
   const position = first.events.at(-1)!.position
   const then = await sums('live')
   const time = Date.now()
   await new Promise((resolve) => setTimeout(resolve, 5))
-  const second = await own.pay(8)
+  const second = await world.own.pay(8)
   const [changed] = first.payments
-  await own.append(changed!.stream, 3, {
+  await world.own.append(changed!.stream, 3, {
     type: 'payment.failed',
     data: {
       paymentId: changed!.paymentId,
@@ -68,7 +58,7 @@ async function twoMoments() {
       code: 'card-declined',
     },
   })
-  await models.feed(await own.events(position))
+  await models.feed(await world.own.events(position))
   return { first, second, position, time, then, changed: changed! }
 }
 
@@ -76,35 +66,35 @@ describe('a side', () => {
   it('is what the read models were at a position, and at a time', async () => {
     const { position, time, then } = await twoMoments()
     const now = await sums('live')
-    const made = await make({ source: logSource(own.log, topicsOf(three), { kind: 'position', position }) })
+    const made = await make({ source: logSource(world.own.log, topicsOf(three), { kind: 'position', position }) })
     expect(made.map(({ events, parkedStreams }) => [events, parkedStreams])).toEqual([
       [36, 0],
       [36, 0],
       [36, 0],
     ])
     expect(await sums('asof_then')).toEqual(then)
-    await make({ side: 'asof_time', source: logSource(own.log, topicsOf(three), { kind: 'time', at: time }) })
+    await make({ side: 'asof_time', source: logSource(world.own.log, topicsOf(three), { kind: 'time', at: time }) })
     expect(await sums('asof_time')).toEqual(then)
-    await make({ side: 'asof_end', source: logSource(own.log, topicsOf(three)) })
+    await make({ side: 'asof_end', source: logSource(world.own.log, topicsOf(three)) })
     expect(await sums('asof_end')).toEqual(now)
     expect(await sums('live')).toEqual(now)
   })
 
   it('is never overwritten, and what a killed call left is thrown away', async () => {
-    await own.pay(2)
-    const client = await database.pool.connect()
+    await world.own.pay(2)
+    const client = await world.database.pool.connect()
     await createGeneration(client, payments, 'asnew_then')
     client.release()
-    await make({ source: logSource(own.log, topicsOf(three)) })
-    await expect(make({ source: logSource(own.log, topicsOf(three)) })).rejects.toThrow(SideError)
-    expect(await schemaExists(database.pool, 'payments_asnew_then')).toBe(false)
-    expect(await dropSides(database.pool, three, 'asof_then')).toHaveLength(3)
-    await expect(dropSides(database.pool, three, 'asof_then')).rejects.toThrow(SideError)
-    await make({ source: logSource(own.log, topicsOf(three)) })
+    await make({ source: logSource(world.own.log, topicsOf(three)) })
+    await expect(make({ source: logSource(world.own.log, topicsOf(three)) })).rejects.toThrow(SideError)
+    expect(await schemaExists(world.database.pool, 'payments_asnew_then')).toBe(false)
+    expect(await dropSides(world.database.pool, three, 'asof_then')).toHaveLength(3)
+    await expect(dropSides(world.database.pool, three, 'asof_then')).rejects.toThrow(SideError)
+    await make({ source: logSource(world.own.log, topicsOf(three)) })
   })
 
   it('does not appear when the fold is interrupted or meets a hole', async () => {
-    const { events } = await own.pay(2)
+    const { events } = await world.own.pay(2)
     const place = (recorded: (typeof events)[number]): PlacedEvent[] => [
       { recorded, place: 'annals.payments/0', partition: 0 },
     ]
@@ -117,14 +107,14 @@ describe('a side', () => {
     await expect(make({ source: cut })).rejects.toThrow(RebuildStopped)
     const interruption = new AbortController()
     interruption.abort()
-    const source = logSource(own.log, topicsOf(three))
+    const source = logSource(world.own.log, topicsOf(three))
     await expect(make({ source, signal: interruption.signal })).rejects.toThrow(/abort/)
     for (const generation of ['asof_then', 'asnew_then'])
-      expect(await schemaExists(database.pool, `payments_${generation}`)).toBe(false)
+      expect(await schemaExists(world.database.pool, `payments_${generation}`)).toBe(false)
   })
 
   it('passes over what a topic brings twice, and takes a log that does so for damaged', async () => {
-    const { events } = await own.pay(3)
+    const { events } = await world.own.pay(3)
     const chunk = events.flatMap((recorded) => placed(recorded) ?? [])
     const twice = (repeats: 'refused' | 'passed-over') => ({
       repeats,
@@ -135,26 +125,26 @@ describe('a side', () => {
     })
     await expect(make({ source: twice('refused') })).rejects.toThrow(RebuildStopped)
     await make({ source: twice('passed-over') })
-    await make({ source: logSource(own.log, topicsOf(three)), side: 'asof_log' })
+    await make({ source: logSource(world.own.log, topicsOf(three)), side: 'asof_log' })
     expect(await sums('asof_then')).toEqual(await sums('asof_log'))
   })
 
   it('leaves out what people have dropped, as live does', async () => {
-    const models = await createReadModels(database.pool, three)
-    const { events } = await own.pay(1)
+    const models = await createReadModels(world.database.pool, three)
+    const { events } = await world.own.pay(1)
     await models.feed(events)
-    await database.pool.query(
+    await world.database.pool.query(
       `insert into annals.parked_audit (actor, action, projection, version, stream, event_ids, reason)
        values ('test', 'drop', 'payments', 1, $1, array[$2], 'for the test')`,
       [events[2]!.stream, events[2]!.id],
     )
-    await make({ source: logSource(own.log, topicsOf(three)) })
-    const { rows } = await database.pool.query('select status from payments_asof_then.payment')
+    await make({ source: logSource(world.own.log, topicsOf(three)) })
+    const { rows } = await world.database.pool.query('select status from payments_asof_then.payment')
     expect(rows).toEqual([{ status: 'processing' }])
   })
 
   it('is made by one process at a time', async () => {
-    await own.pay(1)
+    await world.own.pay(1)
     let isHeld = false
     let release = () => {}
     const held = {
@@ -169,7 +159,7 @@ describe('a side', () => {
     }
     const first = make({ source: held })
     // Its tables are made when it holds the lock.
-    await eventually(async () => expect(await schemaExists(database.pool, 'payments_asnew_then')).toBe(true))
+    await eventually(async () => expect(await schemaExists(world.database.pool, 'payments_asnew_then')).toBe(true))
     await expect(make({ source: held })).rejects.toThrow(SideError)
     await eventually(() => expect(isHeld).toBe(true))
     release()
@@ -178,9 +168,9 @@ describe('a side', () => {
 
   it('is served by a query API that is pointed at it', async () => {
     const { position, changed, second } = await twoMoments()
-    await make({ source: logSource(own.log, topicsOf(three), { kind: 'position', position }) })
-    const live = await startTestApi({ pool: database.pool })
-    const past = await startTestApi({ pool: database.pool, generation: 'asof_then' })
+    await make({ source: logSource(world.own.log, topicsOf(three), { kind: 'position', position }) })
+    const live = await startTestApi({ pool: world.database.pool })
+    const past = await startTestApi({ pool: world.database.pool, generation: 'asof_then' })
     try {
       const ask = async (api: typeof live, path: string) =>
         api.get(path, { token: await api.tokenFor(randomUUID(), { roles: ['admin'] }) })
@@ -191,7 +181,7 @@ describe('a side', () => {
       expect((await ask(past, `${path}/events`)).body.items).toHaveLength(3)
       expect((await ask(past, `/payments/${second.payments[0]!.paymentId}`)).status).toBe(404)
       expect((await ask(live, `/payments/${second.payments[0]!.paymentId}`)).status).toBe(200)
-      const nowhere = await startTestApi({ pool: database.pool, generation: 'asof_nowhere' })
+      const nowhere = await startTestApi({ pool: world.database.pool, generation: 'asof_nowhere' })
       expect((await ask(nowhere, path)).status).toBe(503)
       await nowhere.close()
     } finally {
@@ -205,7 +195,7 @@ describe('a scope', () => {
   it('finds the streams of a user, of a time, and both', async () => {
     const { first, second, time } = await twoMoments()
     const find = (scope: Parameters<typeof streamsInScope>[2]) =>
-      streamsInScope(own.log, ['annals.payments'], scope, signal)
+      streamsInScope(world.own.log, ['annals.payments'], scope, signal)
     const { userId, stream } = first.payments[3]!
     expect(await find({ userId })).toEqual([stream])
     expect(await find({ userId, from: { kind: 'time', at: time } })).toEqual([])
@@ -222,15 +212,16 @@ describe('a scope', () => {
   it('equals the same rows of live, and shows the one that was corrupted', async () => {
     const { first } = await twoMoments()
     const streams = first.payments.slice(0, 4).map(({ stream }) => stream)
-    await make({ ...scoped, projections: [payments], source: streamsSource(own.log, streams) })
-    const compare = () => diffOf(database.pool, payments, 'asof_then', 'live', 10)
+    await make({ ...scoped, projections: [payments], source: streamsSource(world.own.log, streams) })
+    const compare = () => diffOf(world.database.pool, payments, 'asof_then', 'live', 10)
     expect(await compare()).toEqual({ added: 0, removed: 0, changed: 0, differences: [] })
     const { paymentId } = first.payments[2]!
-    await database.pool.query(`update payments.payment set amount_minor = 1, description = 'x' where payment_id = $1`, [
-      paymentId,
-    ])
+    await world.database.pool.query(
+      `update payments.payment set amount_minor = 1, description = 'x' where payment_id = $1`,
+      [paymentId],
+    )
     // Outside of the scope: not looked at.
-    await database.pool.query(`update payments.payment set amount_minor = 2 where payment_id = $1`, [
+    await world.database.pool.query(`update payments.payment set amount_minor = 2 where payment_id = $1`, [
       first.payments[9]!.paymentId,
     ])
     expect(await compare()).toEqual({
@@ -252,9 +243,9 @@ describe('a scope', () => {
 
   it('can not be compared where rows add up many streams', async () => {
     const { first } = await twoMoments()
-    const source = streamsSource(own.log, [first.payments[0]!.stream])
+    const source = streamsSource(world.own.log, [first.payments[0]!.stream])
     await make({ ...scoped, projections: [paymentTotals], source })
-    const found = diffOf(database.pool, paymentTotals, 'asof_then', 'live', 10)
+    const found = diffOf(world.database.pool, paymentTotals, 'asof_then', 'live', 10)
     await expect(found).rejects.toThrow(/add up many streams/)
   })
 })
@@ -262,8 +253,8 @@ describe('a scope', () => {
 describe('a diff', () => {
   it('tells what was added, removed and changed between two moments, in both directions', async () => {
     const { position, changed, second } = await twoMoments()
-    await make({ source: logSource(own.log, topicsOf(three), { kind: 'position', position }) })
-    const forth = await diffOf(database.pool, payments, 'asof_then', 'live', 100)
+    await make({ source: logSource(world.own.log, topicsOf(three), { kind: 'position', position }) })
+    const forth = await diffOf(world.database.pool, payments, 'asof_then', 'live', 100)
     expect(forth).toMatchObject({ added: 8, removed: 0, changed: 1 })
     expect(
       forth.differences
@@ -274,17 +265,19 @@ describe('a diff', () => {
     const [difference] = forth.differences.filter(({ kind }) => kind === 'changed')
     expect(difference!.key).toBe(changed.paymentId)
     expect(difference!.columns).toContainEqual({ column: 'status', before: 'completed', after: 'failed' })
-    const back = await diffOf(database.pool, payments, 'live', 'asof_then', 3)
+    const back = await diffOf(world.database.pool, payments, 'live', 'asof_then', 3)
     expect(back).toMatchObject({ added: 0, removed: 8, changed: 1 })
     expect(back.differences).toHaveLength(3)
-    expect(await diffOf(database.pool, paymentTotals, 'asof_then', 'asof_then', 3)).toMatchObject({ changed: 0 })
+    expect(await diffOf(world.database.pool, paymentTotals, 'asof_then', 'asof_then', 3)).toMatchObject({ changed: 0 })
   })
 
   it('is refused for what is not there, and between versions', async () => {
     await twoMoments()
-    await expect(diffOf(database.pool, payments, 'asof_none', 'live', 1)).rejects.toThrow(/no side with the label none/)
-    await make({ source: logSource(own.log, topicsOf(three)), projections: [{ ...payments, version: 2 }] })
-    await expect(diffOf(database.pool, payments, 'asof_then', 'live', 1)).rejects.toThrow(/version 2 can not/)
+    await expect(diffOf(world.database.pool, payments, 'asof_none', 'live', 1)).rejects.toThrow(
+      /no side with the label none/,
+    )
+    await make({ source: logSource(world.own.log, topicsOf(three)), projections: [{ ...payments, version: 2 }] })
+    await expect(diffOf(world.database.pool, payments, 'asof_then', 'live', 1)).rejects.toThrow(/version 2 can not/)
     expect(tablesOf(payments, 'asof_then').rows).toBe('payments_asof_then.payment')
   })
 })

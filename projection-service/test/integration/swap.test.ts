@@ -1,53 +1,35 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import type { EventLog } from '@annals/platform/event-log'
 import { createPool } from '@annals/platform/postgres'
 import { prepared } from '../../src/engine/prepared'
 import { payments } from '../../src/projections'
 import { rebuildAll, type RebuildDependencies } from '../../src/replay/rebuild/rebuild'
 import { LogBehind, rollBack } from '../../src/replay/rebuild/swap'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
-import { opensNothing } from '../support/facts'
-import { openOwnLog, type OwnLog } from '../support/own-log'
+import { silent } from '../support/database'
+import { rebuildDependencies, useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(90_000)
 
-let database: TestDatabase
-let own: OwnLog
-beforeEach(async () => {
-  database = await createTestDatabase()
-  own = await openOwnLog()
-})
-afterEach(async () => {
-  await own.close()
-  await database.drop()
-})
+const world = useOwnWorld()
 
-const deps = (over: Partial<RebuildDependencies> = {}): RebuildDependencies => ({
-  pool: database.pool,
-  log: own.log,
-  openAll: opensNothing,
-  logger: silent,
-  observer: { stage: () => undefined, progress: () => undefined },
-  signal: new AbortController().signal,
-  ...over,
-})
+const deps = (over: Partial<RebuildDependencies> = {}) => rebuildDependencies(world, over)
 
 const discarded = async () => {
-  const { rows } = await database.pool.query(`select from pg_namespace where nspname like '%\\_discarded%'`)
+  const { rows } = await world.database.pool.query(`select from pg_namespace where nspname like '%\\_discarded%'`)
   return rows.length
 }
 
 describe('a swap', () => {
   it('never makes a reader wait for a lock, and none reads the former tables afterwards', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(20)).events)
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(20)).events)
     // A wait of a millisecond for any lock fails the read.
-    const readers = createPool(database.url, silent, 4, { options: '-c lock_timeout=1' })
+    const readers = createPool(world.database.url, silent, 4, { options: '-c lock_timeout=1' })
     const statement = prepared(`select min(tableoid) as oid, count(*) as n from payments.payment`)
     const read = async () => (await readers.query<{ oid: number; n: bigint }>(statement)).rows[0]!
     const live = async () =>
-      (await database.pool.query(`select 'payments.payment'::regclass::oid as oid`)).rows[0].oid as number
+      (await world.database.pool.query(`select 'payments.payment'::regclass::oid as oid`)).rows[0].oid as number
     const reading = { on: true, count: 0 }
     const loop = async () => {
       for (; reading.on; reading.count++) expect((await read()).n).toBe(20n)
@@ -55,7 +37,7 @@ describe('a swap', () => {
     const loops = Promise.all([loop(), loop(), loop()])
     try {
       const seen = new Set([await live()])
-      for (const change of [() => rebuildAll([payments], deps()), () => rollBack(database.pool, payments)]) {
+      for (const change of [() => rebuildAll([payments], deps()), () => rollBack(world.database.pool, payments)]) {
         for (let i = 0; i < 2; i++) {
           await change()
           seen.add(await live())
@@ -74,9 +56,9 @@ describe('a swap', () => {
   })
 
   it('is done beside a reader that has held on to former tables since two swaps ago', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(30)).events)
-    const reader = await database.pool.connect()
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(30)).events)
+    const reader = await world.database.pool.connect()
     await reader.query('begin')
     await reader.query('declare c cursor for select payment_id from payments.payment')
     await reader.query('fetch 5 from c')
@@ -91,23 +73,23 @@ describe('a swap', () => {
 
   /** Live goes on as often as told just when a catch-up of the swap has ended. @returns locks of generations held then. */
   async function overtaken(times: number): Promise<number[]> {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(5)).events)
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(5)).events)
     const state = { swapping: false, left: times }
     const held: number[] = []
     const log: EventLog = {
-      ...own.log,
+      ...world.own.log,
       async *readAll(options) {
         if (state.swapping) {
-          const { rows } = await database.pool.query(
+          const { rows } = await world.database.pool.query(
             `select count(*) as n from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' and granted
                and database = (select oid from pg_database where datname = current_database())`,
           )
           // One of them excludes other rebuilds.
           held.push(Number(rows[0].n) - 1)
         }
-        yield* own.log.readAll(options)
-        if (state.swapping && state.left-- > 0) await models.feed((await own.pay(1)).events)
+        yield* world.own.log.readAll(options)
+        if (state.swapping && state.left-- > 0) await models.feed((await world.own.pay(1)).events)
       },
     }
     const observer = {
@@ -115,8 +97,8 @@ describe('a swap', () => {
       stage: (_: string, stage: string) => void (stage === 'swapping' && (state.swapping = true)),
     }
     await rebuildAll([payments], deps({ log, observer }))
-    const all = await own.events()
-    const { rows } = await database.pool.query(`select sum(revision + 1) as seen from payments.stream`)
+    const all = await world.own.events()
+    const { rows } = await world.database.pool.query(`select sum(revision + 1) as seen from payments.stream`)
     expect(Number(rows[0].seen)).toBe(all.length)
     return held
   }
@@ -131,9 +113,9 @@ describe('a swap', () => {
   })
 
   it('does not happen when the log lacks what live has applied', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(3)).events)
-    await database.pool.query(`update payments.checkpoint set position = position + 1 where position > 0`)
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(3)).events)
+    await world.database.pool.query(`update payments.checkpoint set position = position + 1 where position > 0`)
     await expect(rebuildAll([payments], deps())).rejects.toThrow(LogBehind)
   })
 })

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { schemaOf } from '../../src/engine/generation'
 import { registered } from '../../src/engine/registry'
 import type { Projection } from '../../src/engine/projection'
@@ -6,35 +6,16 @@ import { payments, paymentHistory, paymentTotals } from '../../src/projections'
 import { exitCodeOf, exitCodes } from '../../src/replay/exit-code'
 import { NotEqual, rebuildAll, RebuildRunning, type RebuildDependencies } from '../../src/replay/rebuild/rebuild'
 import { abortRebuild, outcomeOf, RebuildUnfinished, schemaExists } from '../../src/replay/rebuild/rebuild-state'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
-import { opensNothing } from '../support/facts'
-import { openOwnLog, type OwnLog } from '../support/own-log'
+import { rebuildDependencies, useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(90_000)
 
-let database: TestDatabase
-let own: OwnLog
-beforeEach(async () => {
-  database = await createTestDatabase()
-  own = await openOwnLog()
-})
-afterEach(async () => {
-  await own.close()
-  await database.drop()
-})
+const world = useOwnWorld()
 
 const three: readonly Projection[] = [payments, paymentTotals, paymentHistory]
 
-const deps = (over: Partial<RebuildDependencies> = {}): RebuildDependencies => ({
-  pool: database.pool,
-  log: own.log,
-  openAll: opensNothing,
-  logger: silent,
-  observer: { stage: () => undefined, progress: () => undefined },
-  signal: new AbortController().signal,
-  ...over,
-})
+const deps = (over: Partial<RebuildDependencies> = {}) => rebuildDependencies(world, over)
 const verifyOnly = (projections: readonly Projection[], over: Partial<RebuildDependencies> = {}) =>
   rebuildAll(projections, deps({ verifyOnly: true, ...over }))
 
@@ -47,14 +28,14 @@ const interrupted = async (over: Partial<RebuildDependencies>) => {
 }
 
 const outcomes = async () => {
-  const { rows } = await database.pool.query('select * from annals.rebuild order by started_at')
+  const { rows } = await world.database.pool.query('select * from annals.rebuild order by started_at')
   return rows.map((row) => [row.projection, outcomeOf(row)])
 }
 
 describe('a verification alone', () => {
   it('compares all, swaps nothing, leaves nothing behind but what it found', async () => {
-    const models = await createReadModels(database.pool, three)
-    await models.feed((await own.pay(30, 3)).events)
+    const models = await createReadModels(world.database.pool, three)
+    await models.feed((await world.own.pay(30, 3)).events)
     const stages: string[] = []
     const observer = { progress: () => undefined, stage: (_: string, stage: string) => void stages.push(stage) }
     const verified = await verifyOnly(three, { observer })
@@ -64,21 +45,21 @@ describe('a verification alone', () => {
     expect(stages.slice(-2)).toEqual(['verifying', 'verified'])
     expect(await outcomes()).toEqual(three.map(({ name }) => [name, 'verified-equal']))
     for (const { name } of three) {
-      expect(await schemaExists(database.pool, schemaOf(name, 'next'))).toBe(false)
-      expect(await registered(database.pool, name)).toEqual({ version: 1, previousVersion: undefined })
+      expect(await schemaExists(world.database.pool, schemaOf(name, 'next'))).toBe(false)
+      expect(await registered(world.database.pool, name)).toEqual({ version: 1, previousVersion: undefined })
     }
-    // And the next one begins with a shadow of its own.
-    await models.feed((await own.pay(5)).events)
+    // And the next one begins with a shadow of its world.own.
+    await models.feed((await world.own.pay(5)).events)
     await rebuildAll([payments], deps())
     expect((await outcomes()).at(-1)).toEqual(['payments', 'swapped'])
   })
 
   it('goes through all of them before it says that one differs, and keeps the keys with their counts', async () => {
-    const models = await createReadModels(database.pool, three)
-    const { payments: paid, events } = await own.pay(60)
+    const models = await createReadModels(world.database.pool, three)
+    const { payments: paid, events } = await world.own.pay(60)
     await models.feed(events)
     const ids = paid.map(({ paymentId }) => paymentId).sort()
-    const change = (sql: string, wanted: string[]) => database.pool.query(sql, [wanted])
+    const change = (sql: string, wanted: string[]) => world.database.pool.query(sql, [wanted])
     await change(`update payments.payment set currency = 'USD' where payment_id = any($1)`, ids.slice(0, 30))
     await change('delete from payments.payment where payment_id = any($1)', ids.slice(30, 34))
     await change('update payments.stream set revision = 0 where stream = any($1)', [`payment-${ids[40]}`])
@@ -99,20 +80,20 @@ describe('a verification alone', () => {
     const differing = [...ids.slice(0, 20), `payment-${ids[40]}`]
     expect(error.verification).toMatchObject({ differences, differing })
     expect(await outcomes()).toContainEqual(['payments', 'verified-differs'])
-    const { rows } = await database.pool.query(`select report from annals.rebuild where projection = 'payments'`)
+    const { rows } = await world.database.pool.query(`select report from annals.rebuild where projection = 'payments'`)
     expect(rows[0].report).toMatchObject({ equal: false, differences, differing })
-    expect(await schemaExists(database.pool, 'payments_next')).toBe(false)
+    expect(await schemaExists(world.database.pool, 'payments_next')).toBe(false)
   })
 
   it('names what only one side has', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    const { payments: paid, events } = await own.pay(10)
+    const models = await createReadModels(world.database.pool, [payments])
+    const { payments: paid, events } = await world.own.pay(10)
     await models.feed(events)
     const [missing, unknown] = [paid[3]!, paid[7]!]
-    await database.pool.query('delete from payments.payment where payment_id = $1', [missing.paymentId])
-    await database.pool.query('delete from payments.stream where stream = $1', [missing.stream])
-    await database.pool.query(`insert into payments.stream (stream, revision) values ('payment-0', 1)`)
-    await database.pool.query('update payments.payment set payment_id = $2 where payment_id = $1', [
+    await world.database.pool.query('delete from payments.payment where payment_id = $1', [missing.paymentId])
+    await world.database.pool.query('delete from payments.stream where stream = $1', [missing.stream])
+    await world.database.pool.query(`insert into payments.stream (stream, revision) values ('payment-0', 1)`)
+    await world.database.pool.query('update payments.payment set payment_id = $2 where payment_id = $1', [
       unknown.paymentId,
       '00000000-0000-0000-0000-000000000000',
     ])
@@ -133,8 +114,8 @@ describe('a verification alone', () => {
   })
 
   it('goes on where it was when it was ended', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(35, 58)).events)
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(35, 58)).events)
     await interrupted({ verifyOnly: true })
     expect(await outcomes()).toEqual([['payments', 'unfinished']])
     const told: unknown[] = []
@@ -148,8 +129,8 @@ describe('a verification alone', () => {
   })
 
   it('hands what it has done to a rebuild that comes after it, and never takes it from one', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(35, 58)).events)
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(35, 58)).events)
     await interrupted({ verifyOnly: true })
     await interrupted({})
     const error = await verifyOnly([payments]).catch((e: unknown) => e)
@@ -161,8 +142,8 @@ describe('a verification alone', () => {
   })
 
   it('excludes a rebuild while it runs, and can be aborted', async () => {
-    const models = await createReadModels(database.pool, [payments])
-    await models.feed((await own.pay(35, 58)).events)
+    const models = await createReadModels(world.database.pool, [payments])
+    await models.feed((await world.own.pay(35, 58)).events)
     const second: { error?: unknown } = {}
     const observer = {
       stage: () => undefined,
@@ -172,7 +153,7 @@ describe('a verification alone', () => {
     expect(await second.error).toBeInstanceOf(RebuildRunning)
 
     await interrupted({ verifyOnly: true })
-    expect(await abortRebuild(database.pool, 'payments', 'test')).toBe(true)
+    expect(await abortRebuild(world.database.pool, 'payments', 'test')).toBe(true)
     expect(await outcomes()).toEqual([
       ['payments', 'verified-equal'],
       ['payments', 'aborted'],
