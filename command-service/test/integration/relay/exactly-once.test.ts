@@ -4,17 +4,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { pause } from '@annals/platform/backoff'
 import { eventually, typescriptProcess } from '@annals/platform/testing'
-import {
-  compare,
-  ensureTopics,
-  fill,
-  newCategory,
-  nothingWrong,
-  openLog,
-  readTopics,
-  routeFor,
-  type Written,
-} from './relay-world'
+import { compare, fill, nothingWrong, openRoute, readTopics, type Written } from './relay-world'
 
 const opened: (() => unknown)[] = []
 afterEach(async () => {
@@ -42,11 +32,7 @@ const eventsPerRound = 400
 
 describe('a relay that is killed', () => {
   it(`loses, doubles and reorders nothing over ${kills} kills in the middle of its work`, async () => {
-    const category = newCategory()
-    const route = routeFor(category)
-    await ensureTopics(route)
-    const eventLog = openLog()
-    opened.push(() => eventLog.close())
+    const { category, route, eventLog } = await openRoute(opened)
     const reader = await readTopics(route)
     opened.push(reader.stop)
 

@@ -67,6 +67,16 @@ export async function fill(eventLog: EventLog, category: string, events: number,
 
 export const openLog = () => createEventLog(eventStoreUrl, log)
 
+/** A new route with its topics, and a log. @param opened what has to be closed after the test is added to it. */
+export async function openRoute(opened: (() => unknown)[]) {
+  const category = newCategory()
+  const route = routeFor(category)
+  await ensureTopics(route)
+  const eventLog = openLog()
+  opened.push(() => eventLog.close())
+  return { category, route, eventLog }
+}
+
 /** Reads a route's topics from the beginning, committed transactions only, for as long as it is open. */
 export async function readTopics(route: Route) {
   const seen: Written[] = []

@@ -4,19 +4,7 @@ import { eventually } from '@annals/platform/testing'
 import { runRelay, type RelayOptions } from '../../../src/relay/relay'
 import { RelayRefusal } from '../../../src/relay/resume'
 import type { Route } from '../../../src/relay/route'
-import {
-  compare,
-  ensureTopics,
-  fill,
-  kafka,
-  log,
-  newCategory,
-  nothingWrong,
-  openLog,
-  publisherFor,
-  readTopics,
-  routeFor,
-} from './relay-world'
+import { compare, fill, kafka, log, nothingWrong, openRoute, publisherFor, readTopics } from './relay-world'
 
 // Each of these waits for facts on a real broker; on a busy machine that takes its time.
 jest.setTimeout(90_000)
@@ -29,14 +17,7 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close()
 })
 
-async function world() {
-  const category = newCategory()
-  const route = routeFor(category)
-  await ensureTopics(route)
-  const eventLog = openLog()
-  opened.push(() => eventLog.close())
-  return { category, route, eventLog }
-}
+const world = () => openRoute(opened)
 
 function relayOn(route: Route, more: Partial<RelayOptions> & Pick<RelayOptions, 'eventLog'>) {
   const stopping = new AbortController()

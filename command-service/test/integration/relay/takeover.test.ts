@@ -7,16 +7,7 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { pause } from '@annals/platform/backoff'
 import type { EventLog } from '@annals/platform/event-log'
 import { eventually, typescriptProcess } from '@annals/platform/testing'
-import {
-  compare,
-  ensureTopics,
-  newCategory,
-  nothingWrong,
-  openLog,
-  readTopics,
-  routeFor,
-  type Written,
-} from './relay-world'
+import { compare, nothingWrong, openRoute, readTopics, type Written } from './relay-world'
 
 /** As many as wanted, for a distribution: `TAKEOVERS=30 node dev/test.mjs --only integration relay/takeover`. */
 const takeovers = Number(process.env['TAKEOVERS'] ?? 6)
@@ -89,11 +80,7 @@ describe('a relay that stands by', () => {
   it(
     `takes over from one that is killed, stopped or frozen, ${takeovers} times, and nothing is lost, doubled or reordered`,
     async () => {
-      const category = newCategory()
-      const route = routeFor(category)
-      await ensureTopics(route)
-      const eventLog = openLog()
-      opened.push(() => eventLog.close())
+      const { category, route, eventLog } = await openRoute(opened)
       const reader = await readTopics(route)
       opened.push(reader.stop)
 
