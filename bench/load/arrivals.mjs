@@ -2,28 +2,16 @@
  * People who come when they come: commands are sent at the times of a schedule made beforehand, whatever became of those
  * before, so that a slow moment is met by as many as it would be (no coordinated omission). Arrivals are a Poisson process.
  */
-import { randomUUID } from 'node:crypto'
-import { Pool } from 'undici'
 import { createRandom } from '../log/random.mjs'
+import { openApis } from './apis.mjs'
 import { dueAt, scheduleOf } from './schedule.mjs'
 import { serve } from './serve.mjs'
 
-const body = JSON.stringify({
-  amount: '12.50',
-  currency: 'EUR',
-  method: { type: 'card', token: 'tok_visa' },
-  description: 'Two tickets, row 7',
-})
-/** As many at once as would mean that the system stands still: more than a second of arrivals. */
-const connections = 256
-const options = { connections, pipelining: 1, headersTimeout: 30_000, bodyTimeout: 30_000 }
-
-let commands
-let queries
+/** @type {ReturnType<typeof openApis>} */
+let apis
 serve({
-  async connect({ commandUrl, queryUrl }) {
-    commands = new Pool(commandUrl, options)
-    queries = new Pool(queryUrl, options)
+  async connect(urls) {
+    apis = openApis(urls)
   },
 
   /**
@@ -38,7 +26,7 @@ serve({
       await dueAt(begunAt + dueMs)
       results.lateMs.push(performance.now() - begunAt - dueMs)
       const token = tokens[i % tokens.length]
-      const { paymentId, consistencyToken } = await create(token)
+      const { paymentId, consistencyToken } = await apis.create(token)
       const acknowledgedAt = performance.now()
       results.ackMs.push(acknowledgedAt - begunAt - dueMs)
       results.retries += await see(token, paymentId, consistencyToken)
@@ -49,35 +37,16 @@ serve({
   },
 
   async close() {
-    await Promise.all([commands.close(), queries.close()])
+    await apis.close()
   },
 })
-
-async function create(token) {
-  const { statusCode, body: answer } = await commands.request({
-    method: 'POST',
-    path: '/api/v1/payments',
-    body,
-    headers: {
-      'content-type': 'application/json',
-      authorization: `Bearer ${token}`,
-      'idempotency-key': randomUUID(),
-    },
-  })
-  const text = await answer.text()
-  if (statusCode !== 201) throw new Error(`a command was answered ${statusCode}: ${text.slice(0, 300)}`)
-  return JSON.parse(text)
-}
 
 /** Asks for the payment with its token until it is there. @returns {Promise<number>} answers that said "not yet" */
 async function see(token, paymentId, consistencyToken) {
   for (let retries = 0; ; retries++) {
-    const { statusCode, body: answer } = await queries.request({
-      method: 'GET',
-      path: `/api/v1/payments/${paymentId}`,
-      headers: { authorization: `Bearer ${token}`, 'consistency-token': consistencyToken },
+    const { statusCode, text } = await apis.get(token, `/api/v1/payments/${paymentId}`, {
+      'consistency-token': consistencyToken,
     })
-    const text = await answer.text()
     if (statusCode === 200 && JSON.parse(text).paymentId === paymentId) return retries
     // Only "the read model has not come so far" is asked again; it says so with 503.
     if (statusCode !== 503 || retries === 20)

@@ -2,36 +2,26 @@
  * A system in use: commands and queries come when they come, each on a schedule of its own made beforehand (see arrivals.mjs).
  * Queries ask for what has long been projected, so their time is the query API's and not the projector's.
  */
-import { randomUUID } from 'node:crypto'
-import { Pool } from 'undici'
 import { createRandom } from '../log/random.mjs'
+import { openApis } from './apis.mjs'
 import { dueAt, scheduleOf } from './schedule.mjs'
 import { serve } from './serve.mjs'
 
-const body = JSON.stringify({
-  amount: '12.50',
-  currency: 'EUR',
-  method: { type: 'card', token: 'tok_visa' },
-  description: 'Two tickets, row 7',
-})
-/** As many at once as would mean that the system stands still: more than a second of arrivals. */
-const options = { connections: 256, pipelining: 1, headersTimeout: 30_000, bodyTimeout: 30_000 }
 /** Every so many queries one lists a person's payments; the others ask for one payment. */
 const listEvery = 10
 
-let commands
-let queries
+/** @type {ReturnType<typeof openApis>} */
+let apis
 serve({
-  async connect({ commandUrl, queryUrl }) {
-    commands = new Pool(commandUrl, options)
-    queries = new Pool(queryUrl, options)
+  async connect(urls) {
+    apis = openApis(urls)
   },
 
   /** Makes payments that queries can ask for. @returns {Promise<{ token: string, paymentId: string }[]>} */
   async prepare({ tokens, each }) {
     const made = []
     for (const token of tokens) {
-      for (let i = 0; i < each; i++) made.push({ token, paymentId: await create(token) })
+      for (let i = 0; i < each; i++) made.push({ token, paymentId: (await apis.create(token)).paymentId })
     }
     return made
   },
@@ -46,7 +36,7 @@ serve({
     const begunAt = performance.now()
     const command = async (dueMs, i) => {
       await dueAt(begunAt + dueMs)
-      await create(known[i % known.length].token)
+      await apis.create(known[i % known.length].token)
       results.commandMs.push(performance.now() - begunAt - dueMs)
     }
     const query = async (dueMs, i) => {
@@ -64,32 +54,11 @@ serve({
   },
 
   async close() {
-    await Promise.all([commands.close(), queries.close()])
+    await apis.close()
   },
 })
 
-async function create(token) {
-  const { statusCode, body: answer } = await commands.request({
-    method: 'POST',
-    path: '/api/v1/payments',
-    body,
-    headers: {
-      'content-type': 'application/json',
-      authorization: `Bearer ${token}`,
-      'idempotency-key': randomUUID(),
-    },
-  })
-  const text = await answer.text()
-  if (statusCode !== 201) throw new Error(`a command was answered ${statusCode}: ${text.slice(0, 300)}`)
-  return JSON.parse(text).paymentId
-}
-
 async function read(token, path) {
-  const { statusCode, body: answer } = await queries.request({
-    method: 'GET',
-    path,
-    headers: { authorization: `Bearer ${token}` },
-  })
-  const text = await answer.text()
+  const { statusCode, text } = await apis.get(token, path)
   if (statusCode !== 200) throw new Error(`GET ${path} was answered ${statusCode}: ${text.slice(0, 300)}`)
 }
