@@ -12,7 +12,8 @@ const eventsPerSecondMin = 1_500
 const sampleMs = 50
 
 /**
- * One run of the replay CLI, from the start of its process to its end.
+ * One run of the replay CLI, from the start of its process to its end, in a session of its own as a job of its own would be:
+ * only so does a throttled one give way to the services.
  *
  * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
  * @param {string[]} projections
@@ -29,6 +30,7 @@ export async function replay({ env, profile, signal, nodeOptions }, projections,
     cwd: root,
     env: { ...process.env, ...env, ...nodeOptions, POSTGRES_ADMIN_URL: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
     timeout: Math.ceil(withinMs),
     killSignal: 'SIGKILL',
     signal,

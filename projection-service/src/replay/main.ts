@@ -1,3 +1,4 @@
+import './give-way'
 import { Command, CommanderError } from 'commander'
 import { addAbort } from './commands/abort'
 import { addAudit } from './commands/audit'

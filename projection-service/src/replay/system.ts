@@ -9,9 +9,10 @@ import { createPool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
 import type { Projection } from '../engine/projection'
 import { projectionNamed, projections } from '../projections'
+import { paceOf, type Pace } from './fold/pace'
 import { createProgress } from './reporting/progress'
 import { createLines, type Reporter } from './reporting/reporter'
-import { threadedReadAll } from './source/threaded-reader'
+import { createThreadedReader } from './source/threaded-reader'
 
 const Config = z.object({
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
@@ -26,6 +27,9 @@ const Config = z.object({
 
 /** Two connections for each rebuild (its lock, its writes), and some for reading beside. */
 const connections = (count: number) => 4 + 3 * count
+
+/** For PostgreSQL: no statement gets more than one process. */
+const oneProcess = '-c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0'
 
 /** One line on standard output. */
 export const print = (text: string): void => void process.stdout.write(`${text}\n`)
@@ -75,13 +79,20 @@ export function useEnvironment(env: NodeJS.ProcessEnv): void {
   environment = env
 }
 
-/** Opens what a command needs, runs it, closes everything. */
-export async function withSystem<T>(count: number, work: (system: System) => Promise<T>): Promise<T> {
+/**
+ * Opens what a command needs, runs it, closes everything.
+ * @param count of the projections it works on at once.
+ */
+export async function withSystem<T>(
+  count: number,
+  work: (system: System) => Promise<T>,
+  pace = paceOf(undefined),
+): Promise<T> {
   const config = readConfig(Config, environment)
   const logger = createLogger('replay', config.LOG_LEVEL)
   const scope = new Scope(logger)
   try {
-    return await work(openSystem(config, logger, scope, count))
+    return await work(openSystem(config, logger, scope, count, pace))
   } finally {
     await scope.close()
   }
@@ -94,16 +105,21 @@ function openSystem(
   logger: ReturnType<typeof createLogger>,
   scope: Scope,
   count: number,
+  pace: Pace,
 ) {
+  const settings = { application_name: 'annals-replay', ...(pace.parallel ? {} : { options: oneProcess }) }
   const pool = scope.add(
     'read models',
-    createPool(config.PROJECTION_DATABASE_URL, logger, connections(count), { application_name: 'annals-replay' }),
+    createPool(config.PROJECTION_DATABASE_URL, logger, connections(count), settings),
     (it) => it.end(),
   )
   const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, logger, 2), (it) => it.end())
   const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY })
   const opened = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
-  const log = { ...opened, readAll: threadedReadAll(config.EVENTSTORE_URL, config.LOG_LEVEL) }
+  const { readSize, readAhead } = pace
+  const settingsOfReader = { url: config.EVENTSTORE_URL, logLevel: config.LOG_LEVEL, readSize, readAhead }
+  const reader = scope.add('reading thread', createThreadedReader(settingsOfReader), (it) => it.close())
+  const log = { ...opened, readAll: reader.readAll }
   const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
   return { pool, log, logger, openAll, brokers: config.KAFKA_BROKERS }
 }

@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { getPriority, tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
@@ -276,5 +277,55 @@ describe('the replay CLI', () => {
     env = before
     expect(code).toBe(exitCodes.usage)
     expect(output).toMatch(/EVENTSTORE_URL: is not set/)
+  })
+})
+
+/** Priorities of a process's threads and, where the kernel has such a thing, that of its session; 19 is the lowest. */
+function prioritiesOf(pid: number): { threads: number[]; session: number | undefined } {
+  const threads = readdirSync(`/proc/${pid}/task`).map((thread) => getPriority(Number(thread)))
+  const group = `/proc/${pid}/autogroup`
+  const nice = existsSync(group) ? /nice (-?\d+)/.exec(readFileSync(group, 'utf8'))?.[1] : undefined
+  return { threads, session: nice === undefined ? undefined : Number(nice) }
+}
+
+/** Priorities of a rebuild that is in its middle, and of this process then. */
+const prioritiesAmidst = (args: readonly string[], options: { detached?: boolean } = {}) =>
+  eventually(async () => {
+    const child = spawn(process.execPath, [cli, 'payments', '--json', ...args], { env, ...options })
+    const closed = once(child, 'close')
+    try {
+      // One that was killed just before may hold the lock a moment longer than it lives.
+      for await (const text of child.stdout) {
+        if (String(text).includes('folding')) {
+          return { own: prioritiesOf(child.pid!), ours: prioritiesOf(process.pid) }
+        }
+      }
+      throw new Error('it ended before it folded')
+    } finally {
+      child.kill('SIGKILL')
+      await closed
+    }
+  })
+
+describe('a throttled rebuild', () => {
+  it('comes after everything else, with all its threads and its session', async () => {
+    const before = prioritiesOf(process.pid)
+    const { own, ours } = await prioritiesAmidst(['--throttle', '1000'], { detached: true })
+    expect(own.threads.length).toBeGreaterThan(5)
+    expect(own).toEqual({ threads: own.threads.map(() => 19), session: before.session === undefined ? undefined : 19 })
+    expect(ours.session).toBe(before.session)
+  })
+
+  it('leaves the priority of others in its session alone', async () => {
+    const before = prioritiesOf(process.pid)
+    const { own, ours } = await prioritiesAmidst(['--throttle', '1000'])
+    expect(own).toEqual({ threads: own.threads.map(() => 19), session: before.session })
+    expect(ours.session).toBe(before.session)
+  })
+
+  it('is the only one that does', async () => {
+    const before = prioritiesOf(process.pid)
+    const { own } = await prioritiesAmidst([], { detached: true })
+    expect(own).toEqual({ threads: own.threads.map(() => before.threads[0]), session: before.session && 0 })
   })
 })

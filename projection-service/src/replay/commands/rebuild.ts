@@ -2,6 +2,7 @@ import { Option, type Command } from 'commander'
 import type { Side } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
 import { exitCodes } from '../exit-code'
+import { paceOf } from '../fold/pace'
 import { rebuildAll, type Rebuilt } from '../rebuild/rebuild'
 import type { ReportResult } from '../reporting/report'
 import { operator, positiveInteger, projectionArgument, reporter, withSystem } from '../system'
@@ -36,16 +37,19 @@ async function rebuild(chosen: readonly Projection[], { throttle, restart, verif
   const began = performance.now()
   try {
     const rebuilt = await interruptible((signal) =>
-      withSystem(chosen.length, (system) =>
-        rebuildAll(chosen, {
-          ...system,
-          observer: told,
-          signal,
-          throttle,
-          restart: restart ?? false,
-          verifyOnly: verifyOnly ?? false,
-          actor: operator(),
-        }),
+      withSystem(
+        chosen.length,
+        (system) =>
+          rebuildAll(chosen, {
+            ...system,
+            observer: told,
+            signal,
+            throttle,
+            restart: restart ?? false,
+            verifyOnly: verifyOnly ?? false,
+            actor: operator(),
+          }),
+        paceOf(throttle),
       ),
     )
     const seconds = (performance.now() - began) / 1_000

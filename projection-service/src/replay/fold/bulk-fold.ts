@@ -16,6 +16,7 @@ import { placesOf, tablesOf, type Generation } from '../../engine/generation'
 import { rowName, type Projection, type StoredRow } from '../../engine/projection'
 import { rowTable } from '../../engine/row-table'
 import { copyStreams, insertParked, loadStreams, upsertStreams } from '../../engine/stream-table'
+import type { Pace } from './pace'
 import { RowCache } from './row-cache'
 
 /** An event and where it travels, which the shared read has worked out once for all folds. */
@@ -40,12 +41,11 @@ export interface BulkFoldOptions {
   repeats: 'refused' | 'passed-over'
   /** How many folds there are in this process. */
   folds: number
+  pace: Pace
 }
 
 /** Changed rows and streams in memory before they are written: some 10 MB, and few enough writes to be fast. */
 const dirtyMax = (folds: number): number => Math.floor(10_000 * share(folds))
-/** What is folded is written at least this often, so that no kill costs more work than that. */
-const flushEveryMs = 2_000
 /** Unchanged rows and streams kept for later events: some 10 MB of each. */
 const cleanMax = (folds: number): number => Math.floor(20_000 * share(folds))
 /** Up to three projections have the whole; more share what three have, so that memory does not grow with them. */
@@ -61,6 +61,7 @@ export class BulkFold {
   readonly #rows
   readonly #streams
   readonly #dirtyMax: number
+  readonly #flushEveryMs: number
   readonly #parked: ParkedEvent[] = []
   readonly #reached = new Map<string, bigint>()
   /** Ids of events that people have dropped from this version. */
@@ -72,11 +73,12 @@ export class BulkFold {
     readonly projection: Projection,
     private readonly pool: Pool,
     private readonly repeats: BulkFoldOptions['repeats'],
-    { generation, empty, folds }: BulkFoldOptions,
+    { generation, empty, folds, pace }: BulkFoldOptions,
   ) {
     this.#tables = tablesOf(projection, generation)
     this.#table = rowTable(projection, this.#tables.rows)
     this.#dirtyMax = dirtyMax(folds)
+    this.#flushEveryMs = pace.flushEveryMs
     this.#rows = new RowCache<StoredRow>(projection.grain === 'event' ? 0 : cleanMax(folds), empty)
     this.#streams = new RowCache<StreamState>(cleanMax(folds), empty)
   }
@@ -102,7 +104,7 @@ export class BulkFold {
     return (
       this.#rows.dirtySize >= this.#dirtyMax ||
       this.#streams.dirtySize >= this.#dirtyMax ||
-      performance.now() - this.#flushedAt >= flushEveryMs
+      performance.now() - this.#flushedAt >= this.#flushEveryMs
     )
   }
 

@@ -3,6 +3,7 @@ import type { Pool } from '@annals/platform/postgres'
 import type { DecodeMemo } from '../../engine/fold'
 import type { Projection } from '../../engine/projection'
 import { BulkFold, type PlacedEvent } from '../fold/bulk-fold'
+import type { Pace } from '../fold/pace'
 import { moveRebuild, type Rebuild } from './rebuild-state'
 
 /** Per partition (`topic/partition`), the log position beyond which the shadow must not go; `undefined`: to the end. */
@@ -26,9 +27,14 @@ export class Builder {
   }
 
   /** @param builders how many there are in this process. */
-  static async open(projection: Projection, pool: Pool, rebuild: Rebuild, builders: number): Promise<Builder> {
+  static async open(
+    projection: Projection,
+    pool: Pool,
+    rebuild: Rebuild,
+    { builders, pace }: { builders: number; pace: Pace },
+  ): Promise<Builder> {
     const empty = rebuild.position < 0n && rebuild.events === 0n
-    const options = { generation: 'next', empty, repeats: 'refused', folds: builders } as const
+    const options = { generation: 'next', empty, repeats: 'refused', folds: builders, pace } as const
     return new Builder(await BulkFold.open(projection, pool, options), rebuild)
   }
 

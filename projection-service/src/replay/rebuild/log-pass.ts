@@ -4,11 +4,9 @@ import type { EventLog } from '@annals/platform/event-log'
 import { decodeMemo } from '../../engine/fold'
 import type { PlacedEvent } from '../fold/bulk-fold'
 import { createHeapBound } from '../fold/heap-bound'
+import { paceOf } from '../fold/pace'
 import { placed, prefixesOf, topicsOf } from '../source/event-source'
 import type { Builder, Limits } from './builder'
-
-/** Events decoded and folded at once: enough to open personal data in few queries, few enough for the event loop. */
-const chunkSize = 1_000
 
 export interface Pass {
   log: EventLog
@@ -34,6 +32,7 @@ export async function passOverLog(
   const begun = performance.now()
   let count = 0
   let chunk: PlacedEvent[] = []
+  const { foldSize } = paceOf(throttle)
   const boundHeap = createHeapBound()
 
   const fold = async () => {
@@ -50,7 +49,7 @@ export async function passOverLog(
     signal.throwIfAborted()
     if (end !== undefined && event.position > end) break
     const one = placed(event)
-    if (one && chunk.push(one) >= chunkSize) await fold()
+    if (one && chunk.push(one) >= foldSize) await fold()
   }
   if (chunk.length > 0) await fold()
 }

@@ -5,6 +5,7 @@ import type { Pool, PoolClient } from '@annals/platform/postgres'
 import { indexStatements, tablesOf } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
 import { installProjection, tryRebuildLock } from '../../engine/registry'
+import { paceOf } from '../fold/pace'
 import { Builder, type Limits } from './builder'
 import { timeOf } from '../source/event-source'
 import { passOverLog, type Pass } from './log-pass'
@@ -207,7 +208,7 @@ async function prepare(projection: Projection, deps: RebuildDependencies, builde
   const { version } = await installProjection(pool, projection)
   const purpose = deps.verifyOnly ? 'verify' : 'rebuild'
   const rebuild = await openRebuild(pool, projection, purpose, deps.restart, deps.actor)
-  const builder = await Builder.open(projection, pool, rebuild, builders)
+  const builder = await Builder.open(projection, pool, rebuild, { builders, pace: paceOf(deps.throttle) })
   const standing = version === projection.version ? await standingOf(pool, builder) : 'other-version'
   observer.stage(projection.name, 'prepared', {
     version: projection.version,

@@ -11,6 +11,7 @@ import {
 } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
 import { BulkFold, type PlacedEvent } from '../fold/bulk-fold'
+import { paceOf } from '../fold/pace'
 import type { EventSource } from '../source/event-source'
 import { createHeapBound } from '../fold/heap-bound'
 import { schemaExists } from '../rebuild/rebuild-state'
@@ -57,7 +58,13 @@ class GrowingSide {
     repeats: EventSource['repeats'],
     folds: number,
   ): Promise<GrowingSide> {
-    const fold = await BulkFold.open(projection, pool, { generation, empty: true, repeats, folds })
+    const fold = await BulkFold.open(projection, pool, {
+      generation,
+      empty: true,
+      repeats,
+      folds,
+      pace: paceOf(undefined),
+    })
     return new GrowingSide(pool, fold, generation)
   }
 

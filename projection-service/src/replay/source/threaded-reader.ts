@@ -1,15 +1,20 @@
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import type { Pace } from '../fold/pace'
 
-/** What the thread is told; it ends with the log, or when it is terminated. */
-export interface ReadRequest {
+/** What the thread is made with. */
+export interface ReaderSettings extends Pick<Pace, 'readSize' | 'readAhead'> {
   url: string
   logLevel: string
-  /** Decimal; bigint crosses threads, but JSON, which the answers are, does not know it. */
-  after: string | undefined
-  prefixes: readonly string[] | undefined
 }
+
+/**
+ * What the thread is told. `read` begins a read, when the one before has ended; `after` is decimal: bigint crosses threads, but
+ * JSON, which the answers are, does not know it. `taken` asks for the chunk after those that are ahead; `leave` for the end.
+ */
+export type Order =
+  { kind: 'read'; after: string | undefined; prefixes: readonly string[] | undefined } | { kind: 'taken' | 'leave' }
 
 /** JSON of an array of events: cheaper to hand over than objects, which would be cloned field by field. */
 export type Answer = { kind: 'chunk'; events: string } | { kind: 'end' } | { kind: 'failed'; message: string }
@@ -17,42 +22,97 @@ export type Answer = { kind: 'chunk'; events: string } | { kind: 'end' } | { kin
 /** An event in a chunk: id, type, stream, revision, position, data, metadata. */
 export type PackedEvent = [string, string, string, number, string, unknown, unknown]
 
-/** Chunks that the thread may be ahead: bounds memory to some 8 MB, and hides the time of a flush. */
-export const chunksAheadMax = 8
+const leaveWithinMs = 500
+
+/** What a thread answers, in its order, its end included. */
+class ReaderThread {
+  readonly #worker: Worker
+  readonly #answers: Answer[] = []
+  #wake: (() => void) | undefined
+
+  constructor(settings: ReaderSettings) {
+    this.#worker = new Worker(path.join(__dirname, 'reader-thread.js'), { workerData: settings })
+    this.#worker.on('message', (answer: Answer) => this.#push(answer))
+    this.#worker.on('error', (error) => this.#push({ kind: 'failed', message: String(error) }))
+    this.#worker.on('exit', (code) =>
+      this.#push({ kind: 'failed', message: `the reading thread ended with code ${code}` }),
+    )
+  }
+
+  #push(answer: Answer): void {
+    this.#answers.push(answer)
+    this.#wake?.()
+  }
+
+  order(order: Order): void {
+    this.#worker.postMessage(order)
+  }
+
+  async answer(): Promise<Answer> {
+    for (;;) {
+      const answer = this.#answers.shift()
+      if (answer) return answer
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+      this.#wake = undefined
+    }
+  }
+
+  /**
+   * Leaves a read in its middle; what still comes of it is thrown away.
+   * @returns whether the thread is free for the next one: where the server does not answer, it is not waited for.
+   */
+  async leave(): Promise<boolean> {
+    this.order({ kind: 'leave' })
+    const timer = setTimeout(() => this.#push({ kind: 'failed', message: 'the log does not answer' }), leaveWithinMs)
+    try {
+      for (;;) {
+        const { kind } = await this.answer()
+        if (kind !== 'chunk') return kind === 'end'
+      }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate()
+  }
+}
 
 /**
  * Reads the log in a thread of its own: what the gRPC client spends on an event is as much as a fold costs, and the two run
- * side by side.
+ * side by side. A thread takes a third of a second of a core to begin, so one that has read to the end is kept for the next
+ * read: a rebuild reads once at length and then several times what has come since.
  */
-export function threadedReadAll(url: string, logLevel: string): EventLog['readAll'] {
-  return async function* ({ after, prefixes }): AsyncGenerator<LogEvent> {
-    const request: ReadRequest = { url, logLevel, after: after?.toString(), prefixes }
-    const worker = new Worker(path.join(__dirname, 'reader-thread.js'), { workerData: request })
-    const answers: Answer[] = []
-    let wake: (() => void) | undefined
-    const push = (answer: Answer) => {
-      answers.push(answer)
-      wake?.()
-    }
-    worker.on('message', push)
-    worker.on('error', (error) => push({ kind: 'failed', message: String(error) }))
-    worker.on('exit', (code) => push({ kind: 'failed', message: `the reading thread ended with code ${code}` }))
+export function createThreadedReader(settings: ReaderSettings) {
+  let idle: ReaderThread | undefined
+
+  async function* readAll({
+    after,
+    prefixes,
+  }: Parameters<EventLog['readAll']>[0]): AsyncGenerator<LogEvent, void, undefined> {
+    const thread = idle ?? new ReaderThread(settings)
+    idle = undefined
+    let isReading = true
+    let isFree = false
     try {
+      thread.order({ kind: 'read', after: after?.toString(), prefixes })
       for (;;) {
-        const answer = answers.shift()
-        if (!answer) {
-          await new Promise<void>((resolve) => (wake = resolve))
-          wake = undefined
-          continue
-        }
-        if (answer.kind === 'end') return
+        const answer = await thread.answer()
+        isReading = answer.kind === 'chunk'
         if (answer.kind === 'failed') throw new Error(`the log could not be read: ${answer.message}`)
-        worker.postMessage('next')
+        if (answer.kind === 'end') break
+        thread.order({ kind: 'taken' })
         for (const [id, type, stream, revision, position, data, metadata] of JSON.parse(answer.events) as PackedEvent[])
           yield { id, type, stream, revision, position: BigInt(position), data, metadata }
       }
+      isFree = true
     } finally {
-      await worker.terminate()
+      if (isReading) isFree = await thread.leave()
+      if (isFree && !idle) idle = thread
+      else await thread.end()
     }
   }
+
+  return { readAll: readAll as EventLog['readAll'], close: async () => idle?.end() }
 }
