@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseOptions } from '../dev/options.mjs'
 import { Trouble } from '../dev/trouble.mjs'
 
 /** The parts in the order in which they run: each leaves what the next one needs. */
@@ -6,19 +6,25 @@ export const partNames = ['relay', 'projection', 'weight', 'visible', 'replay', 
 
 export const usage = `npm run bench -- [--events <n>] [--only <part,…>] [--json <file>]
 
-  --events <n>     events in the log that is relayed, projected and replayed (default 300000)
-  --only <part,…>  of ${partNames.join(', ')}; default: all
+  --events <n>     events in the log that is relayed, projected and replayed
+                   (default 300000)
+  --only <part,…>  of ${partNames.join(', ')};
+                   default: all
   --json <file>    writes the figures there, too
   --skip-build     measures what was built last
-  --profile        writes a CPU profile of every process of the system to .annals/bench-profiles
+  --profile        writes a CPU profile of every process of the system to
+                   .annals/bench-profiles
   --help
 
 npm run bench -- --only replay [--events <n>] [--emmett-events <n>]
 
-  The replay alone, at length: all its marks, over a log of so many events (default 1000000) and one of five times as
-  many, and Emmett beside it. Takes about half an hour and some 20 GB of disk; with --events 20000 a few minutes.
+  The replay alone, at length: all its marks, over a log of so many events
+  (default 1000000) and one of five times as many, and Emmett beside it. Takes
+  half an hour to three quarters and some 20 GB of disk; with --events 20000 a
+  few minutes.
 
-  --emmett-events <n>  Emmett and the replay are compared over a log of so many (default: as --events; 0: not at all)
+  --emmett-events <n>  Emmett and the replay are compared over so many
+                       (default: as --events; 0: not at all)
 `
 
 const eventsMin = 1_000
@@ -34,23 +40,18 @@ const longEventsMax = 1_000_000
  * @throws {Trouble} when they make no sense
  */
 export function readOptions(args) {
-  let values
-  try {
-    ;({ values } = parseArgs({
-      args,
-      options: {
-        events: { type: 'string' },
-        'emmett-events': { type: 'string' },
-        only: { type: 'string' },
-        json: { type: 'string' },
-        'skip-build': { type: 'boolean', default: false },
-        profile: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
-      },
-    }))
-  } catch (error) {
-    throw new Trouble(error.message, { remedy: usage })
-  }
+  const { values } = parseOptions({
+    args,
+    usage,
+    options: {
+      events: { type: 'string' },
+      'emmett-events': { type: 'string' },
+      only: { type: 'string' },
+      json: { type: 'string' },
+      'skip-build': { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
+    },
+  })
   const parts = values.only === undefined ? partNames : values.only.split(',')
   const unknown = parts.find((part) => !partNames.includes(part))
   if (unknown !== undefined) throw new Trouble(`--only takes ${partNames.join(', ')}; not "${unknown}".`)

@@ -1,14 +1,4 @@
-/**
- * `npm run contracts -- check | release | docs`
- *
- * check    compares today's event schemas with the last release, and takes the golden corpus through every upcast and every
- *          projection's fold; exit code 1 when anything is found
- *   --direction backward|forward|full   the promise that is asked for; `full` unless told otherwise
- *   --log [--sample <percent>]          also takes whole streams of the running stack's log through them: 10 % of them, or
- *                                       as many as are asked for
- * release  records today's schemas and golden examples as released; refuses when `check` would
- * docs     writes docs/api/*.json from the schemas; with --check only tells whether they are current
- */
+/** `npm run contracts -- check | release | docs`: what is promised of events, and whether it is kept. */
 import { writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { parseArgs } from 'node:util'
@@ -17,9 +7,20 @@ import { readGolden, readReleased, releasedFile } from './contracts/released.mjs
 import { explain } from './trouble.mjs'
 
 const require = createRequire(import.meta.url)
-const usage = `Usage: npm run contracts -- check [--direction backward|forward|full] [--log [--sample <percent>]]
-       npm run contracts -- release
-       npm run contracts -- docs [--check]`
+const usage = `npm run contracts -- <command>
+
+  check    compares today's event schemas with the last release, and takes the
+           golden corpus through every upcast and every projection's fold; exit
+           code 1 when anything is found
+             --direction backward|forward|full  the promise that is asked for
+                                                (default: full)
+             --log             also takes whole streams of the running stack's
+                               log through them
+             --sample <percent>  so many of those (default: 10)
+  release  records today's schemas and golden examples as released; refuses when
+           \`check\` would
+  docs     writes docs/api/*.json from the schemas
+             --check           only tells whether they are current`
 
 class WrongCall extends Error {}
 
@@ -84,6 +85,11 @@ async function release() {
   return true
 }
 
+function printUsage() {
+  console.log(usage)
+  return true
+}
+
 /** Options of each command, and what it does; `true`: all is well. */
 const commands = {
   check: {
@@ -95,6 +101,7 @@ const commands = {
 }
 
 function readCall(given) {
+  if (given.includes('--help')) return () => printUsage()
   const [name, ...args] = given
   const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined
   if (!command) throw new WrongCall(name ? `no command: ${name}` : 'no command given')
@@ -111,6 +118,6 @@ try {
   process.exitCode = (await readCall(process.argv.slice(2))()) ? 0 : 1
 } catch (error) {
   const isUsage = error instanceof WrongCall
-  console.error(isUsage ? `${error.message}\n${usage}` : explain(error))
+  console.error(isUsage ? `${error.message}\n\n${usage}` : explain(error))
   process.exitCode = isUsage ? 2 : 1
 }

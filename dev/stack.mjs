@@ -2,13 +2,13 @@
 import { existsSync, rmSync } from 'node:fs'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { dotenvText, exportLines, readEnvironment } from './environment.mjs'
 import { removeContainers } from './docker.mjs'
 import { installDependencies } from './install.mjs'
 import { writeChecksums } from './kafka/jars.mjs'
 import { serversOf, startStack, stopServers } from './native.mjs'
 import { allRunning, findRunning, logOf } from './processes.mjs'
+import { parseOptions } from './options.mjs'
 import { openProfile, profileExists, root, shown } from './profile.mjs'
 import { bold, faint, Progress } from './progress.mjs'
 import { explain, Trouble } from './trouble.mjs'
@@ -107,14 +107,14 @@ async function known(name) {
 
 const progress = new Progress()
 try {
-  const { values, positionals } = parseArgs({
+  const { values, positionals } = parseOptions({
     allowPositionals: true,
+    usage,
     options: {
       profile: { type: 'string' },
       'kafka-nodes': { type: 'string' },
       ports: { type: 'string' },
       only: { type: 'string' },
-      help: { type: 'boolean' },
     },
   })
   const [command, ...rest] = positionals

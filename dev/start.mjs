@@ -1,23 +1,30 @@
-/**
- * `npm start`: everything, from nothing to a running system that has just shown what it does.
- *
- *   npm start -- --once             ends after the scenario, with 0 only if every step of it held
- *   npm start -- --profile second   beside the first: other data, free ports
- */
-import { parseArgs } from 'node:util'
+/** `npm start`: everything, from nothing to a running system that has just shown what it does. */
 import { grantAdmin } from './build.mjs'
 import { interruption, withLifetime } from './lifetime.mjs'
+import { parseOptions } from './options.mjs'
 import { shown } from './profile.mjs'
 import { bold, Progress } from './progress.mjs'
 import { serviceProcesses } from './services.mjs'
 import { bringUpSystem } from './system.mjs'
 
+const usage = `npm start [-- --once] [-- --profile <name>]
+
+Installs what is missing, builds, starts the servers and the services, shows
+what they do, and runs until Ctrl-C.
+
+  --once            ends after the scenario; with 0 if every step of it held
+  --profile <name>  beside the first: other data, free ports
+  --help
+`
+
 const progress = new Progress()
 await withLifetime(
   async ({ signal, onEnd }) => {
-    const { values } = parseArgs({
+    const { values } = parseOptions({
       options: { once: { type: 'boolean' }, profile: { type: 'string', default: 'dev' } },
+      usage,
     })
+    if (values.help) return { code: 0, farewell: usage }
     const begun = performance.now()
     const { profile, stack, services } = await bringUpSystem({ name: values.profile, progress, signal, onEnd })
     const seconds = (performance.now() - begun) / 1000

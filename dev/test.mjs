@@ -1,9 +1,4 @@
-/**
- * `npm test`: every check, from nothing, on a stack of its own that is removed afterwards.
- *
- *   npm test -- --only unit,integration     some parts: lint, types, unit, integration, e2e
- *   npm test -- --only unit contracts/      whatever else is given goes to Jest
- */
+/** `npm test`: every check, from nothing, on a stack of its own that is removed afterwards. */
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { checks, runCheck, runJest } from './checks.mjs'
@@ -16,11 +11,19 @@ import { bold, Progress } from './progress.mjs'
 import { explain, Trouble } from './trouble.mjs'
 
 const partNames = ['lint', 'types', 'unit', 'integration', 'e2e']
+const usage = `npm test [-- --only <part,…>] [-- <anything for Jest>]
+
+  --only <part,…>  of ${partNames.join(', ')}; default: all
+  --help
+
+  npm test -- --only unit contracts/    tests of one folder: the rest goes to Jest
+`
 const keptLogs = join(root, '.annals/failed-test-logs')
 
 const progress = new Progress()
 await withLifetime(
   async ({ signal, onEnd }) => {
+    if (process.argv.includes('--help')) return { code: 0, farewell: usage }
     const { parts, args } = readArguments(process.argv.slice(2))
     const begun = performance.now()
     const total = { passed: 0, failed: 0 }

@@ -6,9 +6,9 @@ import { spawn } from 'node:child_process'
 import { watch } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { parseArgs } from 'node:util'
 import { migrateAll } from './build.mjs'
 import { interruption, withLifetime } from './lifetime.mjs'
+import { parseOptions } from './options.mjs'
 import { logOf } from './processes.mjs'
 import { root, shown } from './profile.mjs'
 import { bold, faint, Progress } from './progress.mjs'
@@ -28,10 +28,20 @@ const watched = workspaces.flatMap((workspace) =>
   workspace.endsWith('-service') ? [`${workspace}/src`, `${workspace}/migrations`] : [`${workspace}/src`],
 )
 
+const usage = `npm run dev [-- --profile <name>]
+
+Runs the system; a change of a source builds what changed and restarts the
+processes that run it.
+
+  --profile <name>  beside the first: other data, free ports
+  --help
+`
+
 const progress = new Progress()
 await withLifetime(
   async ({ signal, onEnd }) => {
-    const { values } = parseArgs({ options: { profile: { type: 'string', default: 'dev' } } })
+    const { values } = parseOptions({ options: { profile: { type: 'string', default: 'dev' } }, usage })
+    if (values.help) return { code: 0, farewell: usage }
     const { profile, stack, services } = await bringUpSystem({ name: values.profile, progress, signal, onEnd })
     onEnd(showWarnings(profile))
 

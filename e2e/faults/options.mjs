@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { parseOptions } from '../../dev/options.mjs'
 import { Trouble } from '../../dev/trouble.mjs'
 
 /** What can be run, in this order; scenarios/ holds them. */
@@ -10,6 +10,33 @@ export const targets = {
   servers: ['eventstore', 'kafka'],
 }
 const targetNames = Object.values(targets).flat()
+
+export const usage = `npm run test:faults [-- <options>]
+
+  --only <scenarios>   of these, default all, one after the other:
+    processes            kills every process of the system in turn, and two of
+                         its servers
+    rebuild              rebuilds read models of a long log, and kills the
+                         rebuilds
+    servers              kills, freezes and restarts the servers: of three Kafka
+                         nodes a leader every 10 s, the others in turn
+  --commands <n>       acknowledged commands before the load ends (3000)
+  --kills <n>          kills of each target (10)
+  --targets <names>    of ${targetNames.slice(0, 4).join(', ')},
+                       ${targetNames.slice(4).join(', ')}; default: all
+  --events <n>         rebuild: events of the past in the log (200000)
+  --rebuilds <n>       rebuild: how many, each killed at least once (100)
+  --minutes <n>        servers: for how long faults begin (5)
+  --json <file>        the report, for programs; of several scenarios: each under
+                       its name
+  --seed <n>           repeats the order of commands and kills of an earlier run
+  --break <promise>    breaks one promise on purpose after the run: the exit code
+                       has to be 1
+  --self-check         breaks them all, one after the other, and fails unless the
+                       check finds each
+  --keep               leaves data and logs
+  --help
+`
 
 /** What `--break` can break wherever people write and read, in an order in which none hides another; breaks.mjs says how. */
 const ofTheSystem = [
@@ -44,6 +71,7 @@ export const promises = { processes: ofTheSystem, rebuild: ['live-row', 'query-d
  * @property {string[]} breaks names
  * @property {boolean} selfCheck
  * @property {boolean} keep
+ * @property {boolean} help the usage is all that is wanted
  */
 
 /** @param {string[]} args @returns {Options} @throws {Trouble} */
@@ -67,6 +95,7 @@ export function readOptions(args) {
     breaks: values.break,
     selfCheck: values['self-check'],
     keep: values.keep,
+    help: values.help,
   }
 }
 
@@ -85,11 +114,7 @@ function readArguments(args) {
     'self-check': { type: 'boolean', default: false },
     keep: { type: 'boolean', default: false },
   }
-  try {
-    return parseArgs({ args, options }).values
-  } catch (error) {
-    throw new Trouble(`${error.message}.`, { remedy: 'the options stand at the top of e2e/faults.mjs.', cause: error })
-  }
+  return parseOptions({ args, options, usage }).values
 }
 
 /** Names separated by commas; all of them when none are given. */
