@@ -41,7 +41,10 @@ export async function registered(db: Pool | PoolClient, name: string): Promise<R
  * Makes the live generation where there is none yet: empty, from the beginning of its topics. Safe to repeat and to race.
  * @returns the version that is live, which another release may have made.
  */
-export function installProjection(pool: Pool, projection: Projection): Promise<Registered> {
+export async function installProjection(pool: Pool, projection: Projection): Promise<Registered> {
+  // Asked first without standing in line: whoever stands there holds the projectors up.
+  const installed = await registered(pool, projection.name)
+  if (installed) return installed
   return inTransaction(pool, async (client) => {
     await client.query(ownGenerationSql(projection.name))
     const known = await registered(client, projection.name)

@@ -7,6 +7,7 @@ import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { eventually, requireEnv } from '@annals/platform/testing'
+import { shareGenerationSql } from '../../src/engine/registry'
 import { payments, paymentTotals } from '../../src/projections'
 import { exitCodes } from '../../src/replay/exit-code'
 import type { RebuildRecord } from '../../src/replay/rebuild/rebuild-history'
@@ -277,6 +278,42 @@ describe('the replay CLI', () => {
     env = before
     expect(code).toBe(exitCodes.usage)
     expect(output).toMatch(/EVENTSTORE_URL: is not set/)
+  })
+})
+
+describe('the exit code', () => {
+  it('is 1 where a server does not answer, and what was done is kept', async () => {
+    const before = env
+    env = { ...env, PROJECTION_DATABASE_URL: 'postgres://annals@127.0.0.1:1/annals' }
+    const { code, output } = await replay(['payments', '--json'])
+    env = before
+    expect(code).toBe(exitCodes.fault)
+    expect(linesOf(output)).toMatchObject([{ event: 'failed', code: 'fault', exitCode: 1 }])
+  })
+
+  it('is 5 when the swap is not let in, and the same call swaps afterwards without folding again', async () => {
+    const projector = await database.pool.connect()
+    await projector.query('begin')
+    await projector.query(shareGenerationSql(payments.name))
+    const { code, output } = await replay(['payments', '--json'])
+    await projector.query('commit')
+    projector.release()
+    expect(code).toBe(exitCodes.busy)
+    expect(linesOf(output).at(-1)).toMatchObject({ event: 'failed', code: 'busy', exitCode: 5 })
+    const again = await replay(['payments'])
+    expect(again.code).toBe(exitCodes.done)
+    expect(again.output).toMatch(/^payments +goes on after 4,000 events of an earlier run\n/)
+  })
+
+  it('is 6 when the log holds what this release can not fold, and live stays as it is', async () => {
+    const [created] = paymentFacts(aPayment(), 0n)
+    const metadata = { ...(created!.metadata as object), schemaVersion: 99 }
+    await log.append(created!.stream, [{ ...created!, metadata }], -1)
+    const { code, output } = await replay(['payments'])
+    expect(code).toBe(exitCodes.stopped)
+    expect(output).toMatch(/version 99 in stream payment-.*: a newer release has to read it/)
+    const { rows } = await database.pool.query('select count(*)::integer as n from payments.payment')
+    expect(rows[0].n).toBe(40)
   })
 })
 
