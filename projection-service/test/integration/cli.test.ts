@@ -200,8 +200,25 @@ describe('the replay CLI', () => {
       event: 'failed',
       code: 'notEqual',
       exitCode: 3,
-      verified: [{ projection: 'payments', equal: false }],
+      verified: [
+        {
+          projection: 'payments',
+          equal: false,
+          differences: {
+            rows: { changed: 1, onlyLive: 0, onlyRebuilt: 0 },
+            streams: { changed: 0, onlyLive: 0, onlyRebuilt: 0 },
+          },
+        },
+      ],
     })
+    const again = await replay(['payments'])
+    expect(again.output).toMatch(
+      /payments: rebuilt and live differ\n {2}rows: 1 changed\n {2}[\da-f-]{36}\nNothing was swapped/,
+    )
+    expect(widthOf(again.output)).toBeLessThanOrEqual(80)
+    const verifying = await replay(['payments', '--verify-only'])
+    expect(verifying).toMatchObject({ code: exitCodes.running, output: expect.stringMatching(/unfinished rebuild/) })
+    expect(widthOf(verifying.output)).toBeLessThanOrEqual(80)
     const status = await replay(['status'])
     expect(status.output).toMatch(/payments differs while verifying, after 4,000 events/)
     expect(status.output).toMatch(/give it up: `replay abort payments`/)

@@ -107,7 +107,7 @@ describe('the replay CLI, for operators', () => {
     const found = await replay('audit', 'payments', '--streams', '100')
     expect(found).toEqual({
       code: exitCodes.notEqual,
-      output: `payments         4 streams compared, 1 differ\n  ${stream}\n    ${paymentId}: status\n`,
+      output: `payments         4 streams compared, 1 differs\n  ${stream}\n    ${paymentId}: status\n`,
     })
     const mended = await replay('refold', 'payments', stream)
     expect(mended).toMatchObject({

@@ -3,7 +3,7 @@ import { auditProjection, type Audit } from '../../drift/audit'
 import type { Projection } from '../../engine/projection'
 import { registered } from '../../engine/registry'
 import { exitCodes } from '../exit-code'
-import { grouped } from '../reporting/words'
+import { counted, grouped } from '../reporting/words'
 import { positiveInteger, print, projectionArgument, withSystem } from '../system'
 import { chosenProjections } from './arguments'
 
@@ -46,7 +46,8 @@ async function audit(
 
 function printAudit({ projection, compared, passedOver, differing }: Audit): void {
   const rest = passedOver > 0 ? `, ${grouped(passedOver)} passed over` : ''
-  print(`${projection.padEnd(16)} ${grouped(compared)} streams compared${rest}, ${grouped(differing.length)} differ`)
+  const differ = `${grouped(differing.length)} ${differing.length === 1 ? 'differs' : 'differ'}`
+  print(`${projection.padEnd(16)} ${counted(compared, 'stream')} compared${rest}, ${differ}`)
   for (const { stream, differences } of differing) {
     print(`  ${stream}`)
     for (const { key, columns } of differences.slice(0, rowsShownMax)) print(`    ${key}: ${columns.join(', ')}`)

@@ -7,6 +7,7 @@ import { registered } from '../../engine/registry'
 import { NotPossible } from '../../engine/stream-lock'
 import { projections } from '../../projections'
 import { exitCodes } from '../exit-code'
+import { counted } from '../reporting/words'
 import { operator, print, projectionArgument, withSystem } from '../system'
 
 /** Streams listed or retried by one call. */
@@ -96,7 +97,7 @@ async function drop(
 
 function printActions(actions: Awaited<ReturnType<typeof recordedActions>>): void {
   for (const { at, actor, action, projection, stream, eventIds, applied, reason } of actions) {
-    print(`${at} ${actor} ${action} ${projection} ${stream}: ${eventIds.length} events, ${applied} applied`)
+    print(`${at} ${actor} ${action} ${projection} ${stream}: ${counted(eventIds.length, 'event')}, ${applied} applied`)
     if (reason) print(`  ${eventIds[0]}: ${reason}`)
   }
 }

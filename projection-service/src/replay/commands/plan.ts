@@ -3,7 +3,7 @@ import { isOpen } from '../rebuild/rebuild-history'
 import { reportLine } from '../reporting/report'
 import { statusOf } from '../rebuild/status'
 import { print, withSystem } from '../system'
-import { grouped } from '../reporting/words'
+import { counted, grouped } from '../reporting/words'
 
 /** `--dry-run`: what a rebuild would do; changes nothing. */
 export async function plan(chosen: readonly Projection[], json?: true): Promise<void> {
@@ -46,7 +46,7 @@ export async function plan(chosen: readonly Projection[], json?: true): Promise<
       firstBuild
         ? 'first build: nothing to compare with but a sample of streams'
         : `live: version ${liveVersion}, ${grouped(rows)} rows, compared ${compared}`,
-      ...(goesOnAfter === null ? [] : [`goes on after ${grouped(goesOnAfter)} events`]),
+      ...(goesOnAfter === null ? [] : [`goes on after ${counted(goesOnAfter, 'event')}`]),
       ...(dropsPrevious === null ? [] : [`drops the previous generation, version ${dropsPrevious}`]),
     ]
     for (const [i, line] of lines.entries()) print(`${(i === 0 ? projection : '').padEnd(16)} ${line}`)

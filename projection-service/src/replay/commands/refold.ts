@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { refoldStream } from '../../drift/refold'
 import type { Projection } from '../../engine/projection'
+import { counted } from '../reporting/words'
 import { operator, print, projectionArgument, withSystem } from '../system'
 import { asOption } from './parked'
 
@@ -8,10 +9,10 @@ async function refold([projection]: Projection[], stream: string, { as }: { as?:
   await withSystem(1, async (system) => {
     const actor = as ?? operator()
     const { events, mended, removed, parked } = await refoldStream(projection!, stream, { ...system, actor })
-    print(`${projection!.name} ${stream}: folded afresh from ${events} events`)
+    print(`${projection!.name} ${stream}:\n  folded afresh from ${counted(events, 'event')}`)
     for (const { key, columns } of mended) print(`  mended ${key}: ${columns.join(', ')}`)
-    if (removed > 0) print(`  ${removed} rows removed that no event makes`)
-    if (parked > 0) print(`  ${parked} events are parked or wait: \`replay parked show ${stream}\``)
+    if (removed > 0) print(`  ${counted(removed, 'row')} removed that no event makes`)
+    if (parked > 0) print(`  parked or waiting, ${counted(parked, 'event')}: \`replay parked show ${stream}\``)
     if (mended.length === 0 && removed === 0) print('  nothing was wrong')
   })
 }

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { Side } from '../../engine/generation'
 import { projections } from '../../projections'
 import { dropSides, listSides } from '../sides/as-of'
-import { grouped } from '../reporting/words'
+import { counted } from '../reporting/words'
 import { print, withSystem } from '../system'
 import { labelArgument } from './arguments'
 
@@ -11,7 +11,7 @@ async function list({ json }: { json?: true }): Promise<void> {
   if (json) return print(JSON.stringify(found))
   if (found.length === 0) return print('there are none')
   for (const { projection, label, what, version, events } of found)
-    print(`${label.padEnd(15)} ${projection.padEnd(15)} version ${version}, ${grouped(events)} events\n  ${what}`)
+    print(`${label.padEnd(15)} ${projection.padEnd(15)} version ${version}, ${counted(events, 'event')}\n  ${what}`)
 }
 
 async function drop(side: Side): Promise<void> {

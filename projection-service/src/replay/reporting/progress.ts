@@ -2,7 +2,7 @@ import { followPass, type PassProgress } from './pass-progress'
 import { createRate } from './rate'
 import type { Reporter } from './reporter'
 import type { RebuildStage } from '../rebuild/rebuild-state'
-import { duration, grouped } from './words'
+import { counted, duration, grouped } from './words'
 
 export interface Output {
   /** A line can be painted over. */
@@ -83,7 +83,7 @@ export function createProgress(output: Output, now = () => performance.now(), cl
       if (side !== undefined) {
         for (const { projection, what, events: folded, parkedStreams = 0 } of results) {
           line(`${projection.padEnd(16)} ${what}:`)
-          line(`${' '.repeat(17)}${grouped(folded)} events in ${projection}_asof_${side}`)
+          line(`${' '.repeat(17)}${counted(folded, 'event')} in ${projection}_asof_${side}`)
           if (parkedStreams > 0)
             line(`${' '.repeat(17)}${grouped(parkedStreams)} streams stand still at an event that was refused`)
         }
@@ -101,7 +101,7 @@ export function createProgress(output: Output, now = () => performance.now(), cl
 
 function stageDetail(stage: RebuildStage | 'verified', facts: Record<string, unknown>): string {
   if (stage === 'prepared' && facts['resumedAfter'] !== undefined)
-    return `goes on after ${grouped(facts['resumedAfter'] as number)} events of an earlier run`
+    return `goes on after ${counted(facts['resumedAfter'] as number, 'event')} of an earlier run`
   if (stage === 'prepared' && facts['firstBuild']) return 'first build: nothing to compare with, to the end of the log'
   if (stage === 'live') return `version ${facts['version']} is live; projectors waited ${facts['lockedMs']} ms`
   if (stage === 'swapping' || (stage === 'verified' && facts['equal'])) return equalText(facts)

@@ -23,6 +23,8 @@ const Result = z.object({
   parkedStreams: count.optional(),
 })
 
+const DifferenceCounts = z.object({ changed: count, onlyLive: count, onlyRebuilt: count })
+
 /**
  * The lines of `--json`: one object each, in this shape. Fields are only ever added. Positions are decimal text, as they pass
  * 2^53; times are ISO 8601 in UTC; what is not known is null.
@@ -102,6 +104,8 @@ export const ReportLine = z.discriminatedUnion('event', [
           equal: z.boolean(),
           /** Keys and streams that differ; 60 at most. */
           differing: z.array(z.string()),
+          /** How many, when live and rebuilt were compared and are not the same. */
+          differences: z.object({ rows: DifferenceCounts, streams: DifferenceCounts }).optional(),
         }),
       )
       .optional(),

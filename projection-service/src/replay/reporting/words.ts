@@ -1,6 +1,9 @@
 /** 1234567 → `1,234,567`. */
 export const grouped = (value: number | bigint): string => value.toLocaleString('en')
 
+/** `1 event`, `2,000 events`. */
+export const counted = (value: number, noun: string): string => `${grouped(value)} ${noun}${value === 1 ? '' : 's'}`
+
 const two = (value: number) => String(value).padStart(2, '0')
 
 /** Seconds as a person reads them: `8s`, `3m20s`, `1h05m`, `3d04h`. */
@@ -19,3 +22,14 @@ export const minute = (at: string): string => at.slice(0, 16).replace('T', ' ')
 /** Cuts a text that would pass a width, and says so. */
 export const within = (text: string, columns: number): string =>
   text.length <= columns ? text : `${text.slice(0, columns - 1)}…`
+
+/** Breaks a text between words so that no line passes a width. */
+export function wrapped(text: string, columns: number): string {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line === undefined || line.length + 1 + word.length > columns) lines.push(word)
+    else lines[lines.length - 1] = `${line} ${word}`
+  }
+  return lines.join('\n')
+}
