@@ -2,8 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { pick } from '../random.mjs'
 import { coordinatorPartition } from './cluster.mjs'
 
-/** From one leader's fault to the next one's; a node that needs longer to be in sync again is waited for. */
+/**
+ * A leader's fault is due so often. One node is away at a time: a fault that is due earlier than the node before is in sync waits for
+ * it, and those after it catch up.
+ */
 const leaderEveryMs = 10_000
+/** A killed node starts for longer than most freezes last: with one kill in three faults, the others make good for it. */
+const killEvery = 3
+/** One fault in so many is of a node that coordinates, the others are of one that is published to. */
+const coordinatingEvery = 4
 /** From one fault of the other servers to the next one's: they overlap with those of Kafka. */
 const othersEveryMs = 16_000
 /** A killed server stays dead for so long, as under a supervisor that starts it again. */
@@ -118,18 +125,22 @@ export async function runOutages({ ms, stack, cluster, random, say, signal }) {
   const rest = (begun, everyMs) => delay(Math.max(0, begun + everyMs - Date.now()), undefined, { signal })
 
   async function leaders() {
+    const from = Date.now()
     for (let number = 0; number < leadersMin || Date.now() < ending; number++) {
+      await rest(from, number * leaderEveryMs)
       const begun = Date.now()
-      const { topic, partition } = pick(number % 3 === 2 ? coordinating : leading, random)
+      const { topic, partition } = pick(
+        number % coordinatingEvery === coordinatingEvery - 1 ? coordinating : leading,
+        random,
+      )
       const node = await cluster.leaderOf(topic, partition)
       cluster.away.add(node)
-      const how = number % 2 === 0 ? 'kill' : 'freeze'
+      const how = number % killEvery === 0 ? 'kill' : 'freeze'
       const done = await outage('kafka', node, how, `${topic}/${partition}`)
       await cluster.inSync()
       done.inSyncMs = Date.now() - begun
       cluster.away.delete(node)
       say(`${node}, leader of ${done.led}: ${how}, ${done.awayMs} ms away, in sync after ${done.inSyncMs} ms`)
-      await rest(begun, leaderEveryMs)
     }
   }
 
