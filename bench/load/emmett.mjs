@@ -33,14 +33,23 @@ serve({
     const writes = history({ events: of })
     const begunAt = performance.now()
     let events = 0
+    /** Appends in hand, by stream: the next one of a stream waits for the one before, as a command would. @type {Map<string, Promise<unknown>>} */
+    const inHand = new Map()
+    const append = async ({ stream, revision, ...write }, before) => {
+      await before
+      await store.appendToStream(stream, messagesOf(write), {
+        expectedStreamVersion: revision === 0 ? 'STREAM_DOES_NOT_EXIST' : BigInt(revision),
+      })
+    }
     const one = async () => {
       while (events < until) {
         const { value: write, done } = writes.next()
         if (done) return
         events += write.events.length
-        await store.appendToStream(write.stream, messagesOf(write), {
-          expectedStreamVersion: write.revision === 0 ? 'STREAM_DOES_NOT_EXIST' : BigInt(write.revision),
-        })
+        const appended = append(write, inHand.get(write.stream))
+        inHand.set(write.stream, appended)
+        await appended
+        if (inHand.get(write.stream) === appended) inHand.delete(write.stream)
       }
     }
     try {

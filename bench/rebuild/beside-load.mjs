@@ -8,10 +8,10 @@ import { replay } from './cli.mjs'
 
 const commandsPerSecond = 100
 const queriesPerSecond = 100
-/** Events a second that the rebuild may read: a twentieth of what it can, and a million in eight minutes. */
-const throttle = 2_000
+/** Events a second that the rebuild may read: a twenty-fifth of what it can, and a million in a quarter of an hour. */
+const throttle = 1_000
 /** All of this history goes through Kafka first, as it would have in the system's life; so it is not a million. */
-const eventsMax = 50_000
+const eventsMax = 25_000
 const windowMsMin = 15_000
 /** The payments that the load itself makes until the last window are rebuilt as well. */
 const loadShare = 1.8
