@@ -13,9 +13,8 @@ import { auditProjection } from '../../src/drift/audit'
 import { payments } from '../../src/projections'
 import { addParkedGauges } from '../../src/projector/metrics'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
-import { silent } from '../support/database'
 import { opensNothing } from '../support/facts'
-import { useOwnWorld } from '../support/own-world'
+import { rebuildDependencies, useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(60_000)
@@ -107,14 +106,9 @@ describe('a parked stream', () => {
     const { payments: paid, events } = await world.own.pay(3)
     await (await createReadModels(world.database.pool, [broken])).feed(events)
     for (const { stream } of paid) await dropParked(world.database.pool, broken, stream, opensNothing, because)
-    const deps = { pool: world.database.pool, log: world.own.log, openAll: opensNothing }
+    const deps = rebuildDependencies(world)
     expect(await auditProjection(broken, 10, deps)).toMatchObject({ compared: 3, differing: [] })
-    const [rebuilt] = await rebuildAll([broken], {
-      ...deps,
-      logger: silent,
-      observer: { stage: () => undefined, progress: () => undefined },
-      signal: new AbortController().signal,
-    })
+    const [rebuilt] = await rebuildAll([broken], deps)
     expect(rebuilt!.verification).toMatchObject({ equal: true, sampled: 3 })
     expect(await parkedStreams(world.database.pool, broken, 10)).toEqual([])
   })

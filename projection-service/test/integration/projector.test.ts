@@ -11,6 +11,7 @@ import { rebuildAll } from '../../src/replay/rebuild/rebuild'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { aPayment, opensNothing, paymentFacts } from '../support/facts'
 import { openOwnLog } from '../support/own-log'
+import { rebuildDependencies } from '../support/own-world'
 import { nobody } from '../support/read-models'
 
 // Joining groups takes seconds, on a busy machine many.
@@ -131,14 +132,7 @@ describe('the projector', () => {
       const { events } = await own.pay(30)
       await publish(events)
       await eventually(async () => expect(await seen()).toEqual([90, 90, 90]), { withinMs })
-      const rebuilding = rebuildAll([payments, paymentTotals], {
-        pool: database.pool,
-        log: own.log,
-        openAll: opensNothing,
-        logger: silent,
-        observer: { stage: () => undefined, progress: () => undefined },
-        signal: new AbortController().signal,
-      })
+      const rebuilding = rebuildAll([payments, paymentTotals], rebuildDependencies({ database, own }))
       for (let i = 0; i < 5; i++) await publish((await own.pay(4)).events)
       await rebuilding
       await publish((await own.pay(4)).events)

@@ -10,6 +10,7 @@ import { payments, users } from '../../src/projections'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { openOwnLog, type OwnLog } from '../support/own-log'
+import { rebuildDependencies } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(60_000)
@@ -98,14 +99,7 @@ describe('an event whose seal does not open', () => {
     const { people, events } = await threePeople()
     const { openAll } = createKeyReader(database.pool, master)
     await (await createReadModels(database.pool, [users], openAll)).feed(events)
-    await rebuildAll([users], {
-      pool: database.pool,
-      log: own.log,
-      openAll,
-      logger: silent,
-      observer: { stage: () => undefined, progress: () => undefined },
-      signal: new AbortController().signal,
-    })
+    await rebuildAll([users], rebuildDependencies({ database, own }, { openAll }))
     const { rows } = await database.pool.query(`select state from annals.rebuild`)
     expect(rows).toEqual([{ state: 'live' }])
     expect(await rowsOf()).toEqual(theTwo(people))
