@@ -1,6 +1,7 @@
 /** `npm test`: every check, from nothing, on a stack of its own that is removed afterwards. */
 import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { buildAll } from './build.mjs'
 import { checks, runCheck, runJest } from './checks.mjs'
 import { removeContainers } from './docker.mjs'
 import { installDependencies } from './install.mjs'
@@ -70,6 +71,10 @@ async function runIntegration({ signal, args }) {
   const profile = await openProfile(name, { ports: 'free' })
   let result = { passed: 0, failed: 1 }
   try {
+    // Tests of processes run what is built.
+    progress.begin('Build')
+    await buildAll(profile)
+    progress.done('Build')
     const { env } = await startStack({ profile: name, engine: 'auto', progress, signal })
     // A cheaper hash, because tests log in a lot.
     const forTests = { ...process.env, ...env, BCRYPT_COST: '10', LOG_LEVEL: 'error' }
