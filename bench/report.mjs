@@ -69,8 +69,8 @@ function longLines(figures) {
     [
       '  at 100 commands/s',
       `p99 ${figures.queryP99BesideMs.toFixed(1)} ms`,
-      `queries without it ${figures.queryP99Ms.toFixed(1)} ms; throttled to ${whole(figures.throttle)}/s, ` +
-        `${figures.throttledSeconds.toFixed(0)} s long; load late p99 ${figures.lateP99Ms.toFixed(0)} ms`,
+      `queries without it ${figures.queryP99Ms.toFixed(1)} ms ${share(figures.queryP99Spread)}; throttled to ` +
+        `${whole(figures.throttle)}/s, ${figures.throttledSeconds.toFixed(0)} s long; load late p99 ${figures.lateP99Ms.toFixed(0)} ms`,
     ],
     ['  disk', `${figures.diskGb.toFixed(1)} GB`, 'log and read models at the end'],
   ]

@@ -90,6 +90,7 @@ describe('marks', () => {
           swapLockMs: 20,
           queryP99Growth: 1.1,
           queryP99Ms: 12,
+          queryP99Spread: 0.3,
           queryP99BesideMs: 13.2,
           throttle: 2_000,
           throttledSeconds: 25,
@@ -108,6 +109,9 @@ describe('marks', () => {
     )
     expect(text).toMatch(
       /Emmett +1,800 events\/s +1,000,000 events; NOT complete: 199,000 of 200,000 rows, 1,000 missing, 50/,
+    )
+    expect(text).toMatch(
+      /at 100 commands\/s +p99 13.2 ms +queries without it 12.0 ms ±15 %; throttled to 2,000\/s, 25 s long/,
     )
     expect(text).toMatch(/reached.*cost, five times the log.*1\.05.*< 1\.10/)
   })
