@@ -14,16 +14,19 @@ const charge = {
 } as const
 
 describe('the HTTP gateway', () => {
-  let server: Server | undefined
+  const servers: Server[] = []
   afterEach(() => {
-    server?.closeAllConnections()
-    server?.close()
+    for (const server of servers.splice(0)) {
+      server.closeAllConnections()
+      server.close()
+    }
   })
 
   /** A server that answers as it is told: what a gateway says on its bad days. */
   async function answering(listener: RequestListener) {
-    server = createServer(listener)
-    await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve))
+    const server = createServer(listener)
+    servers.push(server)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
     return createHttpGateway({ baseUrl: `http://127.0.0.1:${port}`, timeoutMs: 300 })
   }
