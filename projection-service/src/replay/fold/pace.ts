@@ -37,3 +37,23 @@ export function paceOf(throttle: number | undefined): Pace {
     parallel: false,
   }
 }
+
+/**
+ * Bounds the rate of a throttled pass. What a stall cost (a start, a server that was away) is not made up for: only the share of
+ * one step may be, or timers that come late would lower the rate.
+ * @param throttle events per second at most; `undefined`: no bound.
+ * @param now in ms, as the clock of the pass tells it.
+ * @returns called after every step with how many events it had: how long to wait before the next one, in ms.
+ */
+export function createThrottle(throttle: number | undefined, now: () => number): (events: number) => number {
+  if (throttle === undefined) return () => 0
+  let due = now()
+  let begun = due
+  return (events) => {
+    const shareMs = (events / throttle) * 1_000
+    due = Math.max(due, begun - shareMs) + shareMs
+    const waitMs = Math.max(0, due - now())
+    begun = now() + waitMs
+    return waitMs
+  }
+}

@@ -4,7 +4,7 @@ import type { EventLog } from '@annals/platform/event-log'
 import { decodeMemo } from '../../engine/fold'
 import type { PlacedEvent } from '../fold/bulk-fold'
 import { createHeapBound } from '../fold/heap-bound'
-import { paceOf } from '../fold/pace'
+import { createThrottle, paceOf } from '../fold/pace'
 import { placed, prefixesOf, topicsOf } from '../source/event-source'
 import type { Builder, Limits } from './builder'
 
@@ -29,20 +29,19 @@ export async function passOverLog(
   const from = work.map(({ builder }) => builder.position).reduce((a, b) => (a < b ? a : b))
   const end = endOf(work.map(({ limits }) => limits))
   const prefixes = prefixesOf(topicsOf(work.map(({ builder }) => builder.projection)))
-  const begun = performance.now()
-  let count = 0
   let chunk: PlacedEvent[] = []
   const { foldSize } = paceOf(throttle)
+  const waitAfter = createThrottle(throttle, () => performance.now())
   const boundHeap = createHeapBound()
 
   const fold = async () => {
     const memo = decodeMemo()
     for (const { builder, limits } of work) await builder.apply(chunk, limits, openAll, memo)
-    count += chunk.length
     onChunk?.(chunk.at(-1)!.recorded, chunk.length)
+    const waitMs = waitAfter(chunk.length)
     chunk = []
     boundHeap()
-    if (throttle) await pause(Math.max(0, (count / throttle) * 1000 - (performance.now() - begun)), signal)
+    if (waitMs > 0) await pause(waitMs, signal)
   }
 
   for await (const event of log.readAll({ after: from < 0n ? undefined : from, prefixes })) {
