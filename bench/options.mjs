@@ -20,8 +20,7 @@ npm run bench -- --only replay [--events <n>] [--emmett-events <n>]
 
   The replay alone, at length: all its marks, over a log of so many events
   (default 1000000) and one of five times as many, and Emmett beside it. Takes
-  half an hour to three quarters and some 20 GB of disk; with --events 20000 a
-  few minutes.
+  about an hour and some 20 GB of disk; with --events 20000 a few minutes.
 
   --emmett-events <n>  Emmett and the replay are compared over so many
                        (default: as --events; 0: not at all)
