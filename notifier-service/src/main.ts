@@ -55,7 +55,6 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
     onFatal: fatal,
     log,
   })
-  let joined = false
   const app = buildApp({
     pool,
     requireAdmin: createRequireAdmin({
@@ -66,9 +65,7 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
     readiness: {
       ledger: () => pool.query('select from delivery limit 1'),
       subjectKeys: () => keyPool.query('select from subject_key limit 1'),
-      kafka: async () => {
-        if (!joined) throw new Error('the group has not been joined yet')
-      },
+      kafka: () => consumer.check(),
     },
     registry,
     log,
@@ -96,7 +93,6 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
   })
   scope.add('notifier', notifier, (opened) => opened.stop())
   await notifier.joined
-  joined = true
 }
 
 try {

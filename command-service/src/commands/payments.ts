@@ -5,6 +5,7 @@ import {
   type PaymentId,
   type PaymentMethod,
   type PaymentStatus,
+  type Principal,
 } from '@annals/contracts'
 import { derivedId } from '@annals/platform/ids'
 import {
@@ -20,7 +21,6 @@ import { commandIdOf, stepOf, type CommandContext, type Fingerprint, type Reques
 import { unborn, type Execute, type Known } from '../execution/execute'
 import type { InFlight } from '../execution/in-flight'
 import type { Gateway } from '../gateway/port'
-import type { Principal } from '../tokens/access-tokens'
 
 export interface PaymentDeps {
   execute: Execute

@@ -1,9 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { problems, problemType, type ProblemCode, type RouteDescription } from '@annals/contracts'
+import { problems, problemType, type Principal, type ProblemCode, type RouteDescription } from '@annals/contracts'
+import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, HttpProblem, type ApiOptions } from '@annals/platform/http'
 import { counter } from '@annals/platform/metrics'
-import type { Principal } from '../tokens/access-tokens'
-import type { Authenticate } from './authentication'
 import type { Handlers } from './handlers'
 import { toProblem } from './problems'
 import { commandRoutes, type CommandRouteName } from './routes'
@@ -16,7 +15,7 @@ declare module 'fastify' {
 
 export interface AppDeps extends Pick<ApiOptions, 'log' | 'metrics' | 'readiness' | 'trustProxy'> {
   handlers: Handlers
-  authenticate: Authenticate
+  authenticate: Authenticate<Principal>
 }
 
 /** Longer ones are cut: they are kept with the login, for its owner to recognise. */
@@ -47,7 +46,7 @@ export function buildApp({ handlers, authenticate, ...options }: AppDeps): Fasti
         ...(route.headers ? { headers: route.headers.loose() } : {}),
       },
       async onRequest(request) {
-        if (route.auth !== 'none') request.principal = await authenticate(request)
+        if (route.auth !== 'none') request.principal = await authenticate(request.headers.authorization)
       },
       async preValidation(request) {
         const key = route.headers?.shape['idempotency-key']

@@ -1,12 +1,12 @@
 import type { z } from 'zod'
-import { encodeConsistencyToken, parseMoney, streamOf } from '@annals/contracts'
+import { encodeConsistencyToken, parseMoney, streamOf, type Principal } from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
 import type { createLogin, Tokens } from '../commands/login'
 import type { createPaymentCommands } from '../commands/payments'
 import type { createRegistration } from '../commands/registration'
 import type { createSessionCommands } from '../commands/sessions'
 import type { Request } from '../execution/command-context'
-import type { AccessTokens, Principal } from '../tokens/access-tokens'
+import type { AccessTokens } from '../tokens/access-tokens'
 import type { CommandRoutes } from './routes'
 
 /** What the API can be asked to do. */

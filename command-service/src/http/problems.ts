@@ -31,13 +31,6 @@ const authenticate = { 'www-authenticate': 'Bearer' }
 /** RFC 9110 § 11.6.1: every 401 says how to be let in. */
 const challenged = new Set<ProblemCode>(['invalid-refresh-token', 'session-ended'])
 
-/** A 401 that asks for a token. */
-export const unauthenticated = () =>
-  new HttpProblem('unauthenticated', {
-    detail: 'Send "Authorization: Bearer <access token>"; a login or a refresh brings one.',
-    headers: authenticate,
-  })
-
 /** Turns what a command throws into the answer; `undefined`: a fault of ours. */
 export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof Rejected) {

@@ -177,7 +177,7 @@ export class MailServer {
   }
 
   async mails(to?: string): Promise<Mail[]> {
-    const query = new URLSearchParams({ limit: '1000', ...(to ? { to } : {}) })
+    const query = new URLSearchParams({ limit: '20000', ...(to ? { to } : {}) })
     const response = await this.#fetch(`/api/messages?${query.toString()}`)
     return ((await response.json()) as { messages: Mail[] }).messages
   }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { keepMembershipWithoutNode } from './fetch-faults'
 import { createRepetitionLimit } from './repeated-lines'
 import { guardRequestQueue } from './request-queue'
+import { socketFactory } from './sockets'
 
 export interface KafkaOptions {
   /** `host:port` of some brokers of the cluster; the others are found through them. */
@@ -68,6 +69,7 @@ export function createKafka({ brokers, clientId, log }: KafkaOptions, retries: n
   return new Kafka({
     clientId,
     brokers: inRandomOrder(brokers),
+    socketFactory,
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: readTimeoutMs,
     retry: { retries, initialRetryTime: 100, maxRetryTime: 1_000 },

@@ -35,6 +35,8 @@ const retryBackoff = { firstMs: 500, maxMs: 5_000 }
 const outOfRangeRetryMs = 30_000
 /** Between looks for topics that are not there yet. */
 const topicsRetryMs = 1_000
+/** Brokers that have not answered for so long are away; the alarm on `kafka_consumer_silent_seconds` has the same bound. */
+const silentMsMax = 60_000
 /** A broker that is gone must not hold up the end of the process. */
 const stopMsMax = 10_000
 
@@ -165,6 +167,7 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
   let connected = false
   let stopping: Promise<void> | undefined
   let heardAt = Date.now()
+  let hasJoined = false
   meter?.ask(
     () => flows.values(),
     () => heardAt,
@@ -358,6 +361,8 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
         }
         consumer.on(GROUP_JOIN, ({ payload }) => {
           onJoin(handler, payload.memberAssignment)
+          hasJoined = true
+          heardAt = Date.now()
           resolve()
         })
         consumer.on(CRASH, ({ payload }) => {
@@ -389,6 +394,12 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
       await subscribe()
       await start()
       await joined
+    },
+
+    async check() {
+      if (!hasJoined) throw new Error(`the group ${groupId} has not been joined yet`)
+      const silentMs = Date.now() - heardAt
+      if (silentMs > silentMsMax) throw new Error(`no broker has answered the group ${groupId} for ${silentMs} ms`)
     },
 
     assigned: () =>

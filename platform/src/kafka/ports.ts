@@ -85,6 +85,11 @@ export interface PartitionedConsumer {
     /** Told after every batch how far the partition has been read, also of those that hold only transaction markers. */
     passed?(place: TopicPartition, nextOffset: bigint): void
   }): Promise<void>
+  /**
+   * For readiness.
+   * @throws Error when the group has not been joined yet, or no broker has answered it for a minute. A rebalance takes half of that at most.
+   */
+  check(): Promise<void>
   /** Partitions that this instance holds now, and whether each is waiting. */
   assigned(): readonly (TopicPartition & { waiting?: string })[]
   /** Ends after the batches in hand. */

@@ -1,10 +1,10 @@
 import Cluster, { type Broker } from 'kafkajs/src/cluster'
-import socketFactory from 'kafkajs/src/network/socketFactory'
 import { pause } from '../backoff'
 import { connectionTimeoutMs, inRandomOrder, requestTimeoutMs, silentLogger, type KafkaOptions } from './client'
 import { Fenced, type OutgoingRecord } from './ports'
 import { produce, type EncodedPartition } from './produce-request'
 import { RecordBatch } from './record-batch'
+import { socketFactory } from './sockets'
 
 export interface SessionOptions extends KafkaOptions {
   /** Fixed: whoever opens a session under it last is the only one who can write. */
@@ -61,7 +61,7 @@ async function whileConcurrent<T>(request: () => Promise<T>): Promise<T> {
 async function connect(options: SessionOptions): Promise<Cluster> {
   const cluster = new Cluster({
     logger: silentLogger(options),
-    socketFactory: socketFactory(),
+    socketFactory,
     brokers: inRandomOrder(options.brokers),
     clientId: options.clientId,
     connectionTimeout: connectionTimeoutMs,

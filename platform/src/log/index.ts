@@ -1,6 +1,6 @@
 import { once, type EventEmitter } from 'node:events'
 import { isSpanContextValid, trace } from '@opentelemetry/api'
-import { pino, symbols, type DestinationStream, type Logger } from 'pino'
+import { pino, stdSerializers, symbols, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger } from 'pino'
 
@@ -17,6 +17,13 @@ const redacted = [
   'cookie',
 ]
 
+/** An error's own `name` says what its `type` says, and would stand there redacted as a person's. */
+function withoutName(error: Error): unknown {
+  if (!(error instanceof Error)) return error
+  const { name: _, ...said } = stdSerializers.err(error)
+  return said
+}
+
 /** Lines that wait for a reader who has stopped reading; beyond it they are dropped rather than kept without end. */
 const waitingCharsMax = 16 * 1024 * 1024
 
@@ -31,6 +38,7 @@ export function createLogger(service: string, level: string, destination?: Desti
       base: { service },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
+      serializers: { err: withoutName },
       redact: { paths: redacted.flatMap((field) => [field, `*.${field}`, `*.*.${field}`]), censor: '[redacted]' },
       mixin: () => {
         const span = trace.getActiveSpan()?.spanContext()

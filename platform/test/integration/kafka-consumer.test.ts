@@ -299,7 +299,9 @@ describe('a partitioned consumer', () => {
       onFatal: () => undefined,
     })
     opened.push(() => consumer.stop())
+    await expect(consumer.check()).rejects.toThrow(`${groupId} has not been joined yet`)
     await consumer.run(who.handler)
+    await consumer.check()
     const value = async (name: string) => (await metrics.getSingleMetric(name)!.get()).values[0]?.value
     await eventually(async () => expect(await value('kafka_consumer_partition_waiting')).toBe(1))
     // Grows while the partition waits, whatever is fetched meanwhile.
@@ -313,6 +315,10 @@ describe('a partitioned consumer', () => {
     await consumer.stop()
     const silent = (await value('kafka_consumer_silent_seconds'))!
     await eventually(async () => expect(await value('kafka_consumer_silent_seconds')).toBeGreaterThan(silent + 1))
+    await consumer.check()
+    const aMinuteLater = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 61_000)
+    await expect(consumer.check()).rejects.toThrow(`no broker has answered the group ${groupId}`)
+    aMinuteLater.mockRestore()
   })
 
   it('ends after the batch in hand', async () => {

@@ -21,6 +21,17 @@ describe('a log line', () => {
     expect(text).toContain('[redacted]')
   })
 
+  it('tells of an error its type, message, stack, code and cause', () => {
+    class BrokerGone extends Error {
+      override name = 'BrokerGone'
+      code = 'ECONNREFUSED'
+    }
+    const [line] = lines((log) => log.warn({ err: new BrokerGone('gone', { cause: new Error('refused') }) }, 'x'))
+    const { stack, ...said } = line!['err'] as Record<string, unknown>
+    expect(said).toEqual({ type: 'BrokerGone', message: 'gone: refused', code: 'ECONNREFUSED' })
+    expect(stack).toMatch(/gone[^]*caused by: Error: refused/)
+  })
+
   it('names no trace where there is none', () =>
     expect(Object.keys(lines((log) => log.info('x'))[0]!)).not.toContain('traceId'))
 })

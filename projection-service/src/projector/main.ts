@@ -60,21 +60,17 @@ void runProcess(log, async (scope, fatal) => {
   })
   addParkedGauges(metrics, pool, projections)
   addRebuildMetrics(metrics, pool, projections, log)
-  let joined = false
   scope.add(
     'operations',
     await startOperationsServer({ host: config.HTTP_HOST, port: config.HTTP_PORT }, metrics, {
       postgres: () => pool.query('select 1'),
       'subject-keys': () => keyPool.query('select 1'),
-      kafka: async () => {
-        if (!joined) throw new Error('not every group has been joined yet')
-      },
+      kafka: () => projector.check(),
     }),
     (app) => app.close(),
   )
   scope.add('projector', projector, (it) => it.stop())
   await projector.start()
-  joined = true
   if (eventLog && config.DRIFT_AUDIT_INTERVAL_SECONDS > 0) {
     const observer = createDriftMetrics(metrics, projections)
     const auditor = createDriftAuditor(projections, { pool, log: eventLog, openAll, logger: log, observer })

@@ -28,6 +28,8 @@ export interface ProjectorOptions {
 export interface Projector {
   /** Resolves when every projection's group has been joined. */
   start(): Promise<void>
+  /** For readiness: as {@link PartitionedConsumer.check}, of every projection's group. */
+  check(): Promise<void>
   assigned(): ReturnType<PartitionedConsumer['assigned']>
   stop(): Promise<void>
 }
@@ -101,6 +103,9 @@ export function createProjector(options: ProjectorOptions): Projector {
         }
       }
       await Promise.all(running.map(({ consumer, handler }) => consumer.run(handler)))
+    },
+    async check() {
+      await Promise.all(running.map(({ consumer }) => consumer.check()))
     },
     assigned: () => running.flatMap(({ consumer }) => consumer.assigned()),
     async stop() {

@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import { problems, problemType, type ProblemCode } from '@annals/contracts'
+import { isAdmin, problems, problemType, type Principal, type ProblemCode } from '@annals/contracts'
+import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, HttpProblem } from '@annals/platform/http'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import { isTransientPostgresError } from '@annals/platform/postgres'
 import type { ConsistencyWait } from './consistency'
-import { isAdmin, type Principal } from './principal'
 import type { ReadModels } from './read-models'
 import type { Ask, QueryRoute } from './route'
 import { queryRoutes } from './routes'
@@ -14,8 +14,7 @@ export interface QueryApiDependencies {
   models: ReadModels
   log: Logger
   metrics: Registry
-  /** Who asks, by the `Authorization` header. */
-  authenticate: (authorization: string | undefined, nowSeconds: number) => Promise<Principal>
+  authenticate: Authenticate<Principal>
   consistency: ConsistencyWait
   now: () => Date
 }
@@ -52,7 +51,7 @@ export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
       },
       // Before the request is looked at: a stranger learns nothing from what is wrong with it.
       onRequest: async (request) => {
-        const principal = await authenticate(request.headers.authorization, now().getTime() / 1000)
+        const principal = await authenticate(request.headers.authorization)
         if (route.access === 'admin' && !isAdmin(principal)) throw new HttpProblem('forbidden')
         request.principal = principal
       },

@@ -8,7 +8,7 @@ import { createRedis } from '@annals/platform/redis'
 import { startTracing } from '@annals/platform/tracing'
 import { buildQueryApi } from './app'
 import { createConsistencyWait } from './consistency'
-import { createAccess } from './principal'
+import { createAccess } from './access'
 import { generationNamed, readModels } from './read-models'
 
 const service = 'query-api'

@@ -1,7 +1,6 @@
 import type { z } from 'zod'
-import type { ProblemCode } from '@annals/contracts'
+import type { Principal, ProblemCode } from '@annals/contracts'
 import type { Projection } from '../engine/projection'
-import type { Principal } from './principal'
 import type { ReadModels } from './read-models'
 
 /** A request after all checks: authenticated, validated, as fresh as it asked to be. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   formatMoney,
+  isAdmin,
   ListPaymentsQuery,
   PaymentEventsResponse,
   PaymentId,
@@ -9,12 +10,12 @@ import {
   streamOf,
   type CurrencyCode,
   type PaymentView,
+  type Principal,
 } from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
 import { paymentHistory, payments } from '../../projections'
 import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'
-import { isAdmin, type Principal } from '../principal'
 import type { ReadModels } from '../read-models'
 import { defineRoute } from '../route'
 

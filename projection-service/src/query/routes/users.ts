@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   ActivityPage,
+  isAdmin,
   ListActivityQuery,
   ListUsersQuery,
   streamOf,
@@ -14,7 +15,6 @@ import { HttpProblem } from '@annals/platform/http'
 import { activity, userLogins, users } from '../../projections'
 import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'
-import { isAdmin } from '../principal'
 import type { ReadModels } from '../read-models'
 import { defineRoute } from '../route'
 

@@ -1,0 +1,45 @@
+import { expect } from '@jest/globals'
+import type { Pool } from '@annals/platform/postgres'
+import { eventually } from '@annals/platform/testing'
+import { attempts, deliveries } from './notifier'
+import type { MailServer } from './servers'
+
+/** Waits until everything intended has been accepted. @param intended ids of events that call for one mail each. */
+export async function allAccepted(pool: Pool, intended: ReadonlySet<string>, withinMs: number): Promise<void> {
+  await eventually(
+    async () => {
+      const rows = await deliveries(pool)
+      expect(rows.filter(({ state }) => state !== 'accepted').length).toBe(0)
+      expect(rows.length).toBe(intended.size)
+    },
+    { withinMs },
+  )
+}
+
+/**
+ * Expects each intended mail to be recorded exactly once under an identity of its own, and to have arrived; one that arrived twice to
+ * belong to a delivery whose ledger says that an attempt was lost.
+ * @returns counts, to be printed.
+ */
+export async function expectEachMailOnce(pool: Pool, mail: MailServer, intended: ReadonlySet<string>) {
+  const rows = await deliveries(pool)
+  const { rows: recorded } = await pool.query<{ event_id: string }>('select event_id from delivery')
+  expect(recorded.map(({ event_id }) => event_id).toSorted()).toEqual([...intended].toSorted())
+  expect(new Set(rows.map(({ identity }) => identity)).size).toBe(intended.size)
+
+  const arrived = (await mail.mails()).map(({ messageId }) => messageId)
+  expect(new Set(arrived)).toEqual(new Set(rows.map(({ identity }) => identity)))
+  const repeated = new Set(arrived.filter((id, i) => arrived.indexOf(id) !== i))
+  for (const { id, identity } of rows.filter(({ identity }) => repeated.has(identity)))
+    expect([identity, (await attempts(pool, id)).map(({ outcome }) => outcome)]).toEqual([
+      identity,
+      expect.arrayContaining(['unknown', 'accepted']),
+    ])
+  const lost = await pool.query<{ n: bigint }>(`select count(*) as n from attempt where outcome = 'unknown'`)
+  return {
+    recorded: rows.length,
+    arrived: arrived.length,
+    repeated: repeated.size,
+    attemptsLost: Number(lost.rows[0]!.n),
+  }
+}

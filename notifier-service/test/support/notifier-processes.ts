@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { uniqueName } from '@annals/platform/testing'
+import { master } from './facts'
+import { mailFrom } from './notifier'
+import { MailServer, ownDatabase, ownTopics, type Opened } from './servers'
+
+const main = path.join(__dirname, '../../dist/main.js')
+
+export interface NotifierProcess {
+  pid: number
+  signal(name: NodeJS.Signals): void
+  /** Resolves when the process has ended. @throws Error when it had ended before. */
+  end(name: 'SIGTERM' | 'SIGKILL'): Promise<void>
+}
+
+/** Notifiers as they are run, of one group, on a database, topics and a mail server of the test's own. */
+export async function notifierProcesses(opened: Opened) {
+  if (!existsSync(main)) throw new Error('notifier-service is not built: run `npm run build` first')
+  const [{ pool, url }, topics, mail] = await Promise.all([
+    ownDatabase(opened),
+    ownTopics(opened),
+    MailServer.start(opened),
+  ])
+  const group = uniqueName('test.notifier')
+  const env = {
+    ...process.env,
+    NOTIFIER_DATABASE_URL: url,
+    SUBJECT_KEYS_DATABASE_URL: url,
+    MASTER_KEY: master.key.toString('base64'),
+    NOTIFIER_TOPICS: `${topics.users},${topics.payments}`,
+    NOTIFIER_GROUP: group,
+    SMTP_URL: mail.smtpUrl,
+    MAIL_FROM: mailFrom,
+    MAIL_CONCURRENCY: '3',
+    MAIL_RETRY_SECONDS: '1,1,1,1,1,1,1,1,1,1',
+    HTTP_PORT: '0',
+    LOG_LEVEL: 'warn',
+  }
+
+  function start(): NotifierProcess {
+    const child = spawn(process.execPath, [main], { env, stdio: 'ignore' })
+    const exited = once(child, 'exit')
+    const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+    opened.add(child, async () => {
+      if (!hasEnded()) child.kill('SIGKILL')
+      await exited
+    })
+    return {
+      pid: child.pid!,
+      signal: (name) => void child.kill(name),
+      async end(name) {
+        if (hasEnded()) throw new Error(`a notifier ended by itself: ${child.exitCode ?? child.signalCode}`)
+        child.kill(name)
+        await exited
+      },
+    }
+  }
+
+  return { pool, topics, mail, group, start }
+}
