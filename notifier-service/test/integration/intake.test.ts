@@ -6,11 +6,12 @@ import { attempts, deliveries, notifierStack } from '../support/notifier'
 import { Opened } from '../support/servers'
 
 /** What needs a notifier that nothing else is asked of: it stops, stands still, or meets a dead server. */
-const opened = new Opened()
+let opened: Opened
 let stack: Awaited<ReturnType<typeof notifierStack>>
 let crowd: People
 
 beforeEach(async () => {
+  opened = new Opened()
   stack = await notifierStack(opened)
   crowd = people()
 }, 60_000)

@@ -11,11 +11,12 @@ import type { ChannelName, Intent } from '../../src/rules/rule'
 import { attempts, deliveries } from '../support/notifier'
 import { log, Opened, ownDatabase } from '../support/servers'
 
-const opened = new Opened()
+let opened: Opened
 let pool: Pool
 let ledger: Ledger
 
 beforeEach(async () => {
+  opened = new Opened()
   pool = (await ownDatabase(opened)).pool
   ledger = createLedger(pool)
 })

@@ -18,11 +18,20 @@ export const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
 /** What a test has opened, closed in reverse. */
 export class Opened {
   readonly #closers: (() => unknown)[] = []
+  #isClosed = false
+
+  /** @throws Error when the test has failed meanwhile: what comes too late would outlive it. */
   add<T>(resource: T, close: (resource: T) => unknown): T {
+    if (this.#isClosed) {
+      void close(resource)
+      throw new Error('the test is over')
+    }
     this.#closers.push(() => close(resource))
     return resource
   }
+
   async close(): Promise<void> {
+    this.#isClosed = true
     for (const close of this.#closers.splice(0).reverse()) await close()
   }
 }
