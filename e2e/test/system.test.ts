@@ -453,11 +453,14 @@ describe('the system', () => {
 
   it('rests when nobody asks for anything', async () => {
     const seconds = () => services.reduce((sum, name) => sum + cpuSecondsOf(system.stack.profile, name), 0)
-    const [before, from] = [seconds(), performance.now()]
-    await delay(5_000)
-    const percent = ((seconds() - before) / (performance.now() - from)) * 1000 * 100
-    expect(percent).toBeLessThan(cpuPercentMax)
-  })
+    // What was asked before may still be worked off, and on a busy host the same work costs more. Who spins does so in every window.
+    await eventually(async () => {
+      const [before, from] = [seconds(), performance.now()]
+      await delay(5_000)
+      const percent = ((seconds() - before) / (performance.now() - from)) * 1000 * 100
+      expect(percent).toBeLessThan(cpuPercentMax)
+    }, 25_000)
+  }, 40_000)
 
   it('writes neither secrets nor personal data into its logs', () => {
     for (const { email, name } of people.values()) {
