@@ -357,8 +357,9 @@ describe('a gateway that does not answer', () => {
     })
     expect(body.paymentId).toBe(paymentId)
     expect((await eventsOf(paymentId)).filter((type) => type === processed)).toHaveLength(1)
-    void abandoned
-    await Promise.race([slow.close(), new Promise((resolve) => setTimeout(resolve, 1_000).unref())])
+    gateway.cut()
+    await abandoned
+    await slow.close()
   })
 })
 

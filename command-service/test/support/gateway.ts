@@ -10,6 +10,8 @@ export interface TestGateway {
   url: string
   /** Requests for a charge since the start. */
   readonly charges: number
+  /** Ends every connection, as a restart would: whoever waits for an answer gets none. */
+  cut(): void
   close(): Promise<void>
 }
 
@@ -27,6 +29,7 @@ export async function startTestGateway(): Promise<TestGateway> {
     get charges() {
       return charges
     },
+    cut: () => app.server.closeAllConnections(),
     async close() {
       await app.close()
       ledger.close()
