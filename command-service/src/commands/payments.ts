@@ -1,4 +1,5 @@
 import {
+  isAdmin,
   streamOf,
   type Money,
   type PaymentFailureCode,
@@ -98,7 +99,7 @@ export function createPaymentCommands(deps: PaymentDeps) {
       stream,
       context,
       decide: startProcessing({
-        by: { userId: by.userId, isAdmin: by.roles.includes('admin') },
+        by: { userId: by.userId, isAdmin: isAdmin(by) },
         gatewayKeyOf: (attempt) => derivedId('charge', tenant, paymentId, attempt),
       }),
       ifMatch,

@@ -5,7 +5,7 @@ import { eventually, requireEnv } from '@annals/platform/testing'
 import { allAccepted, expectEachMailOnce } from '../support/each-mail-once'
 import { failed, people, processed, registered } from '../support/facts'
 import { notifierProcesses, type NotifierProcess } from '../support/notifier-processes'
-import { Opened } from '../support/servers'
+import { Opened, partitions } from '../support/servers'
 
 /** Groups settle in some ten seconds; on a machine that is busy with other things it takes its time. */
 const withinMs = 120_000
@@ -59,6 +59,11 @@ describe('several notifiers', () => {
           await pause(100, stopping.signal)
         }
       })()
+      // A test that fails before its end must not go on publishing.
+      opened.add(stopping, async () => {
+        stopping.abort()
+        await flow.catch(() => undefined)
+      })
 
       /** The oldest that is not frozen; it has sent something, so that what befalls it means something. */
       const atWork = async () => {
@@ -94,12 +99,13 @@ describe('several notifiers', () => {
       await allAccepted(pool, intended, withinMs)
       const counts = await expectEachMailOnce(pool, mail, intended)
       await eventually(
-        async () => expect((await shares(group)).filter((held) => held > 0)).toHaveLength(running.length),
-        {
-          withinMs,
+        async () => {
+          const held = await shares(group)
+          expect(held.filter((count) => count > 0)).toHaveLength(running.length)
+          expect(held.reduce((sum, count) => sum + count, 0)).toBe(2 * partitions)
         },
+        { withinMs },
       )
-      expect((await shares(group)).reduce((sum, held) => sum + held, 0)).toBe(2 * 6)
       // All of that did meet work.
       expect(intended.size).toBeGreaterThan(300)
       process.stdout.write(`${order.length} changes, ${intended.size} intended, ${JSON.stringify(counts)}\n`)

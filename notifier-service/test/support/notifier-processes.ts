@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
-import { uniqueName } from '@annals/platform/testing'
 import { master } from './facts'
 import { mailFrom } from './notifier'
-import { MailServer, ownDatabase, ownTopics, type Opened } from './servers'
+import { ownServers, type Opened } from './servers'
 
 const main = path.join(__dirname, '../../dist/main.js')
 
@@ -19,12 +18,7 @@ export interface NotifierProcess {
 /** Notifiers as they are run, of one group, on a database, topics and a mail server of the test's own. */
 export async function notifierProcesses(opened: Opened) {
   if (!existsSync(main)) throw new Error('notifier-service is not built: run `npm run build` first')
-  const [{ pool, url }, topics, mail] = await Promise.all([
-    ownDatabase(opened),
-    ownTopics(opened),
-    MailServer.start(opened),
-  ])
-  const group = uniqueName('test.notifier')
+  const { pool, url, topics, mail, group } = await ownServers(opened)
   const env = {
     ...process.env,
     NOTIFIER_DATABASE_URL: url,

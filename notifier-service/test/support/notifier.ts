@@ -3,14 +3,14 @@ import { createConsumer } from '@annals/platform/kafka'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
-import { requireEnv, uniqueName } from '@annals/platform/testing'
+import { requireEnv } from '@annals/platform/testing'
 import type { Channel } from '../../src/channels/channel'
 import { createSmtpChannel } from '../../src/channels/smtp'
 import { startNotifier, type NotifierDeps } from '../../src/notifier'
 import { rules } from '../../src/rules/rules'
 import { loadTemplates } from '../../src/templates/templates'
 import { master } from './facts'
-import { log, MailServer, ownDatabase, ownTopics, type Opened } from './servers'
+import { log, ownServers, type Opened } from './servers'
 
 export const templates = loadTemplates(path.join(__dirname, '../../templates'))
 export const mailFrom = 'Annals <no-reply@annals.example>'
@@ -51,12 +51,7 @@ export async function attempts(pool: Pool, deliveryId: string): Promise<AttemptR
 
 /** A whole notifier in this process, on a database, topics and a mail server of its own. */
 export async function notifierStack(opened: Opened, options: Partial<NotifierDeps> & { channels?: Channel[] } = {}) {
-  const [{ pool, url }, topics, mail] = await Promise.all([
-    ownDatabase(opened),
-    ownTopics(opened),
-    MailServer.start(opened),
-  ])
-  const group = uniqueName('test.notifier')
+  const { pool, url, topics, mail, group } = await ownServers(opened)
   const smtp = createSmtpChannel({ url: mail.smtpUrl, from: mailFrom, connections: 5 })
 
   async function start(more: Partial<NotifierDeps> = {}) {

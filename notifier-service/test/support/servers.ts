@@ -60,7 +60,8 @@ export interface Topics {
   publish(facts: readonly Fact[]): Promise<void>
 }
 
-const partitions = 6
+/** Of each topic. */
+export const partitions = 6
 
 export async function ownTopics(opened: Opened): Promise<Topics> {
   const brokers = requireEnv('KAFKA_BROKERS').split(',')
@@ -198,4 +199,14 @@ export class MailServer {
       html: string
     }>
   }
+}
+
+/** What a notifier needs, all of it the test's own, and a name for its group. */
+export async function ownServers(opened: Opened) {
+  const [{ pool, url }, topics, mail] = await Promise.all([
+    ownDatabase(opened),
+    ownTopics(opened),
+    MailServer.start(opened),
+  ])
+  return { pool, url, topics, mail, group: uniqueName('test.notifier') }
 }

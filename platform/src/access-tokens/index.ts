@@ -11,6 +11,8 @@ export const accessTokenType = 'at+jwt'
 
 /** Clocks of our processes differ by less. */
 const clockToleranceSeconds = 5
+/** Ours have some 400. */
+const tokenCharsMax = 4_096
 /** Tokens whose signature was checked: 300 bytes each, so 3 MB. A verification costs more than all else in a small request. */
 const verifiedMax = 10_000
 
@@ -81,7 +83,7 @@ export function createAuthentication<Principal extends { expiresAt: number }>(
 
   return async (authorization) => {
     const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1]
-    if (!token) throw unauthenticated()
+    if (!token || token.length > tokenCharsMax) throw unauthenticated()
     // The hash stands for the token: a dump of the process's memory hands out fewer of them.
     const name = createHash('sha256').update(token).digest('base64')
     let principal = verified.get(name)

@@ -19,8 +19,10 @@ const redacted = [
 
 /** An error's own `name` says what its `type` says, and would stand there redacted as a person's. */
 function withoutName(error: Error): unknown {
-  if (!(error instanceof Error)) return error
-  const { name: _, ...said } = stdSerializers.err(error)
+  const serialized: object = stdSerializers.err(error)
+  // What is no error comes back as it is.
+  if (serialized === error) return error
+  const { name: _, ...said } = serialized as { name?: unknown }
   return said
 }
 

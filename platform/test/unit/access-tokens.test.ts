@@ -48,7 +48,8 @@ const bearer = async (options: TokenOptions = {}) => {
     .setIssuer(from)
     .setAudience(to)
     .setExpirationTime(expires)
-  if (!('subject' in options)) token.setSubject('anna')
+  const subject = 'subject' in options ? options.subject : 'anna'
+  if (subject !== undefined) token.setSubject(subject)
   return `Bearer ${await token.sign(key)}`
 }
 
@@ -70,6 +71,7 @@ describe.each([
     ['a token of somebody else', () => bearer({ from: 'https://others.example' })],
     ['a token of another kind', () => bearer({ typ: 'JWT' })],
     ['an expired token', () => bearer({ expires: '-1m' })],
+    ['a token that is far too long', () => bearer({ subject: 'a'.repeat(4_096) })],
     ['a token that claims too little', () => bearer({ subject: undefined })],
   ])('refuses %s', async (_, authorization) =>
     expect(authentication()(await authorization())).rejects.toMatchObject({
