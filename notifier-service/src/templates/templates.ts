@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
-import { Currency, DecimalAmount } from '@annals/contracts'
+import { Currency, currencyExponents, DecimalAmount } from '@annals/contracts'
 import Handlebars from 'handlebars'
 import { z } from 'zod'
 import { greetingName } from './names'
@@ -32,14 +32,30 @@ const parts = ['subject', 'text', 'html'] as const
 const fallbackLanguage = 'en'
 
 /**
+ * An amount with exactly the digits that ISO 4217 gives its currency. Locale data says something else of many (none for HUF and
+ * IDR), and would round: only the marks between the digits, the symbol and its place are the reader's.
+ * @throws Error when the amount has more decimal places than its currency: it would have to be rounded.
+ */
+function writeMoney(amount: unknown, currency: unknown, locale: string): string {
+  const code = Currency.parse(currency)
+  const decimal = DecimalAmount.parse(amount)
+  const places = currencyExponents[code]
+  if ((decimal.split('.')[1] ?? '').length > places) throw new Error(`${decimal} has more decimal places than ${code}`)
+  const format = new Intl.NumberFormat(locale, {
+    style: 'currency',
+    currency: code,
+    minimumFractionDigits: places,
+    maximumFractionDigits: places,
+  })
+  return format.format(decimal as `${number}`)
+}
+
+/**
  * Amounts and days in the reader's own way; an amount stays a decimal string throughout, which Intl formats exactly. What is
  * missing or malformed throws: Handlebars is strict about what it prints, not about what it hands to these.
  */
 const formats = {
-  money: (amount: unknown, currency: unknown, locale: string) =>
-    new Intl.NumberFormat(locale, { style: 'currency', currency: Currency.parse(currency) }).format(
-      DecimalAmount.parse(amount) as `${number}`,
-    ),
+  money: writeMoney,
   day: (iso: unknown, locale: string) =>
     new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' }).format(
       new Date(z.iso.datetime().parse(iso)),

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { PaymentFailureCode } from '@annals/contracts'
+import { currencyExponents, formatMoney, PaymentFailureCode, type CurrencyCode } from '@annals/contracts'
 import { rules } from '../../src/rules/rules'
 import { greetingName } from '../../src/templates/names'
 import { loadTemplates } from '../../src/templates/templates'
@@ -47,6 +47,55 @@ describe('templates', () => {
     const large = { ...data, amount: '9007199254740.993', currency: 'KWD' }
     expect(templates.render('payment-confirmation.v1', 'en', { name: null, data: large }).subject).toContain(
       '9,007,199,254,740.993',
+    )
+  })
+
+  // What the reader sees, with the marks of their language taken away: digits, and where the last ones are parted from the rest.
+  const digitsOf = (shown: string, places: number) => {
+    const digits = shown.replaceAll(/\D/g, '')
+    return places === 0 ? digits : `${digits.slice(0, -places)}.${digits.slice(-places)}`
+  }
+  const paymentTemplates = templates.names.filter((name) => name.startsWith('payment-'))
+  const languages = readdirSync(path.join(__dirname, '../../templates/payment-confirmation.v1'))
+  // Readers of one language in several countries have other locale data.
+  const locales = [...languages, 'en-IN', 'en-ZA', 'de-AT', 'de-CH']
+  const currencies = Object.keys(currencyExponents) as CurrencyCode[]
+
+  it.each(locales)('writes every currency with the digits of ISO 4217, in %s', (locale) => {
+    for (const currency of currencies) {
+      for (const minor of [49, 10_050, 123_456_789]) {
+        const amount = formatMoney({ minor, currency })
+        const money = new RegExp(String.raw`\d[\d.,’'\s]*\d|\d`, 'u')
+        for (const name of paymentTemplates) {
+          const { subject, text, html } = templates.render(name, locale, {
+            name: null,
+            data: { ...data, amount, currency },
+          })
+          const shown = money.exec(subject)![0]
+          expect([currency, digitsOf(shown, currencyExponents[currency])]).toEqual([currency, amount])
+          // A mark before the last digits, where there are any: 100.50, never 10050.
+          const places = currencyExponents[currency]
+          if (places > 0) expect(shown).toMatch(new RegExp(String.raw`\D\d{${places}}$`))
+          for (const part of [text, html.replaceAll('&#x27;', "'")])
+            expect(part.replaceAll(/\s/g, ' ')).toContain(shown)
+        }
+      }
+    }
+  })
+
+  it('writes 100.50 HUF and 0.49 IDR as what they are', () => {
+    const subject = (amount: string, currency: string, locale: string) =>
+      templates.render('payment-confirmation.v1', locale, { name: null, data: { ...data, amount, currency } }).subject
+    expect(subject('100.50', 'HUF', 'en')).toMatch(/HUF\s100\.50/)
+    expect(subject('100.50', 'HUF', 'de')).toMatch(/100,50\sHUF/)
+    expect(subject('0.49', 'IDR', 'en')).toMatch(/IDR\s0\.49/)
+    expect(subject('5000', 'JPY', 'en')).toContain('¥5,000')
+  })
+
+  it('rounds nothing: an amount of more decimal places than its currency has is refused', () => {
+    const wrong = { ...data, amount: '5.5', currency: 'JPY' }
+    expect(() => templates.render('payment-confirmation.v1', 'en', { name: null, data: wrong })).toThrow(
+      'decimal places',
     )
   })
 
