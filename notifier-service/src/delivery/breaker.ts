@@ -43,7 +43,7 @@ export function createBreaker(
   )
   let openedAt = 0
   policy.onBreak(() => {
-    openedAt = Date.now()
+    openedAt = performance.now()
   })
   policy.onStateChange((state) => onChange(names[state]))
   return {
@@ -53,7 +53,7 @@ export function createBreaker(
         case CircuitState.Closed:
           return Number.POSITIVE_INFINITY
         case CircuitState.Open:
-          return Date.now() - openedAt >= openMs ? 1 : 0
+          return performance.now() - openedAt >= openMs ? 1 : 0
         case CircuitState.HalfOpen:
         case CircuitState.Isolated:
           return 0

@@ -28,7 +28,7 @@ const lostOutcome: Outcome = { kind: 'unknown', code: 'worker-lost' }
 export async function takeCare({ ledger, policies, metrics, log, ageMsMax, onDue }: CaretakerDeps): Promise<void> {
   const lost = await ledger.lost(lostMax)
   for (const attempt of lost) {
-    const settlement = settlementOf(policies[attempt.channel], attempt, lostOutcome, Date.now(), Math.random())
+    const settlement = settlementOf(policies[attempt.channel], attempt, lostOutcome, Math.random())
     await ledger.settleLost(attempt, lostOutcome, settlement)
     metrics.lostAttempts.inc({ channel: attempt.channel })
     log.warn(

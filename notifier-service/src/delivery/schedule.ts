@@ -9,18 +9,13 @@ export const emailRetrySchedule = [5, 60, 300, 1_800, 7_200, 21_600] as const
 export const smsRetrySchedule = [5, 60, 600] as const
 
 /**
- * A wait is lengthened by up to a quarter, so that what failed together does not come back together.
+ * A wait is lengthened by up to a quarter, so that what failed together does not come back together. It is a length and no time:
+ * the database adds it to its own clock, since those of processes differ.
  * @param attempt number of the attempt that failed, from 1.
- * @param failedAt epoch ms.
  * @param jitter 0..1.
- * @returns epoch ms of the next attempt, or `undefined` when attempts are exhausted.
+ * @returns ms until the next attempt, or `undefined` when attempts are exhausted.
  */
-export function nextAttemptAt(
-  schedule: readonly number[],
-  attempt: number,
-  failedAt: number,
-  jitter: number,
-): number | undefined {
+export function waitMsAfter(schedule: readonly number[], attempt: number, jitter: number): number | undefined {
   const waitSeconds = schedule[attempt - 1]
-  return waitSeconds === undefined ? undefined : Math.round(failedAt + waitSeconds * 1000 * (1 + jitter / 4))
+  return waitSeconds === undefined ? undefined : Math.round(waitSeconds * 1000 * (1 + jitter / 4))
 }

@@ -1,5 +1,5 @@
 import type { Outcome } from '../channels/channel'
-import { nextAttemptAt } from './schedule'
+import { waitMsAfter } from './schedule'
 
 /** How a channel's messages are repeated. */
 export interface DeliveryPolicy {
@@ -14,21 +14,20 @@ export interface DeliveryPolicy {
 
 export type Settlement =
   | { state: 'accepted' | 'rejected' | 'exhausted' | 'unknown'; reason: string }
-  | { state: 'pending'; reason: string; nextAttemptAt: number }
+  /** Due again so long after it is recorded. */
+  | { state: 'pending'; reason: string; waitMs: number }
 
 /**
  * What becomes of a delivery after an attempt.
  * @param attempt number of the attempt, from 1.
  * @param doubt an earlier attempt of the same delivery ended unknown: then nothing but an acceptance may be called an end,
  *   since that earlier one may have arrived.
- * @param at epoch ms of the outcome.
  * @param jitter 0..1.
  */
 export function settlementOf(
   { schedule, repeatUnknown }: DeliveryPolicy,
   { attempt, doubt }: { attempt: number; doubt: boolean },
   outcome: Outcome,
-  at: number,
   jitter: number,
 ): Settlement {
   const reason = outcome.code
@@ -43,7 +42,7 @@ export function settlementOf(
     case 'transient':
       break
   }
-  const next = nextAttemptAt(schedule, attempt, at, jitter)
-  if (next !== undefined) return { state: 'pending', reason, nextAttemptAt: next }
+  const waitMs = waitMsAfter(schedule, attempt, jitter)
+  if (waitMs !== undefined) return { state: 'pending', reason, waitMs }
   return { state: doubt || outcome.kind === 'unknown' ? 'unknown' : 'exhausted', reason }
 }

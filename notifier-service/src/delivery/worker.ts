@@ -85,7 +85,7 @@ export function startWorker(deps: WorkerDeps): Worker {
   }
 
   async function settle(claim: Claim, outcome: Outcome): Promise<void> {
-    const settlement = settlementOf(policy, claim, outcome, Date.now(), Math.random())
+    const settlement = settlementOf(policy, claim, outcome, Math.random())
     await insisting(() => ledger.settle(claim, outcome, settlement))
     metrics.settled.inc({ channel: channel.name, state: settlement.state })
     const { id: deliveryId, attempt, rule, correlationId } = claim
@@ -110,12 +110,12 @@ export function startWorker(deps: WorkerDeps): Worker {
    * out, an acceptance is still taken as proof, if only it comes before the repeat: hence a short wait between the questions.
    */
   async function insisting(write: () => Promise<void>): Promise<void> {
-    const deadline = Date.now() + insistMsMax
+    const deadline = performance.now() + insistMsMax
     for (let attempt = 1; ; attempt++) {
       try {
         return await write()
       } catch (error) {
-        if (Date.now() > deadline) throw error
+        if (performance.now() > deadline) throw error
         await delay(backoffMs(insistBackoff, attempt, Math.random()))
       }
     }

@@ -10,7 +10,7 @@ export type SkipReason = 'before-start' | 'too-old'
 
 /**
  * @param occurredAt ISO 8601 time of the fact.
- * @param now epoch ms.
+ * @param now epoch ms, by the clock of the database.
  * @returns why the intent is not to be sent, or `undefined` when it is.
  */
 export function skipReasonOf(

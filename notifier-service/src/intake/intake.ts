@@ -2,6 +2,7 @@ import { advanceCheckpoint, loadCheckpoints, lockCheckpoint } from '@annals/plat
 import type { BatchOutcome, IncomingBatch, TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import { inTransaction, isTransientPostgresError, type Pool } from '@annals/platform/postgres'
+import { ledgerTime } from '../ledger/clock'
 import { park, recordIntents, recordRecipients, type RecordedIntent } from '../ledger/intents'
 import type { NotifierMetrics } from '../metrics'
 import type { Rule } from '../rules/rule'
@@ -78,7 +79,7 @@ export function createIntake({ pool, rules, admission, mailDomain, metrics, log,
 
   /** @returns the plan that was carried out, or the one that ended it early. */
   async function applyAll(batch: IncomingBatch): Promise<Plan> {
-    const plan = planOf(batch, options, Date.now())
+    const plan = planOf(batch, options, await ledgerTime(pool))
     // Not even the first record may be passed: there is nothing to commit.
     if (plan.nextOffset > batch.records[0]!.offset) await commit(batch, plan)
     return plan

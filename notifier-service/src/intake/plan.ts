@@ -27,7 +27,7 @@ export interface PlanOptions {
   admission: AdmissionPolicy
 }
 
-/** @param now epoch ms, which the age of events is measured by. */
+/** @param now the ledger's time, epoch ms, which the age of events is measured by. */
 export function planOf(batch: IncomingBatch, { rules, wanted, admission }: PlanOptions, now: number): Plan {
   const { topic, partition } = batch
   const plan: Plan = {

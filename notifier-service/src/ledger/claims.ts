@@ -30,7 +30,7 @@ export interface LostAttempt {
 }
 
 /**
- * What the worker does to the ledger. Times are the database's own, except `nextAttemptAt`. Statements of one call are one
+ * What the worker does to the ledger. Times are the database's own, never a process's. Statements of one call are one
  * transaction.
  */
 export interface Ledger {
@@ -67,7 +67,7 @@ with finished as (
     and exists (select from delivery where id = $1 and (${held} or state <> 'sending' or attempts <> $2))
 )
 update delivery set state = $5, reason = $6, lease_until = null,
-  next_attempt_at = case when $5 = 'pending' then to_timestamp($7::double precision / 1000) end,
+  next_attempt_at = case when $5 = 'pending' then now() + $7::double precision * interval '1 millisecond' end,
   settled_at = case when $5 not in ('pending', 'unknown') then now() end
 where id = $1 and ((${held}) or (${isProof}))`
 
@@ -82,7 +82,7 @@ export function createLedger(pool: Pool): Ledger {
       outcome.code,
       to.state,
       to.reason,
-      to.state === 'pending' ? to.nextAttemptAt : null,
+      to.state === 'pending' ? to.waitMs : null,
     ])
 
   return {

@@ -7,6 +7,7 @@ import { mailFrom } from './notifier'
 import { ownServers, type Opened } from './servers'
 
 const main = path.join(__dirname, '../../dist/main.js')
+const shiftedClock = path.join(__dirname, 'shifted-clock.cjs')
 
 export interface NotifierProcess {
   pid: number
@@ -15,8 +16,11 @@ export interface NotifierProcess {
   end(name: 'SIGTERM' | 'SIGKILL'): Promise<void>
 }
 
-/** Notifiers as they are run, of one group, on a database, topics and a mail server of the test's own. */
-export async function notifierProcesses(opened: Opened) {
+/**
+ * Notifiers as they are run, of one group, on a database, topics and a mail server of the test's own.
+ * @param settings written over the environment.
+ */
+export async function notifierProcesses(opened: Opened, settings: Record<string, string> = {}) {
   if (!existsSync(main)) throw new Error('notifier-service is not built: run `npm run build` first')
   const { pool, url, topics, mail, group } = await ownServers(opened)
   const env = {
@@ -32,10 +36,16 @@ export async function notifierProcesses(opened: Opened) {
     MAIL_RETRY_SECONDS: '1,1,1,1,1,1,1,1,1,1',
     HTTP_PORT: '0',
     LOG_LEVEL: 'warn',
+    ...settings,
   }
 
-  function start(): NotifierProcess {
-    const child = spawn(process.execPath, [main], { env, stdio: 'ignore' })
+  /** @param clockShiftMs how far the clock of this process is ahead of the machine's. */
+  function start({ clockShiftMs = 0 }: { clockShiftMs?: number } = {}): NotifierProcess {
+    const shifted = clockShiftMs === 0 ? [] : ['--require', shiftedClock]
+    const child = spawn(process.execPath, [...shifted, main], {
+      env: { ...env, CLOCK_SHIFT_MS: String(clockShiftMs) },
+      stdio: 'ignore',
+    })
     const exited = once(child, 'exit')
     const hasEnded = () => child.exitCode !== null || child.signalCode !== null
     opened.add(child, async () => {

@@ -2,17 +2,17 @@ import { describe, expect, it } from '@jest/globals'
 import { outcomeOfFailure as smtpOutcome, mailDomainOf } from '../../src/channels/smtp'
 import { outcomeOfFailure as smsOutcome } from '../../src/channels/twilio'
 import type { Outcome } from '../../src/channels/channel'
-import { emailRetrySchedule, nextAttemptAt, smsRetrySchedule } from '../../src/delivery/schedule'
+import { emailRetrySchedule, smsRetrySchedule, waitMsAfter } from '../../src/delivery/schedule'
 import { settlementOf } from '../../src/delivery/settlement'
 
 describe('the retry schedule', () => {
   it('waits what it says after each attempt, then gives up', () => {
-    const waits = [1, 2, 3, 4].map((attempt) => nextAttemptAt([5, 60, 600], attempt, 1_000_000, 0))
-    expect(waits).toEqual([1_005_000, 1_060_000, 1_600_000, undefined])
+    const waits = [1, 2, 3, 4].map((attempt) => waitMsAfter([5, 60, 600], attempt, 0))
+    expect(waits).toEqual([5_000, 60_000, 600_000, undefined])
   })
   it('lengthens a wait by a quarter at most', () => {
-    expect(nextAttemptAt([100], 1, 0, 1)).toBe(125_000)
-    expect(nextAttemptAt([100], 1, 0, 0.5)).toBe(112_500)
+    expect(waitMsAfter([100], 1, 1)).toBe(125_000)
+    expect(waitMsAfter([100], 1, 0.5)).toBe(112_500)
   })
   it('spaces attempts ever wider', () => {
     for (const schedule of [emailRetrySchedule, smsRetrySchedule])
@@ -31,34 +31,34 @@ describe('settling an attempt', () => {
   const last = { attempt: 3, doubt: false }
 
   it('ends with an acceptance', () => {
-    expect(settlementOf(mail, first, accepted, 0, 0)).toEqual({ state: 'accepted', reason: '250' })
-    expect(settlementOf(mail, { attempt: 3, doubt: true }, accepted, 0, 0).state).toBe('accepted')
+    expect(settlementOf(mail, first, accepted, 0)).toEqual({ state: 'accepted', reason: '250' })
+    expect(settlementOf(mail, { attempt: 3, doubt: true }, accepted, 0).state).toBe('accepted')
   })
   it('ends with a rejection, without another attempt', () => {
-    expect(settlementOf(mail, first, rejected, 0, 0)).toEqual({ state: 'rejected', reason: '550' })
+    expect(settlementOf(mail, first, rejected, 0)).toEqual({ state: 'rejected', reason: '550' })
   })
   it('repeats what was put off, until the schedule ends', () => {
-    expect(settlementOf(mail, first, transient, 1_000, 0)).toEqual({
+    expect(settlementOf(mail, first, transient, 0)).toEqual({
       state: 'pending',
       reason: '451',
-      nextAttemptAt: 6_000,
+      waitMs: 5_000,
     })
-    expect(settlementOf(mail, last, transient, 0, 0)).toEqual({ state: 'exhausted', reason: '451' })
+    expect(settlementOf(mail, last, transient, 0)).toEqual({ state: 'exhausted', reason: '451' })
   })
   it('repeats a mail whose fate is unknown, since it carries the same Message-ID', () => {
-    expect(settlementOf(mail, first, unknown, 0, 0)).toMatchObject({ state: 'pending' })
+    expect(settlementOf(mail, first, unknown, 0)).toMatchObject({ state: 'pending' })
   })
   it('never repeats a text message whose fate is unknown', () => {
-    expect(settlementOf(sms, first, unknown, 0, 0)).toEqual({ state: 'unknown', reason: 'ETIMEDOUT' })
+    expect(settlementOf(sms, first, unknown, 0)).toEqual({ state: 'unknown', reason: 'ETIMEDOUT' })
   })
   it('repeats a text message that was certainly not taken', () => {
-    expect(settlementOf(sms, first, transient, 0, 0)).toMatchObject({ state: 'pending' })
+    expect(settlementOf(sms, first, transient, 0)).toMatchObject({ state: 'pending' })
   })
   it('never calls a delivery failed that may have arrived earlier', () => {
     const doubtful = { attempt: 3, doubt: true }
-    expect(settlementOf(mail, doubtful, rejected, 0, 0).state).toBe('unknown')
-    expect(settlementOf(mail, doubtful, transient, 0, 0).state).toBe('unknown')
-    expect(settlementOf(mail, last, unknown, 0, 0).state).toBe('unknown')
+    expect(settlementOf(mail, doubtful, rejected, 0).state).toBe('unknown')
+    expect(settlementOf(mail, doubtful, transient, 0).state).toBe('unknown')
+    expect(settlementOf(mail, last, unknown, 0).state).toBe('unknown')
   })
 })
 
