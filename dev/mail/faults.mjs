@@ -10,4 +10,6 @@ export const mailFaults = {
   hang: 'hang',
   /** The message is kept, then the connection drops without an answer: its outcome is unknown to the sender. */
   drop: 'drop',
+  /** The message is kept, and no answer comes: a sender that is killed meanwhile never learns that it was taken. */
+  keepSilent: 'keep-silent',
 }

@@ -88,6 +88,7 @@ export function buildSmtpServer({ inbox, faultSwitch }) {
       subject: parsed.subject ?? '',
       raw: raw.toString('base64'),
     })
+    if (fault === mailFaults.keepSilent) return undefined
     if (fault !== mailFaults.drop) return id
     for (const connection of server.connections) if (connection.id === session.id) connection.close()
     return undefined

@@ -77,6 +77,12 @@ describe('the mail sandbox', () => {
     expect(await subjects('subject=dropped')).toEqual(['dropped'])
   })
 
+  it('keeps a mail whose sender it tells nothing', async () => {
+    await behave({ fault: 'keep-silent', count: 1 })
+    await expect(send('unanswered')).rejects.toMatchObject({ code: 'ETIMEDOUT' })
+    expect(await subjects('subject=unanswered')).toEqual(['unanswered'])
+  })
+
   it('fails for the named recipient only', async () => {
     await behave({ fault: 'reject', count: 1, to: 'bob@example.org' })
     await send('to ann')

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from '@jest/globals'
-import { setTimeout as delay } from 'node:timers/promises'
+import { eventually } from '@annals/platform/testing'
 import { allAccepted, expectEachMailOnce } from '../support/each-mail-once'
 import { failed, people, processed, registered, type Fact } from '../support/facts'
 import { notifierProcesses } from '../support/notifier-processes'
@@ -19,6 +19,7 @@ describe('a notifier that is killed again and again', () => {
 
     const crowd = people()
     const intended = new Set<string>()
+    let killsInAttempts = 0
     for (let round = 0; round < kills; round++) {
       const facts: Fact[] = []
       while (facts.length < factsPerRound) {
@@ -29,20 +30,34 @@ describe('a notifier that is killed again and again', () => {
       await crowd.save(pool)
       for (const each of facts) intended.add(each.id)
 
-      // Killed at a moment that nobody chose: while intents are recorded in one round, while mails go out in the next.
-      const watched = round % 2 === 0 ? 'attempt' : 'delivery'
+      // Killed at a moment that nobody chose: while mails go out in one round, while intents are recorded in the next. When mails go
+      // out, one of them has been taken and not been answered for, so that the kill surely meets an attempt whose mail arrives again.
+      const meetsAttempt = round % 2 === 0
+      const watched = meetsAttempt ? 'attempt' : 'delivery'
       const until = (await count(watched)) + 1 + Math.floor(Math.random() * 30)
+      if (meetsAttempt) await mail.fail('keep-silent', 1)
       const notifier = start()
       await topics.publish(facts)
-      const deadline = Date.now() + 20_000
-      while ((await count(watched)) < until && Date.now() < deadline) await delay(1)
+      await eventually(
+        async () => {
+          expect(await count(watched)).toBeGreaterThanOrEqual(until)
+          expect(await mail.faultsLeft()).toBe(0)
+        },
+        { withinMs: 25_000 },
+      )
       await notifier.end('SIGKILL')
+      if (meetsAttempt) killsInAttempts++
     }
+    const inHand = await pool.query<{ n: bigint }>(`select count(*) as n from attempt where outcome is null`)
+    expect(Number(inHand.rows[0]!.n)).toBeGreaterThanOrEqual(1)
     start()
 
     await allAccepted(pool, intended, 60_000)
+    // Each kill in an attempt made one mail arrive twice, under the Message-ID that the ledger knows it by.
     const counts = await expectEachMailOnce(pool, mail, intended)
+    expect(counts.attemptsLost).toBeGreaterThanOrEqual(killsInAttempts)
+    expect(counts.arrived - counts.recorded).toBeGreaterThanOrEqual(killsInAttempts)
     expect(intended.size).toBe(kills * factsPerRound)
-    process.stdout.write(`${kills} kills, ${intended.size} intended, ${JSON.stringify(counts)}\n`)
+    process.stdout.write(`${kills} kills, ${killsInAttempts} of them in an attempt, ${JSON.stringify(counts)}\n`)
   }, 180_000)
 })

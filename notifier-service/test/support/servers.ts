@@ -126,7 +126,7 @@ export interface Mail {
   subject: string
 }
 
-type MailFault = 'reject' | 'reject-recipient' | 'defer' | 'hang' | 'drop'
+type MailFault = 'reject' | 'reject-recipient' | 'defer' | 'hang' | 'drop' | 'keep-silent'
 
 /** The mail sandbox as a process of the test's own, so that its faults meet nobody else. */
 export class MailServer {
@@ -180,6 +180,12 @@ export class MailServer {
   async fail(fault: MailFault, count = 1, to?: string): Promise<void> {
     const body = JSON.stringify({ fault, count, ...(to ? { to } : {}) })
     await this.#fetch('/api/behaviour', { method: 'PUT', body, headers: { 'content-type': 'application/json' } })
+  }
+
+  /** How many messages are still to meet the fault. */
+  async faultsLeft(): Promise<number> {
+    const behaviour = (await (await this.#fetch('/api/behaviour')).json()) as { count: number }
+    return behaviour.count
   }
 
   async heal(): Promise<void> {
