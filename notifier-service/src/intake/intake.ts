@@ -1,5 +1,11 @@
-import { advanceCheckpoint, loadCheckpoints, lockCheckpoint } from '@annals/platform/checkpoint'
-import type { BatchOutcome, IncomingBatch, TopicPartition } from '@annals/platform/kafka'
+import {
+  advanceCheckpoint,
+  isSamePlace,
+  loadCheckpoints,
+  lockCheckpoint,
+  type ReadingPlace,
+} from '@annals/platform/checkpoint'
+import { recordMark, type BatchOutcome, type IncomingBatch, type TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import { inTransaction, isTransientPostgresError, type Pool } from '@annals/platform/postgres'
 import { ledgerTime } from '../ledger/clock'
@@ -45,24 +51,30 @@ class CheckpointMoved extends Error {
 export function createIntake({ pool, rules, admission, mailDomain, metrics, log, onDue }: IntakeDeps) {
   const options = { rules, admission, wanted: eventTypesOf(rules) }
   /** Where each checkpoint stood when this instance last read or moved it. */
-  const known = new Map<string, bigint | undefined>()
+  const known = new Map<string, ReadingPlace | undefined>()
   const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
   async function commit(batch: IncomingBatch, plan: Plan): Promise<void> {
+    const handled = batch.records.findLast(({ offset }) => offset < plan.nextOffset)
+    const reached: ReadingPlace = {
+      nextOffset: plan.nextOffset,
+      topicId: batch.topicId,
+      ...(handled ? { last: { offset: handled.offset, mark: recordMark(handled) } } : {}),
+    }
     const recorded = await inTransaction(pool, async (client) => {
       await client.query(`set local idle_in_transaction_session_timeout = ${frozenMsMax}`)
       const from = await lockCheckpoint(client, checkpointTable, batch)
       // Another instance was here, or the database was set back: what this batch follows on is not what the ledger holds.
-      if (from?.nextOffset !== known.get(nameOf(batch))) throw new CheckpointMoved()
+      if (!isSamePlace(from, known.get(nameOf(batch)))) throw new CheckpointMoved()
       // Registrations first: a welcome needs no second look for whom it is.
       await recordRecipients(client, plan.registrations)
       const intents = await recordIntents(client, plan.intents, mailDomain)
       await park(client, plan.parked)
-      const to = { nextOffset: plan.nextOffset, position: plan.position ?? from?.position ?? -1n }
+      const to = { ...reached, position: plan.position ?? from?.position ?? -1n }
       if (!(await advanceCheckpoint(client, checkpointTable, batch, from, to))) throw new CheckpointMoved()
       return intents
     })
-    known.set(nameOf(batch), plan.nextOffset)
+    known.set(nameOf(batch), reached)
     tell(batch, plan, recorded)
     if (recorded.length > 0 || plan.registrations.length > 0) onDue()
   }
@@ -110,10 +122,10 @@ export function createIntake({ pool, rules, admission, mailDomain, metrics, log,
   }
 
   return {
-    async positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]> {
+    async positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]> {
       const checkpoints = await loadCheckpoints(pool, checkpointTable, assigned)
-      assigned.forEach((place, i) => known.set(nameOf(place), checkpoints[i]?.nextOffset))
-      return checkpoints.map((checkpoint) => checkpoint?.nextOffset)
+      assigned.forEach((place, i) => known.set(nameOf(place), checkpoints[i]))
+      return checkpoints
     },
 
     async handle(batch: IncomingBatch): Promise<BatchOutcome> {

@@ -1,10 +1,11 @@
 import type { Pool, PoolClient } from 'pg'
+import type { ReadingPlace } from '../kafka'
+
+export type { ReadingPlace } from '../kafka'
 
 /** How far a consumer has come in one partition. Lives in the database of its effects and moves in their transaction. */
-export interface Checkpoint {
-  /** Kafka offset at which reading goes on. */
-  nextOffset: bigint
-  /** Log position of the last event applied; what consistency tokens are compared with. -1: none yet. */
+export interface Checkpoint extends ReadingPlace {
+  /** Highest log position of the events applied; never goes back. -1: none yet. */
   position: bigint
 }
 
@@ -20,14 +21,50 @@ create table ${table} (
   partition integer not null check (partition >= 0),
   next_offset bigint not null check (next_offset >= 0),
   position bigint not null,
+  -- Kafka's id of the topic that the offsets belong to; null: not known.
+  topic_id text,
+  -- The last record that was handled, and what its content is recognised by; null: none, or not known.
+  record_offset bigint,
+  record_mark text,
   updated_at timestamptz not null default now(),
-  primary key (topic, partition)
+  primary key (topic, partition),
+  constraint checkpoint_record_whole check ((record_offset is null) = (record_mark is null))
 )`
 
-interface Row {
+/** What a checkpoint's row holds, as statements of others select it: `select ${checkpointColumns} from …`. */
+export interface CheckpointRow {
   next_offset: bigint
   position: bigint
+  topic_id: string | null
+  record_offset: bigint | null
+  record_mark: string | null
 }
+
+const columns = ['next_offset', 'position', 'topic_id', 'record_offset', 'record_mark'] as const
+const placeColumns = columns.filter((column) => column !== 'position')
+
+/** The columns that {@link checkpointOf} reads. @param alias of the table, where a statement has several. */
+export const checkpointColumns = (alias?: string): string =>
+  columns.map((column) => (alias ? `${alias}.${column}` : column)).join(', ')
+
+export function checkpointOf({
+  next_offset,
+  position,
+  topic_id,
+  record_offset,
+  record_mark,
+}: CheckpointRow): Checkpoint {
+  return {
+    nextOffset: next_offset,
+    position,
+    ...(topic_id === null ? {} : { topicId: topic_id }),
+    ...(record_offset === null || record_mark === null ? {} : { last: { offset: record_offset, mark: record_mark } }),
+  }
+}
+
+/** Whether two are the same place: the same offset of the same topic. A topic that was made anew counts its offsets anew. */
+export const isSamePlace = (a: ReadingPlace | undefined, b: ReadingPlace | undefined): boolean =>
+  a?.nextOffset === b?.nextOffset && a?.topicId === b?.topicId
 
 /** Checkpoints of the given places, in order; `undefined` where there is none. */
 export async function loadCheckpoints(
@@ -35,14 +72,14 @@ export async function loadCheckpoints(
   table: string,
   places: readonly Place[],
 ): Promise<(Checkpoint | undefined)[]> {
-  const { rows } = await db.query<Row & Place>(
-    `select topic, partition, next_offset, position from ${table}
+  const { rows } = await db.query<CheckpointRow & Place>(
+    `select topic, partition, ${checkpointColumns()} from ${table}
      where (topic, partition) in (select * from unnest($1::text[], $2::integer[]))`,
     [places.map(({ topic }) => topic), places.map(({ partition }) => partition)],
   )
   return places.map(({ topic, partition }) => {
     const row = rows.find((candidate) => candidate.topic === topic && candidate.partition === partition)
-    return row && { nextOffset: row.next_offset, position: row.position }
+    return row && checkpointOf(row)
   })
 }
 
@@ -51,13 +88,33 @@ export async function loadCheckpoints(
  * then finds that the checkpoint has moved.
  */
 export async function lockCheckpoint(client: PoolClient, table: string, place: Place): Promise<Checkpoint | undefined> {
-  const { rows } = await client.query<Row>(
-    `select next_offset, position from ${table} where topic = $1 and partition = $2 for update`,
+  const { rows } = await client.query<CheckpointRow>(
+    `select ${checkpointColumns()} from ${table} where topic = $1 and partition = $2 for update`,
     [place.topic, place.partition],
   )
-  const row = rows[0]
-  return row && { nextOffset: row.next_offset, position: row.position }
+  return rows[0] && checkpointOf(rows[0])
 }
+
+const valuesOf = ({ nextOffset, position, topicId, last }: Checkpoint) => [
+  nextOffset,
+  position,
+  topicId ?? null,
+  last?.offset ?? null,
+  last?.mark ?? null,
+]
+
+/** Moves a checkpoint that still stands where it was read; of the values that {@link movingValues} puts in order. */
+export const moveCheckpointSql = (table: string): string =>
+  `update ${table} set ${columns.map((column, i) => `${column} = $${i + 3}`).join(', ')}, updated_at = now()
+   where topic = $1 and partition = $2 and next_offset = $8 and topic_id is not distinct from $9`
+
+export const movingValues = ({ topic, partition }: Place, from: ReadingPlace, to: Checkpoint): unknown[] => [
+  topic,
+  partition,
+  ...valuesOf(to),
+  from.nextOffset,
+  from.topicId ?? null,
+]
 
 /**
  * Moves a checkpoint, if it still stands where this instance read it.
@@ -67,20 +124,24 @@ export async function lockCheckpoint(client: PoolClient, table: string, place: P
 export async function advanceCheckpoint(
   client: PoolClient,
   table: string,
-  { topic, partition }: Place,
+  place: Place,
   from: Checkpoint | undefined,
   to: Checkpoint,
 ): Promise<boolean> {
   const { rowCount } = from
-    ? await client.query(
-        `update ${table} set next_offset = $3, position = $4, updated_at = now()
-         where topic = $1 and partition = $2 and next_offset = $5`,
-        [topic, partition, to.nextOffset, to.position, from.nextOffset],
-      )
+    ? await client.query(moveCheckpointSql(table), movingValues(place, from, to))
     : await client.query(
-        `insert into ${table} (topic, partition, next_offset, position) values ($1, $2, $3, $4)
+        `insert into ${table} (topic, partition, ${checkpointColumns()}) values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (topic, partition) do nothing`,
-        [topic, partition, to.nextOffset, to.position],
+        [place.topic, place.partition, ...valuesOf(to)],
       )
   return rowCount === 1
 }
+
+/**
+ * Statement that makes the places in `to` those in `from`; positions stay. A place whose topic is not known is not taken over: reading
+ * begins at the first record there, which repeats what was read and misses nothing.
+ */
+export const copyPlacesSql = (from: string, to: string): string =>
+  `update ${to} t set ${placeColumns.map((column) => `${column} = f.${column}`).join(', ')}
+   from ${from} f where f.topic = t.topic and f.partition = t.partition and f.topic_id is not null`

@@ -41,7 +41,7 @@ export const requestTimeoutMs = 10_000
  * Of what reads and asks: answered at once by a node that lives (a fetch waits 250 ms), and while it is waited for, its partitions
  * stand still although others lead them by then. kafkajs lets slow requests (join) take longer.
  */
-const readTimeoutMs = 4_000
+export const readTimeoutMs = 4_000
 export const connectionTimeoutMs = 3_000
 
 /** kafkajs asks the first one first: another one each time, so that one dead broker is not in everybody's way. */

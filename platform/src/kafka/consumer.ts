@@ -44,6 +44,8 @@ type Handler = Parameters<PartitionedConsumer['run']>[0]
 
 /** One partition that this instance holds, for as long as the group's generation lasts. */
 interface Flow extends TopicPartition {
+  /** Kafka's id of the topic when the partition was placed; `''`: not placed yet. */
+  topicId: string
   waiting: string | undefined
   /** Attempts in a row that came to nothing. */
   failures: number
@@ -214,12 +216,14 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
     if (placed.length === 0) return
     try {
       const positions = await handler.positions(placed.map(({ topic, partition }) => ({ topic, partition })))
+      const ids = await admin.ids([...new Set(placed.map(({ topic }) => topic))])
       const ranges = await rangesOf(placed)
       for (const [i, flow] of placed.entries()) {
         if (!isCurrent(flow)) continue
         const range = ranges.get(keyOf(flow))
-        const start = range ? startOffset(positions[i], range) : 'the partition is not there'
+        const start = range ? startOffset(positions[i]?.nextOffset, range) : 'the partition is not there'
         if (typeof start === 'bigint') {
+          flow.topicId = ids.get(flow.topic) ?? ''
           flowFrom(flow, start)
           continue
         }
@@ -246,6 +250,7 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
       partitions.map((partition): Flow => ({
         topic,
         partition,
+        topicId: '',
         waiting: undefined,
         failures: 0,
         timer: undefined,
@@ -284,7 +289,14 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
     flow.behindSince = records[0]?.timestamp
     const lastOffset = batch.lastOffset()
     const nextOffset = BigInt(lastOffset) + 1n
-    const incoming = { topic, partition, records, nextOffset, highWatermark: BigInt(batch.highWatermark) }
+    const incoming = {
+      topic,
+      partition,
+      topicId: flow.topicId,
+      records,
+      nextOffset,
+      highWatermark: BigInt(batch.highWatermark),
+    }
     const outcome = await outcomeOf(handler, incoming, flow, heartbeat)
     // After a rebalance the partition is another's, or was placed anew: this outcome says nothing about it.
     if (!isCurrent(flow)) return

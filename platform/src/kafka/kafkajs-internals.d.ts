@@ -100,6 +100,10 @@ declare module 'kafkajs/src/cluster' {
     findGroupCoordinator(query: { groupId: string; coordinatorType: 0 | 1 }): Promise<Broker>
     findTopicPartitionMetadata(topic: string): { partitionId: number; leader: number }[]
     findBroker(query: { nodeId: number }): Promise<Broker>
+    brokerPool: {
+      /** Any that is connected, or can be. */
+      findConnectedBroker(): Promise<Broker>
+    }
   }
 }
 
@@ -107,6 +111,13 @@ declare module 'kafkajs/src/protocol/decoder' {
   export default class Decoder {
     constructor(bytes: Buffer)
     offset: number
+    readInt16(): number
+    readInt32(): number
+    readBoolean(): boolean
+    readBytes(length: number): Buffer
+    readUVarIntString(): string | null
+    readUVarIntArray<T>(read: (bytes: Decoder) => T): T[] | null
+    readTaggedFields(): unknown
   }
 }
 

@@ -43,6 +43,19 @@ export interface TopicPartition {
   partition: number
 }
 
+/**
+ * Where reading of a partition goes on, told by content: an offset alone means nothing once a topic was made anew, restored or cut.
+ * What is not known is left out, and not compared.
+ */
+export interface ReadingPlace {
+  /** Kafka offset at which reading goes on. */
+  nextOffset: bigint
+  /** Kafka's id of the topic that the offset belongs to. */
+  topicId?: string | undefined
+  /** The last record that was handled, by its offset and by what `recordMark` makes of it. */
+  last?: { offset: bigint; mark: string } | undefined
+}
+
 /** One record as it was read; committed transactions only. */
 export interface IncomingRecord {
   offset: bigint
@@ -55,6 +68,8 @@ export interface IncomingRecord {
 
 /** Records of one partition, in order. */
 export interface IncomingBatch extends TopicPartition {
+  /** Kafka's id of the topic, as it was when the partition was placed: part of the {@link ReadingPlace} that handling leads to. */
+  topicId: string
   records: readonly IncomingRecord[]
   /** Where reading goes on after this batch; larger than the last record's offset + 1 where markers follow. */
   nextOffset: bigint
@@ -78,8 +93,8 @@ export interface PartitionedConsumer {
    * @throws Error when the group can not be joined at all.
    */
   run(handler: {
-    /** The next offset to read of each partition, from where its effects are kept; `undefined`: from the beginning. */
-    positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]>
+    /** Where each partition goes on, from where its effects are kept; `undefined`: from the beginning. */
+    positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
     /** Called for one partition at a time in order; an error it throws is logged and treated as `wait`. */
     handle(batch: IncomingBatch): Promise<BatchOutcome>
     /** Told after every batch how far the partition has been read, also of those that hold only transaction markers. */

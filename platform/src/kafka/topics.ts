@@ -1,6 +1,8 @@
 import { KafkaJSProtocolError, type Admin } from 'kafkajs'
 import { pause } from '../backoff'
 import { createKafka, type KafkaOptions } from './client'
+import { withBroker } from './cluster'
+import { topicIds } from './metadata-request'
 
 export interface TopicSpec {
   topic: string
@@ -26,6 +28,8 @@ export interface Topics {
   ensure(specs: readonly TopicSpec[], replicationFactor: number): Promise<void>
   /** In partition order; `undefined` when there is no such topic. */
   offsets(topic: string): Promise<PartitionOffsets[] | undefined>
+  /** Kafka's ids of those that there are, by name. A topic that is deleted and made anew under its name has another. */
+  ids(topics: readonly string[]): Promise<Map<string, string>>
   /** Throws when no broker answers. */
   ready(): Promise<void>
   close(): Promise<void>
@@ -131,6 +135,8 @@ export function createTopics(options: KafkaOptions): Topics {
           throw error
         }
       }),
+
+    ids: (topics) => withBroker(options, (broker) => topicIds(broker, topics)),
 
     ready: () =>
       withAdmin(async (admin) => {

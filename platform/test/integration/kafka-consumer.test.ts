@@ -5,9 +5,11 @@ import { pino } from 'pino'
 import {
   createConsumer,
   createTopics,
+  recordMark,
   type BatchOutcome,
   type IncomingBatch,
   type PartitionedConsumer,
+  type ReadingPlace,
 } from '@annals/platform/kafka'
 import { createMetrics } from '@annals/platform/metrics'
 import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
@@ -58,9 +60,15 @@ const messages = (partition: number, from: number, count: number) =>
     headers: { n: String(from + i) },
   }))
 
+/** The place that a service keeps once it has handled a batch. */
+const placeAfter = ({ nextOffset, topicId, records }: IncomingBatch): ReadingPlace => {
+  const last = records.at(-1)!
+  return { nextOffset, topicId, last: { offset: last.offset, mark: recordMark(last) } }
+}
+
 /** A reader that keeps its positions and what it applied in memory, as a service keeps them in its database. */
 function reader(handle?: (batch: IncomingBatch) => BatchOutcome | undefined | Promise<BatchOutcome | undefined>) {
-  const positions = new Map<string, bigint>()
+  const positions = new Map<string, ReadingPlace>()
   const seen = new Map<string, number[]>()
   const reasons: string[] = []
   const batches: IncomingBatch[] = []
@@ -81,7 +89,7 @@ function reader(handle?: (batch: IncomingBatch) => BatchOutcome | undefined | Pr
         const values = batch.records.map(({ value }) => Number(value))
         // What a database does in one transaction: rows and position, or nothing.
         seen.set(keyOf(batch), [...(seen.get(keyOf(batch)) ?? []), ...values])
-        positions.set(keyOf(batch), batch.nextOffset)
+        positions.set(keyOf(batch), placeAfter(batch))
         return { kind: 'done' }
       },
     },
@@ -125,7 +133,7 @@ describe('a partitioned consumer', () => {
     const send = await producer()
     await send.send({ topic, messages: messages(0, 0, 10) })
     const who = reader()
-    who.positions.set(`${topic}/0`, 7n)
+    who.positions.set(`${topic}/0`, { nextOffset: 7n })
     await consume(topic, uniqueName('group'), who)
     await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([7, 8, 9]))
   })
@@ -147,12 +155,12 @@ describe('a partitioned consumer', () => {
     await consume(topic, uniqueName('group'), who)
     await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1, 4, 5]))
     // 8 records and 4 markers; the two last records and their marker are behind a batch that held nothing for us.
-    expect(who.positions.get(`${topic}/0`)).toBeGreaterThanOrEqual(9n)
+    expect(who.positions.get(`${topic}/0`)?.nextOffset).toBeGreaterThanOrEqual(9n)
     const last = await send.transaction()
     await last.send({ topic, messages: messages(0, 8, 1) })
     await last.commit()
     await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1, 4, 5, 8]))
-    expect(who.positions.get(`${topic}/0`)).toBe(14n)
+    expect(who.positions.get(`${topic}/0`)?.nextOffset).toBe(14n)
   })
 
   it('lets one partition wait and go on at the record it names, while the others flow', async () => {
@@ -200,7 +208,7 @@ describe('a partitioned consumer', () => {
       if (asked) return undefined
       asked = true
       // Another instance has come further.
-      who.positions.set(`${topic}/0`, 4n)
+      who.positions.set(`${topic}/0`, { nextOffset: 4n })
       return { kind: 'reposition' }
     })
     await consume(topic, uniqueName('group'), who)
@@ -212,7 +220,7 @@ describe('a partitioned consumer', () => {
     const send = await producer()
     await send.send({ topic, messages: messages(0, 0, 3) })
     const who = reader()
-    who.positions.set(`${topic}/0`, 99n)
+    who.positions.set(`${topic}/0`, { nextOffset: 99n })
     const consumer = await consume(topic, uniqueName('group'), who)
     await eventually(() => expect(consumer.assigned()[0]?.waiting).toMatch(/ends at 3/))
     expect(who.batches).toEqual([])
@@ -344,7 +352,7 @@ describe('a partitioned consumer', () => {
     const counts = [0, 0, 0, 0, 0, 0]
     // One memory for both, as one database would be; a batch that does not begin at the position is refused.
     const shared = reader((batch) => {
-      const at = shared.positions.get(`${topic}/${batch.partition}`) ?? 0n
+      const at = shared.positions.get(`${topic}/${batch.partition}`)?.nextOffset ?? 0n
       return batch.records[0]!.offset === at ? undefined : { kind: 'reposition' }
     })
     const sendSome = async () => {

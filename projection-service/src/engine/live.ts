@@ -1,6 +1,21 @@
 import { fromCloudEvent, type OpenAll, type RecordedEvent } from '@annals/contracts'
-import { loadCheckpoints } from '@annals/platform/checkpoint'
-import type { BatchOutcome, IncomingBatch, IncomingRecord, TopicPartition } from '@annals/platform/kafka'
+import {
+  checkpointColumns,
+  checkpointOf,
+  isSamePlace,
+  loadCheckpoints,
+  moveCheckpointSql,
+  movingValues,
+  type CheckpointRow,
+  type ReadingPlace,
+} from '@annals/platform/checkpoint'
+import {
+  recordMark,
+  type BatchOutcome,
+  type IncomingBatch,
+  type IncomingRecord,
+  type TopicPartition,
+} from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import type { Pool, PoolClient } from '@annals/platform/postgres'
 import { loadBatchMemory } from './batch-memory'
@@ -63,8 +78,14 @@ export interface LiveDependencies {
 interface Arrived {
   offset: bigint
   recorded: RecordedEvent
-  /** Read from the log to heal a hole: its log position tells nothing about whether it was seen. */
-  healing?: true
+}
+
+/** A part of a batch that is applied in one transaction. */
+interface Part extends TopicPartition {
+  topicId: string
+  records: readonly IncomingRecord[]
+  /** Where reading goes on after it. */
+  nextOffset: bigint
 }
 
 type Stop = Extract<Verdict, { kind: 'stop' }> & {
@@ -80,25 +101,24 @@ export function createLiveProjection(
   projection: Projection,
   { pool, openAll, log, observer, healer }: LiveDependencies,
 ): {
-  positions(assigned: readonly TopicPartition[]): Promise<(bigint | undefined)[]>
+  positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
   handle(batch: IncomingBatch): Promise<BatchOutcome>
 } {
   const tables = tablesOf(projection, 'live')
   const table = rowTable(projection, tables.rows)
   /** Where this instance left each partition's checkpoint: what its next transaction must find. */
-  const expected = new Map<string, bigint>()
+  const expected = new Map<string, ReadingPlace>()
   const placeName = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
   // Not waiting for the disk: what PostgreSQL loses in a crash is lost whole, checkpoint and rows, and is done again. No
   // sequential scans: everything here goes by key, and plans that were kept from when a table was small must not say otherwise.
   const beginSql = `begin; set local synchronous_commit = off; set local enable_seqscan = off;
     set local idle_in_transaction_session_timeout = ${frozenMsMax}; ${shareGenerationSql(projection.name)}`
-  const lock = prepared(`select p.version, c.next_offset, c.position from annals.projection p, ${tables.checkpoint} c
+  const lock = prepared(`select p.version, ${checkpointColumns('c')} from annals.projection p, ${tables.checkpoint} c
     where p.name = $1 and c.topic = $2 and c.partition = $3 for update of c`)
-  const advance = prepared(`update ${tables.checkpoint} set next_offset = $3, position = $4, updated_at = now()
-    where topic = $1 and partition = $2 and next_offset = $5`)
+  const move = prepared(moveCheckpointSql(tables.checkpoint))
 
-  function arrivedOf(records: readonly IncomingRecord[], place: TopicPartition): Arrived[] {
+  function arrivedOf({ topic, partition, records }: Part): Arrived[] {
     const arrived: Arrived[] = []
     for (const record of records) {
       const result = fromCloudEvent(record)
@@ -108,7 +128,10 @@ export function createLiveProjection(
       }
       // Only the relay writes here. Had this record taken an event's place, the stream's next revision would tell.
       observer.foreign()
-      log.error({ ...place, offset: String(record.offset), reason: result.reason }, 'foreign record passed over')
+      log.error(
+        { topic, partition, offset: String(record.offset), reason: result.reason },
+        'foreign record passed over',
+      )
     }
     return arrived
   }
@@ -124,47 +147,42 @@ export function createLiveProjection(
     return { memory, counts, stop: undefined }
   }
 
-  /** One transaction: from where the checkpoint stands to `nextOffset`, or to the event that has to wait. */
+  /**
+   * One transaction: from where the checkpoint stands to the part's end, or to the event that has to wait. What was seen before is
+   * told by its stream's revision alone: a topic that was filled anew brings what it lacked at any log position and offset.
+   */
   async function apply(
     client: PoolClient,
-    place: TopicPartition,
+    part: Part,
     arrived: readonly Arrived[],
     events: readonly ReadEvent[],
-    nextOffset: bigint,
   ): Promise<Applied> {
-    const { topic, partition } = place
+    const { topic, partition } = part
     await client.query(beginSql)
-    const { rows } = await client.query<{ version: number; next_offset: bigint; position: bigint }>({
+    const { rows } = await client.query<CheckpointRow & { version: number }>({
       ...lock,
       values: [projection.name, topic, partition],
     })
-    const found = rows[0]
-    if (!found) throw new Error(`projection ${projection.name} has no checkpoint for ${placeName(place)}`)
-    if (found.version !== projection.version) return { kind: 'other-version', version: found.version }
-    if (found.next_offset !== (expected.get(placeName(place)) ?? 0n)) return { kind: 'moved' }
+    if (!rows[0]) throw new Error(`projection ${projection.name} has no checkpoint for ${placeName(part)}`)
+    const { version } = rows[0]
+    const found = checkpointOf(rows[0])
+    if (version !== projection.version) return { kind: 'other-version', version }
+    if (!isSamePlace(found, expected.get(placeName(part)))) return { kind: 'moved' }
 
-    // After a swap the read model may be ahead of Kafka's offsets: what it has seen is passed over by log position.
-    const fresh = events.findIndex(({ recorded }, i) => arrived[i]!.healing || recorded.position > found.position)
-    const skipped = fresh === -1 ? events.length : fresh
-    const result = await fold(client, events.slice(skipped))
-    const end = result.stop ? skipped + result.stop.index : events.length
-    const reached = result.stop ? arrived[end]!.offset : nextOffset
-    const last = end > skipped ? events[end - 1]!.recorded.position : found.position
-    // What heals a hole is older than what has been applied: the position never goes back.
-    const position = last > found.position ? last : found.position
+    const { memory, counts, stop } = await fold(client, events)
+    const end = stop ? stop.index : events.length
+    const reached = reachedIn(part, stop && arrived[end]!.offset, found)
+    // What was published again, or heals a hole, is older than what has been applied: the position never goes back.
+    const position = events.slice(0, end).reduce((max, { recorded }) => later(max, recorded.position), found.position)
 
-    await result.memory.write()
-    const advanced = await client.query({
-      ...advance,
-      values: [topic, partition, reached, position, found.next_offset],
-    })
-    if (advanced.rowCount !== 1) return { kind: 'moved' }
+    await memory.write()
+    const moved = await client.query({ ...move, values: movingValues(part, found, { ...reached, position }) })
+    if (moved.rowCount !== 1) return { kind: 'moved' }
     await client.query('commit')
 
-    expected.set(placeName(place), reached)
-    for (const [verdict, count] of result.counts) observer.applied(verdict, count)
-    if (skipped) observer.applied('duplicate', skipped)
-    for (const { recorded, error } of result.memory.parked) {
+    expected.set(placeName(part), reached)
+    for (const [verdict, count] of counts) observer.applied(verdict, count)
+    for (const { recorded, error } of memory.parked) {
       if (!error) continue
       const { stream, revision, type } = recorded
       log.error(
@@ -172,11 +190,10 @@ export function createLiveProjection(
         'event parked, its stream is blocked',
       )
     }
-    if (!result.stop) return { kind: 'committed' }
-    return { kind: 'committed', stop: { ...result.stop, index: end, offset: reached } }
+    return { kind: 'committed', ...(stop ? { stop: { ...stop, offset: reached.nextOffset } } : {}) }
   }
 
-  async function transact(place: TopicPartition, arrived: readonly Arrived[], nextOffset: bigint): Promise<Applied> {
+  async function transact(part: Part, arrived: readonly Arrived[]): Promise<Applied> {
     const began = performance.now()
     const readings = await readFor(
       projection,
@@ -185,13 +202,13 @@ export function createLiveProjection(
     )
     const events = arrived.map(({ recorded }, i) => ({
       recorded,
-      partition: place.partition,
+      partition: part.partition,
       reading: readings[i]!,
     }))
     const client = await pool.connect()
     let failed: Error | undefined
     try {
-      const applied = await apply(client, place, arrived, events, nextOffset)
+      const applied = await apply(client, part, arrived, events)
       if (applied.kind !== 'committed') await client.query('rollback')
       return applied
     } catch (error) {
@@ -206,8 +223,9 @@ export function createLiveProjection(
 
   function outcomeOf(
     applied: Exclude<Applied, { kind: 'committed' }> | { kind: 'committed'; stop: Stop },
-    place: TopicPartition,
+    { topic, partition }: TopicPartition,
   ): BatchOutcome {
+    const place = { topic, partition }
     if (applied.kind === 'moved') return { kind: 'reposition' }
     if (applied.kind === 'other-version') {
       const reason =
@@ -224,30 +242,25 @@ export function createLiveProjection(
   }
 
   /** Applies what arrived, and what is missing in it, until it is done or something has to wait. */
-  async function applyHealing(
-    place: TopicPartition,
-    records: readonly Arrived[],
-    nextOffset: bigint,
-    budget: { healings: number },
-  ): Promise<BatchOutcome | undefined> {
-    let arrived = records
+  async function applyHealing(part: Part, budget: { healings: number }): Promise<BatchOutcome | undefined> {
+    let arrived: readonly Arrived[] = arrivedOf(part)
     let healing: { hole: Hole; events: number } | undefined
     for (;;) {
-      const applied = await transact(place, arrived, nextOffset)
-      if (applied.kind !== 'committed') return outcomeOf(applied, place)
+      const applied = await transact(part, arrived)
+      if (applied.kind !== 'committed') return outcomeOf(applied, part)
       const { stop } = applied
       if (healing && (!stop || stop.index >= healing.events)) healer!.healed(healing.hole, healing.events)
       if (!stop) return undefined
       const hole = stop.because === 'hole' ? { after: stop.after, before: arrived[stop.index]!.recorded } : undefined
       const missing = hole && (await healer?.missing(hole))
-      if (!missing) return outcomeOf({ ...applied, stop }, place)
+      if (!missing) return outcomeOf({ ...applied, stop }, part)
       if (--budget.healings < 0) {
         return { kind: 'wait', waitMs: healingPauseMs, reason: 'many holes are being healed', resumeAt: stop.offset }
       }
       // Applied in one transaction with the event that came too early, under the same checkpoint.
       healing = { hole: hole!, events: missing.length }
       arrived = [
-        ...missing.map((recorded): Arrived => ({ offset: stop.offset, recorded, healing: true })),
+        ...missing.map((recorded): Arrived => ({ offset: stop.offset, recorded })),
         ...arrived.slice(stop.index),
       ]
     }
@@ -257,24 +270,41 @@ export function createLiveProjection(
     async positions(assigned) {
       const checkpoints = await loadCheckpoints(pool, tables.checkpoint, assigned)
       return assigned.map((place, i) => {
-        const nextOffset = checkpoints[i]?.nextOffset ?? 0n
-        expected.set(placeName(place), nextOffset)
+        const checkpoint = checkpoints[i] ?? { nextOffset: 0n }
+        expected.set(placeName(place), checkpoint)
         // 0 stands for "from the beginning", wherever retention has moved that to.
-        return nextOffset === 0n ? undefined : nextOffset
+        return checkpoint.nextOffset === 0n ? undefined : checkpoint
       })
     },
 
-    async handle({ topic, partition, records, nextOffset }) {
-      const place = { topic, partition }
+    async handle({ topic, partition, topicId, records, nextOffset }) {
       const budget = { healings: healingsPerBatchMax }
       for (let from = 0; from < records.length; from += eventsPerTransactionMax) {
         const slice = records.slice(from, from + eventsPerTransactionMax)
         const next = records[from + eventsPerTransactionMax]?.offset ?? nextOffset
-        const waiting = await applyHealing(place, arrivedOf(slice, place), next, budget)
+        const waiting = await applyHealing({ topic, partition, topicId, records: slice, nextOffset: next }, budget)
         if (waiting) return waiting
       }
-      observer.waiting(place, undefined)
+      observer.waiting({ topic, partition }, undefined)
       return { kind: 'done' }
     },
   }
+}
+
+const later = (a: bigint, b: bigint) => (a > b ? a : b)
+
+/**
+ * The place that is reached when everything before `stopAt` was handled, or the whole part.
+ * @param from where the checkpoint stood: what it tells of the record before holds for as long as nothing of this part was handled.
+ */
+function reachedIn(
+  { topicId, records, nextOffset }: Part,
+  stopAt: bigint | undefined,
+  from: ReadingPlace,
+): ReadingPlace {
+  const reached = stopAt ?? nextOffset
+  const handled = records.findLast(({ offset }) => offset < reached)
+  const before = from.topicId === topicId && from.last && from.last.offset < reached ? from.last : undefined
+  const last = handled ? { offset: handled.offset, mark: recordMark(handled) } : before
+  return { nextOffset: reached, topicId, ...(last ? { last } : {}) }
 }

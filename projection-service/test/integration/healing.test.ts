@@ -40,7 +40,7 @@ async function fed(projection: Projection, partition: number, eventLog: Pick<Eve
     healed: () => healed,
     async feed(events: readonly RecordedEvent[], from?: bigint) {
       const [next] = await live.positions([place])
-      return live.handle(batchOf(events, from ?? next ?? 0n, partition))
+      return live.handle(batchOf(events, from ?? next?.nextOffset ?? 0n, partition))
     },
     async checkpoint() {
       const { rows } = await world.database.pool.query(

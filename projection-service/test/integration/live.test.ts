@@ -5,7 +5,7 @@ import { installProjection } from '../../src/engine/registry'
 import type { Projection } from '../../src/engine/projection'
 import { payments, paymentTotals } from '../../src/projections'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
-import { batchOf, opensNothing, paymentFacts, paymentOn, recorded } from '../support/facts'
+import { aTopicId, batchOf, opensNothing, paymentFacts, paymentOn, recorded } from '../support/facts'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -40,11 +40,14 @@ const rowOf = async (paymentId: string) =>
 describe('a live projection', () => {
   it('folds a batch and moves rows, revisions and checkpoint together', async () => {
     const payment = paymentOn(0)
+    const facts = paymentFacts(payment, 100n)
     const live = instance(payments)
     expect(await live.positions(place(0))).toEqual([undefined])
-    expect(await live.handle(batchOf(paymentFacts(payment, 100n), 0n))).toEqual({ kind: 'done' })
+    expect(await live.handle(batchOf(facts, 0n))).toEqual({ kind: 'done' })
     expect(await rowOf(payment.paymentId)).toMatchObject({ status: 'completed', amount_minor: 1250n, revision: 2n })
-    expect(await live.positions(place(0))).toEqual([3n])
+    expect(await live.positions(place(0))).toMatchObject([
+      { nextOffset: 3n, topicId: aTopicId, last: { offset: 2n, mark: facts[2]!.id } },
+    ])
     const { rows } = await database.pool.query('select position from payments.checkpoint where partition = 0')
     expect(rows[0].position).toBe(102n)
   })
@@ -59,6 +62,35 @@ describe('a live projection', () => {
     await live.handle(batchOf([...facts, ...paymentFacts(paymentOn(1), 300n)], 3n))
     expect(live.seen.counts).toMatchObject({ applied: 6, duplicate: 3 })
     expect((await rowOf(payment.paymentId)).attempts).toBe(1)
+  })
+
+  it('applies what it never saw at a lower log position than it has reached, and nothing twice', async () => {
+    const [early, late] = [paymentOn(1), paymentOn(1)]
+    const [facts, later] = [paymentFacts(early, 310n), paymentFacts(late, 320n)]
+    const live = instance(payments)
+    const [from] = await live.positions(place(1))
+    // A topic that was filled anew while part of the log was missing brings it last.
+    await live.handle(batchOf(later, from!.nextOffset))
+    await live.handle(batchOf([...facts, ...later], from!.nextOffset + 3n))
+    expect(live.seen.counts).toEqual({ applied: 6, duplicate: 3 })
+    expect(await rowOf(early.paymentId)).toMatchObject({ status: 'completed', revision: 2n })
+    expect(await live.positions(place(1))).toMatchObject([{ position: 322n }])
+  })
+
+  it('begins anew on a topic that was made anew, and goes on there', async () => {
+    const [before, missed, after] = [paymentOn(1), paymentOn(1), paymentOn(1)]
+    const live = instance(payments)
+    const [from] = await live.positions(place(1))
+    const facts = paymentFacts(before, 330n)
+    await live.handle(batchOf(facts, from!.nextOffset))
+    const anew = { topicId: '00000000-0000-4000-8000-000000000002' }
+    const batch = batchOf([...facts, ...paymentFacts(missed, 340n)], 0n)
+    expect(await live.handle({ ...batch, ...anew })).toEqual({ kind: 'done' })
+    expect(await live.positions(place(1))).toMatchObject([{ nextOffset: 6n, ...anew, position: 342n }])
+    expect(await live.handle({ ...batchOf(paymentFacts(after, 350n), 6n), ...anew })).toEqual({ kind: 'done' })
+    expect(live.seen.counts).toEqual({ applied: 9, duplicate: 3 })
+    for (const { paymentId } of [before, missed, after])
+      expect(await rowOf(paymentId)).toMatchObject({ status: 'completed', attempts: 1 })
   })
 
   it('lets the instance that came second find the checkpoint moved, and change nothing', async () => {
@@ -131,7 +163,7 @@ describe('a live projection', () => {
     const unknown = { ...recorded('payment.created', payment.stream, 3, 803n, {} as never), type: 'payment.invented' }
     const live = instance(payments)
     const [from] = await live.positions(place(0))
-    const batch = batchOf([...facts, unknown], from ?? 0n)
+    const batch = batchOf([...facts, unknown], from?.nextOffset ?? 0n)
     await live.handle({ ...batch, records: [{ ...foreign, offset: batch.records[0]!.offset }, ...batch.records] })
     expect(live.seen.counts).toEqual({ foreign: 1, applied: 3, 'unknown-type': 1 })
   })

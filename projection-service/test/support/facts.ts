@@ -95,12 +95,22 @@ export function incomingRecord(event: RecordedEvent, offset: bigint): IncomingRe
   }
 }
 
+/** Kafka's id of the topics that batches of these tests come from. */
+export const aTopicId = '00000000-0000-4000-8000-000000000001'
+
 /** One batch for one partition, with consecutive offsets from `firstOffset`. */
 export function batchOf(events: readonly RecordedEvent[], firstOffset: bigint, partition?: number): IncomingBatch {
   const place = placeOf(events[0]!.stream)!
   const records = events.map((event, i) => incomingRecord(event, firstOffset + BigInt(i)))
   const nextOffset = firstOffset + BigInt(records.length)
-  return { topic: place.topic, partition: partition ?? place.partition, records, nextOffset, highWatermark: nextOffset }
+  return {
+    topic: place.topic,
+    topicId: aTopicId,
+    partition: partition ?? place.partition,
+    records,
+    nextOffset,
+    highWatermark: nextOffset,
+  }
 }
 
 /** A payment whose stream travels on the wanted partition. */

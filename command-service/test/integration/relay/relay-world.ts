@@ -89,7 +89,7 @@ export async function readTopics(route: Route) {
     onFatal: () => undefined,
   })
   // Positions are kept as a service keeps them: a rebalance goes on where it was, and repeats are the relay's own.
-  const positions = new Map<string, bigint>()
+  const positions = new Map<string, { nextOffset: bigint; topicId: string }>()
   const keyOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`
   await consumer.run({
     positions: async (assigned) => assigned.map((place) => positions.get(keyOf(place))),
@@ -98,7 +98,7 @@ export async function readTopics(route: Route) {
         seen.push({ id: String(headers['ce_id']), stream: key!, revision: Number(String(headers['ce_revision'])) })
         at.push(performance.now())
       }
-      positions.set(keyOf(batch), batch.nextOffset)
+      positions.set(keyOf(batch), { nextOffset: batch.nextOffset, topicId: batch.topicId })
       return { kind: 'done' }
     },
   })

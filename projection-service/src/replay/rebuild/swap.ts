@@ -1,4 +1,5 @@
 import { pause } from '@annals/platform/backoff'
+import { copyPlacesSql } from '@annals/platform/checkpoint'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { schemaOf, tablesOf } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
@@ -111,11 +112,8 @@ async function isBehind(client: PoolClient, projection: Projection): Promise<str
 async function exchange(client: PoolClient, { projection, rebuildId }: SwapInput): Promise<void> {
   const { name, version } = projection
   const [live, next, previous] = (['live', 'next', 'previous'] as const).map((g) => schemaOf(name, g))
-  // Kafka's offsets go on where live stood; what the shadow has seen beyond is passed over by log position.
-  await client.query(
-    `update ${tablesOf(projection, 'next').checkpoint} n set next_offset = l.next_offset
-     from ${tablesOf(projection, 'live').checkpoint} l where l.topic = n.topic and l.partition = n.partition`,
-  )
+  // Reading goes on where live stood; what the shadow has seen beyond is passed over by stream revision.
+  await client.query(copyPlacesSql(tablesOf(projection, 'live').checkpoint, tablesOf(projection, 'next').checkpoint))
   if (await schemaExists(client, previous!)) {
     // Of a name of its own: the one before it may still be there, held by a reader.
     await client.query(`alter schema ${previous} rename to ${name}_discarded_${rebuildId.slice(-12)}`)
