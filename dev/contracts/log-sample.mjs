@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createEventLog } from '@annals/platform/event-log'
+import { createEventLog, StreamDeleted } from '@annals/platform/event-log'
 import { createLogger } from '@annals/platform/log'
 import { createPool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
@@ -51,7 +51,10 @@ export async function checkLog({ log, openAll, projections, percent }) {
   let next = 0
   const work = async () => {
     while (next < streams.length && found.length < findingsMax) {
-      const recorded = await log.readStream(streams[next++])
+      const recorded = await log.readStream(streams[next++]).catch((error) => {
+        if (error instanceof StreamDeleted) return []
+        throw error
+      })
       events += recorded.length
       found.push(...(await streamFindings(projections, recorded, openAll)))
     }

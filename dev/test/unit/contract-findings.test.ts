@@ -150,9 +150,9 @@ describe('a sample', () => {
     const processed = exampleOf('payment.processed.v1.json').example.recorded
     const log = {
       async *readAll() {
-        for (const stream of streams) yield { ...processed, stream, revision: 0 }
+        for (const stream of streams) yield { ...processed, stream, revision: 0, createdAt: 0 }
       },
-      readStream: async (stream: string) => [{ ...processed, stream }],
+      readStream: async (stream: string) => [{ ...processed, stream, createdAt: 0 }],
     }
     const result = await checkLog({ log, openAll: erasedAll, projections, percent: 100 })
     expect(result.found).toHaveLength(51)

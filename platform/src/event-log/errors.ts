@@ -5,6 +5,22 @@ export class UnknownAppendOutcome extends Error {
   override readonly name = 'UnknownAppendOutcome'
 }
 
+/** The stream was deleted for good (a tombstone): nothing can be read from it or appended to it any more. */
+export class StreamDeleted extends Error {
+  override readonly name = 'StreamDeleted'
+  constructor(
+    readonly stream: string,
+    options?: ErrorOptions,
+  ) {
+    super(`stream ${stream} was deleted for good`, options)
+  }
+}
+
+/** The log is not the one that was read before: it was restored from an older copy, or is another one. */
+export class LogChanged extends Error {
+  override readonly name = 'LogChanged'
+}
+
 /** The client's own errors carry a `type`, gRPC's a numeric `code`: both are asked, in this order. */
 export function errorCode(error: unknown): string | number | undefined {
   const { type, code } = (error ?? {}) as { type?: string; code?: string | number }
@@ -26,4 +42,14 @@ export function appendErrorKind(error: unknown): 'conflict' | 'refused' | 'unkno
   const code = errorCode(error)
   if (code === ErrorType.WRONG_EXPECTED_VERSION) return 'conflict'
   return code !== undefined && refusals.has(code) ? 'refused' : 'unknown'
+}
+
+/**
+ * What a server says to a position that it does not have: EventStoreDB's positions are places in its files, and one that lies
+ * beyond the end or inside a record can be refused. A connection that broke has codes of its own, except when the
+ * server resets a call: that is a refusal only when it is repeated.
+ */
+export const isRefusedPosition = (error: unknown): boolean => {
+  const code = errorCode(error)
+  return code === ErrorType.UNKNOWN || code === ErrorType.INVALID_ARGUMENT
 }

@@ -1,4 +1,5 @@
 import {
+  ErrorType,
   EventStoreDBClient,
   excludeSystemEvents,
   jsonEvent,
@@ -7,13 +8,21 @@ import {
   streamNameFilter,
   type AppendExpectedRevision,
   type JSONEventType,
+  type ReadPosition,
   type ResolvedEvent,
-  type StreamingRead,
 } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import { backoffMs, pause } from '../backoff'
-import { appendErrorKind, errorCode, UnknownAppendOutcome } from './errors'
+import {
+  appendErrorKind,
+  errorCode,
+  isRefusedPosition,
+  LogChanged,
+  StreamDeleted,
+  UnknownAppendOutcome,
+} from './errors'
 import { tolerateLostWrites } from './lost-writes'
+import { answered, whileAlive } from './silence'
 
 /** An event as the log holds it. Nothing about data and metadata has been checked. */
 export interface LogEvent {
@@ -24,7 +33,11 @@ export interface LogEvent {
   revision: number
   /** Commit position; grows over the whole log. */
   position: bigint
+  /** Epoch ms, by the clock of the log's server: when it was appended, whatever its metadata say. */
+  createdAt: number
+  /** Bytes where the event is not JSON. */
   data: unknown
+  /** `undefined` where there are none; bytes where they are not JSON. */
   metadata: unknown
 }
 
@@ -45,16 +58,20 @@ export interface Appended {
 export interface LogSubscription {
   /** Only events after this position; `undefined`: from the beginning. */
   after: bigint | undefined
-  /** Stream-name prefixes; without them every event but the system's own. */
+  /** Id of the event at `after`: the log is asked for it again on each connection. */
+  afterId?: string | undefined
+  /** Stream-name prefixes; without them every stream. */
   prefixes?: readonly string[]
   /** Ends the subscription, without an error. */
   signal: AbortSignal
 }
 
+/** The log. The server's own events (their type or stream begins with `$`, a tombstone's too) are never handed out. */
 export interface EventLog {
   /**
-   * Events of a stream from a revision on, in order; `[]` when there is no such stream.
+   * Events of a stream from a revision on, in order; `[]` when there is no such stream, or it was deleted softly.
    * @param countMax so many at most; default: all there are.
+   * @throws StreamDeleted when it was deleted for good.
    */
   readStream(stream: string, fromRevision?: number, countMax?: number): Promise<LogEvent[]>
   /**
@@ -63,12 +80,20 @@ export interface EventLog {
    * @throws the client's WrongExpectedVersionError; UnknownAppendOutcome when no attempt was answered.
    */
   append(stream: string, events: readonly NewLogEvent[], expectedRevision: number): Promise<Appended>
-  /** Reads what the log holds now, in log order, then ends. */
-  readAll(options: Omit<LogSubscription, 'signal'>): AsyncIterable<LogEvent>
-  /** Reads on for ever: what there is, then what comes. Resumes by itself after a fault, from the last event handed out. */
+  /** Reads what the log holds now, in log order, then ends. Fails when the server says nothing for 10 s. */
+  readAll(options: Omit<LogSubscription, 'signal' | 'afterId'>): AsyncIterable<LogEvent>
+  /**
+   * Reads on for ever: what there is, then what comes. Resumes by itself after a fault, from the last event handed out; a
+   * server that says nothing counts as gone after 15 s.
+   * @throws LogChanged when, on a later connection, the last event handed out (`afterId`: before the first) is no longer where it was.
+   */
   subscribe(options: LogSubscription): AsyncIterable<LogEvent>
-  /** Position of the newest event in the log, or `undefined` when it is empty. */
+  /** Position of the newest event in the log, the server's own included, or `undefined` when it is empty. */
   head(): Promise<bigint | undefined>
+  /** What tells one log from another: the id of its first event; `undefined` while it has none. */
+  identity(): Promise<string | undefined>
+  /** The event at exactly this position; `undefined` when the log ends before it, or has something else there. */
+  eventAt(position: bigint): Promise<LogEvent | undefined>
   close(): Promise<void>
 }
 
@@ -76,21 +101,28 @@ export interface EventLog {
 const appendTimeoutMs = 5_000
 /** Attempts of one append; with the timeout, a caller waits 15 s at most. */
 const appendAttemptsMax = 3
-/** How long a stream, or the end of the log, may take to read; an aggregate's stream is a few events. */
-const readTimeoutMs = 5_000
 const closeTimeoutMs = 2_000
 const appendBackoff = { firstMs: 50, maxMs: 500 }
 const subscriptionBackoff = { firstMs: 100, maxMs: 5_000 }
+/** A new server writes a dozen events of its own before it is used. */
+const identityPage = 64
+/** A position is a signed number of 64 bits. */
+const positionMax = 2n ** 63n - 1n
 
-const toLogEvent = ({ event, commitPosition }: ResolvedEvent): LogEvent | undefined => {
-  if (!event) return undefined
-  const position = event.position?.commit ?? commitPosition
+const positionOf = ({ event, commitPosition }: ResolvedEvent): bigint | undefined =>
+  event?.position?.commit ?? commitPosition
+
+/** @returns `undefined` for what is the server's own. */
+const toLogEvent = (resolved: ResolvedEvent): LogEvent | undefined => {
+  const { event } = resolved
+  if (!event || event.type.startsWith('$') || event.streamId.startsWith('$')) return undefined
   return {
     id: event.id,
     type: event.type,
     stream: event.streamId,
     revision: Number(event.revision),
-    position: position ?? -1n,
+    position: positionOf(resolved) ?? -1n,
+    createdAt: event.created.getTime(),
     data: event.data,
     metadata: event.metadata,
   }
@@ -106,26 +138,14 @@ async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
   return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
 }
 
-/** A short read to its end. The client gives reads no deadline of its own: a frozen server would hold them for ever. */
-async function* answered<T>(read: StreamingRead<T>): AsyncGenerator<T> {
-  const timer = setTimeout(() => {
-    read.destroy(new Error(`no answer within ${readTimeoutMs} ms`))
-    void read.cancel()
-  }, readTimeoutMs)
-  try {
-    yield* read
-  } finally {
-    clearTimeout(timer)
-  }
-}
-
 /** Opens the log through the official client. `url`: an `esdb://` connection string. */
 export function createEventLog(url: string, log: Logger): EventLog {
   const client = EventStoreDBClient.connectionString(url)
   tolerateLostWrites(log)
   const filterOf = (prefixes: readonly string[] | undefined) =>
     prefixes ? streamNameFilter({ prefixes: [...prefixes] }) : excludeSystemEvents()
-  const fromOf = (after: bigint | undefined) => (after === undefined ? START : { commit: after, prepare: after })
+  const fromOf = (after: bigint | undefined): ReadPosition =>
+    after === undefined ? START : { commit: after, prepare: after }
 
   async function* readStreamEvents(stream: string, fromRevision: number, countMax: number | undefined) {
     const events = client.readStream(stream, {
@@ -138,17 +158,15 @@ export function createEventLog(url: string, log: Logger): EventLog {
     }
   }
 
-  async function* readAll({ after, prefixes }: Omit<LogSubscription, 'signal'>) {
+  async function* readAll({ after, prefixes }: Parameters<EventLog['readAll']>[0]) {
     // The client filters subscriptions only; a read is filtered here.
-    const wanted = prefixes
-      ? (stream: string) => prefixes.some((prefix) => stream.startsWith(prefix))
-      : (stream: string) => !stream.startsWith('$')
+    const isWanted = (stream: string) => !prefixes || prefixes.some((prefix) => stream.startsWith(prefix))
     const events = client.readAll({ fromPosition: fromOf(after) })
     try {
-      for await (const resolved of events) {
+      for await (const resolved of whileAlive(events)) {
         const event = toLogEvent(resolved)
         // A read from a position includes the event at it.
-        if (event && (after === undefined || event.position > after) && wanted(event.stream)) yield event
+        if (event && (after === undefined || event.position > after) && isWanted(event.stream)) yield event
       }
     } finally {
       // Whoever stops reading early leaves a call behind that would never end by itself.
@@ -156,14 +174,73 @@ export function createEventLog(url: string, log: Logger): EventLog {
     }
   }
 
-  async function* subscribeOnce(after: bigint | undefined, options: LogSubscription) {
-    const subscription = client.subscribeToAll({ fromPosition: fromOf(after), filter: filterOf(options.prefixes) })
+  async function head() {
+    const newest = { direction: 'backwards', fromPosition: 'end', maxCount: 1 } as const
+    let position: bigint | undefined
+    // To its end, although one event is all there is: a read that is left early never ends.
+    for await (const resolved of answered(client.readAll(newest))) position = positionOf(resolved)
+    return position
+  }
+
+  async function eventAt(position: bigint) {
+    if (position < 0n || position > positionMax) return undefined
+    const at = { fromPosition: fromOf(position), maxCount: 1 }
+    for (let attempt = 1; ; attempt++) {
+      try {
+        let found: LogEvent | undefined
+        for await (const resolved of answered(client.readAll(at))) found = toLogEvent(resolved)
+        return found?.position === position ? found : undefined
+      } catch (error) {
+        if (!isRefusedPosition(error)) throw error
+        if (attempt > 1) return undefined
+        // A server that answers other questions, and refuses this one again, does not have the position.
+        await head()
+      }
+    }
+  }
+
+  async function identity() {
+    for (let from: bigint | undefined, last: bigint | undefined; ; from = last) {
+      let first: LogEvent | undefined
+      for await (const resolved of answered(client.readAll({ fromPosition: fromOf(from), maxCount: identityPage }))) {
+        first ??= toLogEvent(resolved)
+        last = positionOf(resolved)
+      }
+      if (first) return first.id
+      // A page begins with the event that the one before ended with: this one has nothing else.
+      if (last === from) return undefined
+    }
+  }
+
+  /** The last event handed out; without its id nothing can be compared. */
+  interface Place {
+    position: bigint
+    id: string | undefined
+  }
+
+  async function assertUnchanged({ position, id }: Place) {
+    if (id === undefined) return
+    const found = await eventAt(position)
+    if (found?.id !== id)
+      throw new LogChanged(`the log has ${found ? `event ${found.id}` : 'no event'} at ${position}, where ${id} was`)
+  }
+
+  async function* subscribeOnce(last: Place | undefined, options: LogSubscription) {
+    const subscription = client.subscribeToAll({
+      fromPosition: fromOf(last?.position),
+      filter: filterOf(options.prefixes),
+    })
     const stop = () => void subscription.unsubscribe().catch(() => undefined)
     options.signal.addEventListener('abort', stop)
+    let isCompared = last === undefined
     try {
-      for await (const resolved of subscription) {
+      for await (const resolved of whileAlive(subscription, head)) {
         const event = toLogEvent(resolved)
-        if (event && (after === undefined || event.position > after)) yield event
+        if (!event || (last !== undefined && event.position <= last.position)) continue
+        // Asked after the subscription has spoken: the log that it reads from is the one that answers.
+        if (!isCompared) await assertUnchanged(last!)
+        isCompared = true
+        yield event
       }
     } finally {
       options.signal.removeEventListener('abort', stop)
@@ -177,7 +254,8 @@ export function createEventLog(url: string, log: Logger): EventLog {
       try {
         for await (const event of readStreamEvents(stream, fromRevision, countMax)) events.push(event)
       } catch (error) {
-        if (errorCode(error) === 'stream-not-found') return []
+        if (errorCode(error) === ErrorType.STREAM_NOT_FOUND) return []
+        if (errorCode(error) === ErrorType.STREAM_DELETED) throw new StreamDeleted(stream, { cause: error })
         throw error
       }
       return events
@@ -204,29 +282,26 @@ export function createEventLog(url: string, log: Logger): EventLog {
     readAll,
 
     async *subscribe(options) {
-      let { after } = options
+      let last = options.after === undefined ? undefined : { position: options.after, id: options.afterId }
       for (let attempt = 1; !options.signal.aborted; attempt++) {
         try {
-          for await (const event of subscribeOnce(after, options)) {
+          for await (const event of subscribeOnce(last, options)) {
             yield event
-            after = event.position
+            last = { position: event.position, id: event.id }
             attempt = 0
           }
         } catch (error) {
           if (options.signal.aborted) return
-          log.warn({ err: error, after: String(after) }, 'subscription to the log ended, resuming')
+          if (error instanceof LogChanged) throw error
+          log.warn({ err: error, after: String(last?.position) }, 'subscription to the log ended, resuming')
         }
         await pause(backoffMs(subscriptionBackoff, attempt, Math.random()), options.signal)
       }
     },
 
-    async head() {
-      const newest = { direction: 'backwards', fromPosition: 'end', maxCount: 1 } as const
-      let position: bigint | undefined
-      // To its end, although one event is all there is: a read that is left early never ends.
-      for await (const resolved of answered(client.readAll(newest))) position = toLogEvent(resolved)?.position
-      return position
-    },
+    head,
+    identity,
+    eventAt,
 
     async close() {
       const closed = new AbortController()

@@ -6,4 +6,4 @@ export {
   type LogSubscription,
   type NewLogEvent,
 } from './event-log'
-export { appendErrorKind, errorCode, UnknownAppendOutcome } from './errors'
+export { appendErrorKind, errorCode, LogChanged, StreamDeleted, UnknownAppendOutcome } from './errors'

@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
@@ -14,6 +14,10 @@ export interface TestEventStore {
   freeze(): void
   thaw(): void
   start(): Promise<void>
+  /** Copies its data, as a backup does; it is stopped for the moment. @returns the backup, for `putBack` */
+  backUp(): Promise<string>
+  /** Goes back to a backup, or to an empty log, as a restore does. */
+  putBack(backup: string | 'nothing'): Promise<void>
   remove(): Promise<void>
 }
 
@@ -21,6 +25,7 @@ export async function startTestEventStore(): Promise<TestEventStore> {
   if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`)
   const data = mkdtempSync(path.join(tmpdir(), 'annals-eventstore-'))
   let child: ChildProcess | undefined
+  const backups: string[] = []
   let port = 0
 
   async function start() {
@@ -53,9 +58,23 @@ export async function startTestEventStore(): Promise<TestEventStore> {
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
     start,
-    async remove() {
+    async backUp() {
+      await kill()
+      const backup = mkdtempSync(path.join(tmpdir(), 'annals-eventstore-backup-'))
+      backups.push(backup)
+      cpSync(data, backup, { recursive: true })
+      await start()
+      return backup
+    },
+    async putBack(backup) {
       await kill()
       rmSync(data, { recursive: true, force: true })
+      if (backup !== 'nothing') cpSync(backup, data, { recursive: true })
+      await start()
+    },
+    async remove() {
+      await kill()
+      for (const folder of [data, ...backups]) rmSync(folder, { recursive: true, force: true })
     },
   }
 }

@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import { EventStoreDBClient } from '@eventstore/db-client'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import {
   appendErrorKind,
   createEventLog,
+  LogChanged,
+  StreamDeleted,
   UnknownAppendOutcome,
   type EventLog,
   type LogEvent,
@@ -165,6 +168,144 @@ describe('a subscription', () => {
       stop.abort()
     }
   })
+})
+
+describe('a log', () => {
+  it('is told from another by its first event, which its head, its growth and its own events do not change', async () => {
+    await store.putBack('nothing')
+    expect(await log.identity()).toBeUndefined()
+    const others = EventStoreDBClient.connectionString(store.url)
+    await others.setStreamMetadata('test-settings', { maxCount: 5 })
+    expect(await log.identity()).toBeUndefined()
+    const first = fact()
+    await log.append(newStream(), [first], -1)
+    await log.append(newStream(), [fact()], -1)
+    expect(await log.identity()).toBe(first.id)
+    await store.putBack('nothing')
+    await eventually(() => log.append(newStream(), [fact()], -1))
+    expect(await log.identity()).not.toBe(first.id)
+    await others.dispose()
+  }, 30_000)
+
+  it('says what lies at a position, and nothing for one between events or beyond the end', async () => {
+    const stream = newStream()
+    await log.append(stream, [fact('a'), fact('b')], -1)
+    const [a, b] = await log.readStream(stream)
+    expect(await log.eventAt(a!.position)).toEqual(a)
+    expect(await log.eventAt(b!.position)).toEqual(b)
+    for (const nothing of [a!.position + 1n, b!.position + 1_000_000n, -1n, 2n ** 64n])
+      expect(await log.eventAt(nothing)).toBeUndefined()
+  })
+
+  it('says when an event was appended, whatever its metadata say', async () => {
+    const stream = newStream()
+    const before = Date.now()
+    await log.append(stream, [{ ...fact(), metadata: { occurredAt: '2999-01-01T00:00:00.000Z' } }], -1)
+    const [event] = await log.readStream(stream)
+    expect(event!.createdAt).toBeGreaterThanOrEqual(before)
+    expect(event!.createdAt).toBeLessThanOrEqual(Date.now())
+  })
+
+  it('keeps the events of its server to itself, and names a stream that was deleted for good', async () => {
+    const category = `d${randomUUID().slice(0, 8)}`
+    const [hard, soft] = [newStream(category), newStream(category)]
+    for (const stream of [hard, soft]) await log.append(stream, [fact(stream)], -1)
+    const others = EventStoreDBClient.connectionString(store.url)
+    await others.tombstoneStream(hard)
+    await others.deleteStream(soft)
+    await others.dispose()
+    const last = await log.append(newStream(category), [fact('last')], -1)
+
+    await expect(log.readStream(hard)).rejects.toThrow(StreamDeleted)
+    await expect(log.readStream(hard)).rejects.toMatchObject({ stream: hard })
+    expect(await log.readStream(soft)).toEqual([])
+    const texts: string[] = []
+    for await (const event of log.readAll({ after: undefined, prefixes: [`${category}-`] })) texts.push(textOf(event))
+    expect(texts).toEqual([hard, soft, 'last'])
+    for await (const event of log.readAll({ after: undefined })) expect(event.type).not.toMatch(/^\$/)
+
+    const stop = new AbortController()
+    const subscribed: string[] = []
+    for await (const event of log.subscribe({ after: undefined, prefixes: [`${category}-`], signal: stop.signal })) {
+      subscribed.push(textOf(event))
+      if (event.position === last.position) stop.abort()
+    }
+    expect(subscribed).toEqual([hard, soft, 'last'])
+  })
+
+  it('that was replaced by an older copy is not read on in as if it were the same', async () => {
+    const category = `o${randomUUID().slice(0, 8)}`
+    const stream = newStream(category)
+    await log.append(stream, [fact('0')], -1)
+    const backup = await store.backUp()
+    await eventually(() => log.append(stream, [fact('lost')], 0))
+
+    const stop = new AbortController()
+    const seen: string[] = []
+    const reading = (async () => {
+      for await (const event of log.subscribe({ after: undefined, prefixes: [`${category}-`], signal: stop.signal }))
+        seen.push(textOf(event))
+    })()
+    reading.catch(() => undefined)
+    await eventually(() => expect(seen).toEqual(['0', 'lost']))
+    await store.putBack(backup)
+    // Beyond the position at which the subscription stands: without the comparison it would go on there.
+    for (let revision = 0; revision < 5; revision++)
+      await eventually(() => log.append(stream, [fact('x'.repeat(2_000))], revision))
+    await expect(reading).rejects.toThrow(LogChanged)
+    expect(seen).toEqual(['0', 'lost'])
+  }, 60_000)
+
+  it('is compared with the id that a subscription is given', async () => {
+    const stream = newStream()
+    const { position } = await log.append(stream, [fact('a')], -1)
+    await log.append(stream, [fact('b')], 0)
+    const given = (afterId: string) => log.subscribe({ after: position, afterId, signal: AbortSignal.timeout(20_000) })
+    await expect(given(randomUUID())[Symbol.asyncIterator]().next()).rejects.toThrow(LogChanged)
+    const [a] = await log.readStream(stream)
+    const next = await given(a!.id)[Symbol.asyncIterator]().next()
+    expect(textOf(next.value as LogEvent)).toBe('b')
+  })
+})
+
+describe('a server that is frozen', () => {
+  it('ends a long read within 15 s, and a subscription goes on when it is back', async () => {
+    const category = `f${randomUUID().slice(0, 8)}`
+    const stream = newStream(category)
+    // More than a connection holds: the read is in its middle when the server freezes.
+    for (let i = 0; i < 20; i++)
+      await log.append(
+        stream,
+        Array.from({ length: 50 }, () => fact('x'.repeat(5_000))),
+        50 * i - 1,
+      )
+    const stop = new AbortController()
+    const seen: number[] = []
+    const subscribed = (async () => {
+      for await (const event of log.subscribe({ after: undefined, prefixes: [`${category}-`], signal: stop.signal }))
+        seen.push(event.revision)
+    })()
+    await eventually(() => expect(seen).toHaveLength(1_000))
+
+    const read = log.readAll({ after: undefined })[Symbol.asyncIterator]()
+    await read.next()
+    store.freeze()
+    const startedAt = Date.now()
+    await expect(
+      (async () => {
+        while (!(await read.next()).done);
+      })(),
+    ).rejects.toThrow()
+    expect(Date.now() - startedAt).toBeLessThan(15_000)
+    // So long that the subscription has given its connection up.
+    await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(17_000), { withinMs: 20_000 })
+    store.thaw()
+    await eventually(() => log.append(stream, [fact()], 999))
+    await eventually(() => expect(seen).toHaveLength(1_001), { withinMs: 20_000 })
+    stop.abort()
+    await subscribed
+    expect(seen).toEqual(Array.from({ length: 1_001 }, (_, i) => i))
+  }, 90_000)
 })
 
 describe('a log that is closed', () => {

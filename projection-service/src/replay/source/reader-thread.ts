@@ -27,8 +27,8 @@ async function read({ after, prefixes }: Extract<Order, { kind: 'read' }>): Prom
   const from = after === undefined ? undefined : BigInt(after)
   for await (const event of log.readAll({ after: from, ...(prefixes ? { prefixes } : {}) })) {
     if (isLeft) break
-    const { id, type, stream, revision, position, data, metadata } = event
-    if (chunk.push([id, type, stream, revision, position.toString(), data, metadata]) < readSize) continue
+    const { id, type, stream, revision, position, createdAt, data, metadata } = event
+    if (chunk.push([id, type, stream, revision, position.toString(), createdAt, data, metadata]) < readSize) continue
     await send(chunk)
     chunk = []
   }

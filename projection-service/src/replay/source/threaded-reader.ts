@@ -19,8 +19,8 @@ export type Order =
 /** JSON of an array of events: cheaper to hand over than objects, which would be cloned field by field. */
 export type Answer = { kind: 'chunk'; events: string } | { kind: 'end' } | { kind: 'failed'; message: string }
 
-/** An event in a chunk: id, type, stream, revision, position, data, metadata. */
-export type PackedEvent = [string, string, string, number, string, unknown, unknown]
+/** An event in a chunk: id, type, stream, revision, position, createdAt, data, metadata. */
+export type PackedEvent = [string, string, string, number, string, number, unknown, unknown]
 
 const leaveWithinMs = 500
 
@@ -103,8 +103,10 @@ export function createThreadedReader(settings: ReaderSettings) {
         if (answer.kind === 'failed') throw new Error(`the log could not be read: ${answer.message}`)
         if (answer.kind === 'end') break
         thread.order({ kind: 'taken' })
-        for (const [id, type, stream, revision, position, data, metadata] of JSON.parse(answer.events) as PackedEvent[])
-          yield { id, type, stream, revision, position: BigInt(position), data, metadata }
+        for (const packed of JSON.parse(answer.events) as PackedEvent[]) {
+          const [id, type, stream, revision, position, createdAt, data, metadata] = packed
+          yield { id, type, stream, revision, position: BigInt(position), createdAt, data, metadata }
+        }
       }
       isFree = true
     } finally {
