@@ -7,7 +7,7 @@ import type { Logger } from '@annals/platform/log'
 import { counter, createMetrics, durations, Gauge, type Registry } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createRedis } from '@annals/platform/redis'
-import type { MasterKey } from '@annals/platform/subject-keys'
+import { missingKeysCounter, type MasterKey } from '@annals/platform/subject-keys'
 import type { CommandConfig } from './config'
 import { createLogin } from './commands/login'
 import { createPaymentCommands } from './commands/payments'
@@ -58,7 +58,9 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
   const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, poolSize), (open) => open.end())
   const redis = scope.add('Redis', createRedis(config.REDIS_URL, log), (open) => open.disconnect())
 
-  const keys = createKeyWriter(pool, masterKeyOf(config.MASTER_KEY))
+  const missingKeys = missingKeysCounter(metrics)
+  const onMissing = () => missingKeys.inc()
+  const keys = createKeyWriter({ pool, master: masterKeyOf(config.MASTER_KEY), log: eventLog, onMissing })
   const observe = {
     append: (seconds: number) => appendSeconds.observe(seconds),
     conflict: (category: string) => conflicts.inc({ category }),

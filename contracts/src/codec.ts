@@ -26,7 +26,10 @@ export interface SealedPart {
 /** Encrypts the JSON of the personal fields under the subject's data key; given in, since this package has no IO. */
 export type Seal = (part: Omit<SealedPart, 'sealed'>, personal: Record<string, unknown>) => string
 
-/** The personal fields of an event; `null`: the key was destroyed, the person is erased; an error: they do not open, ever. */
+/**
+ * The personal fields of an event; `null`: the key was destroyed, the person is erased; an error: they do not open, and will not as
+ * long as nobody mends it.
+ */
 export type Opened = Record<string, unknown> | null | Error
 
 /** Decrypts many sealed parts, in order. Throws only what may be otherwise later: no key table, another master key. */
@@ -38,8 +41,8 @@ export type DecodeResult<T extends EventType = EventType> =
   | { kind: 'unknown-type'; type: string }
   /** Written by a newer release: wait for that release here. */
   | { kind: 'newer-version'; type: string; version: number }
-  /** A known version whose content is wrong: park it. */
-  | { kind: 'invalid'; type: string; reason: string }
+  /** A known version whose content is wrong: park it. `cause`: the error with which personal data did not open. */
+  | { kind: 'invalid'; type: string; reason: string; cause?: Error }
 
 const definitionOf = (type: string): EventDefinition | undefined =>
   Object.hasOwn(eventDefinitions, type)
@@ -108,7 +111,8 @@ export function decodeEvent(recorded: RecordedEvent, personal?: Opened): DecodeR
   const { schemaVersion } = envelope.data
   if (schemaVersion > definition.version) return { kind: 'newer-version', type, version: schemaVersion }
 
-  if (personal instanceof Error) return { kind: 'invalid', type, reason: `personal data: ${personal.message}` }
+  if (personal instanceof Error)
+    return { kind: 'invalid', type, reason: `personal data: ${personal.message}`, cause: personal }
 
   let data = recorded.data as Record<string, unknown>
   if (typeof data !== 'object' || data === null) return { kind: 'invalid', type, reason: 'data is no object' }

@@ -5,7 +5,7 @@ import { exitWithMessage, runProcess, type Scope } from '@annals/platform/lifecy
 import { createLogger, type Logger } from '@annals/platform/log'
 import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
-import { createKeyReader } from '@annals/platform/subject-keys'
+import { createKeyReader, missingKeysCounter } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
 import type { Channel } from './channels/channel'
 import { createSmtpChannel, mailDomainOf } from './channels/smtp'
@@ -73,10 +73,11 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
   scope.add('http', app, (opened) => opened.close())
   await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
 
+  const missingKeys = missingKeysCounter(registry)
   const notifier = startNotifier({
     consumer,
     pool,
-    keys: createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY }),
+    keys: createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY }, { onMissing: () => missingKeys.inc() }),
     channels,
     rules,
     templates,

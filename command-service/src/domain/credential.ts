@@ -15,7 +15,12 @@ function evolve(_credential: Credential, event: Past<'credential.set'>): Credent
   }
 }
 
-export const credentialDecider: Decider<Credential, 'credential.set'> = { category: 'credential', initial, evolve }
+export const credentialDecider: Decider<Credential, 'credential.set'> = {
+  category: 'credential',
+  readsPersonal: true,
+  initial,
+  evolve,
+}
 
 export interface SetPassword {
   userId: UserId

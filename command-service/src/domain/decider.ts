@@ -8,6 +8,8 @@ export interface Decider<State, T extends EventType> {
   /** Category of the streams that it folds: an event of another category is never mixed in. */
   readonly category: string
   readonly initial: State
+  /** Whether folds see personal data. Without it these fields read `null`, and no key is ever asked for. */
+  readonly readsPersonal?: true
   /** Never fails: what the log holds has happened. */
   readonly evolve: (state: State, event: Past<T>) => State
 }

@@ -6,6 +6,7 @@ import {
   type EnvelopeInput,
   type EventType,
   type NewEvent,
+  type OpenAll,
 } from '@annals/contracts'
 import { backoffMs } from '@annals/platform/backoff'
 import { appendErrorKind, type Appended, type EventLog } from '@annals/platform/event-log'
@@ -18,6 +19,7 @@ import {
   ConcurrentChange,
   DependencyUnavailable,
   IdempotencyKeyReused,
+  PersonalDataLocked,
   RevisionMismatch,
   UnreadableStream,
 } from './faults'
@@ -82,14 +84,19 @@ export const unborn = <State>(decider: { initial: State }): Known<State> => ({
   position: -1n,
 })
 
+/** For folds that see nothing personal: to them everybody reads as erased. */
+const opensNothing: OpenAll = async (parts) => parts.map(() => null)
+
 export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Execute {
-  async function readEvents(stream: string) {
+  async function readEvents({ readsPersonal }: Pick<Decider<unknown, never>, 'readsPersonal'>, stream: string) {
     const recorded = await log.readStream(stream).catch((error: unknown) => {
       throw new DependencyUnavailable('event-log', error)
     })
-    const decoded = await decodeAll(recorded, keys.openAll)
+    const decoded = await decodeAll(recorded, readsPersonal ? keys.openAll : opensNothing)
     return decoded.map((result) => {
       if (result.kind === 'event') return result.event
+      if (result.kind === 'invalid' && result.cause)
+        throw new PersonalDataLocked(`${stream}: ${result.reason}`, { cause: result.cause })
       const reason = result.kind === 'invalid' ? result.reason : result.kind
       throw new UnreadableStream(`${stream}: ${result.type}: ${reason}`)
     })
@@ -140,7 +147,7 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
     let known = task.known
     for (let attempt = 1; ; attempt++) {
       if (!known) {
-        const events = await readEvents(stream)
+        const events = await readEvents(decider, stream)
         const latest = foldOf(decider, events)
         const lastOwn = events.findLastIndex(({ envelope }) => envelope.commandId === context.commandId)
         if (lastOwn >= 0) {
@@ -179,7 +186,7 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
 
   return Object.assign(execute, {
     load: async <State, T extends EventType>(decider: Decider<State, T>, stream: string) =>
-      foldOf(decider, await readEvents(stream)),
+      foldOf(decider, await readEvents(decider, stream)),
   })
 }
 

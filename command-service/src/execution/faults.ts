@@ -51,6 +51,14 @@ export class CommandInProgress extends Error {
   override readonly name = 'CommandInProgress'
 }
 
+/**
+ * Personal data that a command needs does not open, or could be sealed only with a second key for a person who has one: the
+ * row with that person's key was lost. Only an operator mends that; nobody else is touched by it.
+ */
+export class PersonalDataLocked extends Error {
+  override readonly name = 'PersonalDataLocked'
+}
+
 /** A stream holds what this release can not fold: deciding on half of its facts would be wrong. */
 export class UnreadableStream extends Error {
   override readonly name = 'UnreadableStream'

@@ -9,6 +9,7 @@ import {
   DependencyUnavailable,
   IdempotencyKeyReused,
   Overloaded,
+  PersonalDataLocked,
   RevisionMismatch,
 } from '../execution/faults'
 
@@ -50,6 +51,12 @@ export function toProblem(error: unknown): HttpProblem | undefined {
     return problemOf('concurrent-change', 'Nothing was changed; repeat the request.', retryAfter(1))
   if (error instanceof RevisionMismatch)
     return problemOf('revision-mismatch', 'Read it again, and decide on what it is now. Nothing was changed.')
+  if (error instanceof PersonalDataLocked)
+    return new HttpProblem('personal-data-locked', {
+      detail: 'An operator has to put the key of this person back; nothing was changed.',
+      headers: retryAfter(60),
+      cause: error,
+    })
   if (error instanceof DependencyUnavailable)
     return new HttpProblem('dependency-unavailable', {
       detail: 'Repeat the request; with the same Idempotency-Key it is carried out once at most.',

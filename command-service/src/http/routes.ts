@@ -33,6 +33,8 @@ const PaymentBody = CreatePaymentRequest.refine(({ amount }) => /[1-9]/.test(amo
 const always = ['invalid-request', 'internal-error', 'dependency-unavailable', 'overloaded'] as const
 const withBody = ['payload-too-large', 'unsupported-media-type'] as const
 const withToken = ['unauthenticated', 'session-ended'] as const
+/** Of routes that open or seal what is personal. */
+const withPersonal = ['personal-data-locked'] as const
 const withKey = ['idempotency-key-reused', 'command-in-progress'] as const
 
 /** What the command API answers to. Requests are validated by these schemas; the OpenAPI document is made from them. */
@@ -46,7 +48,7 @@ export const commandRoutes = {
     headers: z.object({ 'idempotency-key': optionalKey }),
     body: RegisterRequest,
     response: { status: 201, schema: RegisterResponse },
-    problems: ['email-taken', ...withKey, ...withBody, ...always],
+    problems: ['email-taken', ...withPersonal, ...withKey, ...withBody, ...always],
   },
   login: {
     method: 'POST',
@@ -56,7 +58,7 @@ export const commandRoutes = {
     auth: 'none',
     body: LoginRequest,
     response: { status: 200, schema: TokenResponse },
-    problems: ['invalid-credentials', 'too-many-requests', ...withBody, ...always],
+    problems: ['invalid-credentials', 'too-many-requests', ...withPersonal, ...withBody, ...always],
   },
   refresh: {
     method: 'POST',
@@ -108,6 +110,7 @@ export const commandRoutes = {
       'idempotency-key-required',
       'amount-not-representable',
       'user-not-found',
+      ...withPersonal,
       ...withKey,
       ...withToken,
       ...withBody,

@@ -24,7 +24,7 @@ async function grant(who: string, roleText: string) {
   try {
     const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (open) => open.close())
     const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
-    const keys = createKeyWriter(pool, masterKeyOf(config.MASTER_KEY))
+    const keys = createKeyWriter({ pool, master: masterKeyOf(config.MASTER_KEY), log: eventLog })
     const observe = { append: () => undefined, conflict: () => undefined }
     const execute = createExecute({ log: eventLog, keys, tenant: config.TENANT, observe })
     const addressHash = createAddressHash(config.RESERVATION_KEY, config.TENANT)

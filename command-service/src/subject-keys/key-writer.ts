@@ -1,16 +1,26 @@
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import type { OpenAll, Seal } from '@annals/contracts'
+import { streamOf, type OpenAll, type Seal } from '@annals/contracts'
+import type { EventLog } from '@annals/platform/event-log'
 import { isTransientPostgresError, type Pool } from '@annals/platform/postgres'
-import { createKeyReader, sealText, unwrapKey, wrapKey, type MasterKey } from '@annals/platform/subject-keys'
+import {
+  createKeyReader,
+  sealText,
+  UnknownSubject,
+  unwrapKey,
+  wrapKey,
+  type MasterKey,
+} from '@annals/platform/subject-keys'
 import { Rejected } from '../domain/rejected'
-import { DependencyUnavailable } from '../execution/faults'
+import { DependencyUnavailable, PersonalDataLocked } from '../execution/faults'
 
 /** The command side's hold on data keys: it alone makes them. */
 export interface KeyWriter {
   /**
-   * Makes sure that every subject has a data key, then seals with it.
-   * @throws Rejected `user-not-found` when a subject's key was destroyed: nothing is ever written about an erased person.
+   * Makes sure that every subject has a data key, then seals with it. A key is made for those only who have no events yet: a
+   * second one would make the past of its person unreadable for ever.
+   * @throws Rejected `user-not-found` when a subject's key was destroyed: nothing is ever written about an erased person;
+   *   PersonalDataLocked when the row of somebody's key was lost.
    */
   sealFor(tenant: string, subjects: readonly string[]): Promise<Seal>
   /** Opens what was sealed; `null` where the key was destroyed. */
@@ -26,17 +36,38 @@ const noSeal: Seal = () => {
   throw new Error('sealing was asked for without a subject')
 }
 
-/** @throws DependencyUnavailable from its methods, when the key table does not answer. */
-export function createKeyWriter(pool: Pool, master: MasterKey): KeyWriter {
+export interface KeyWriterDeps {
+  pool: Pool
+  master: MasterKey
+  log: Pick<EventLog, 'readStream'>
+  /** As KeyReaderOptions has it. */
+  onMissing?: (subject: string) => void
+}
+
+/** @throws DependencyUnavailable from its methods, when the key table or the log does not answer. */
+export function createKeyWriter({ pool, master, log, onMissing = () => undefined }: KeyWriterDeps): KeyWriter {
   const cache = new LRUCache<string, Buffer>({ max: cachedKeysMax, ttl: cacheMs })
-  const reader = createKeyReader(pool, master, cacheMs)
+  const reader = createKeyReader(pool, master, { cacheMs, onMissing })
 
   const available = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work
     } catch (error) {
-      throw isTransientPostgresError(error) ? new DependencyUnavailable('subject-keys', error) : error
+      // UnknownSubject, thrown: the table is empty, and an answer for nobody.
+      const isAway = isTransientPostgresError(error) || error instanceof UnknownSubject
+      throw isAway ? new DependencyUnavailable('subject-keys', error) : error
     }
+  }
+
+  /** Whose first event, which commits a registration, is in the log has had a key. */
+  async function assertNoEvents(subject: string): Promise<void> {
+    const stream = streamOf.user(subject)
+    const events = await log.readStream(stream, 0, 1).catch((error: unknown) => {
+      throw new DependencyUnavailable('event-log', error)
+    })
+    if (events.length === 0) return
+    onMissing(subject)
+    throw new PersonalDataLocked(`${stream} has events and the key table no row of its person: none is made anew`)
   }
 
   /** Two who make a key at once agree on the one that was stored first. */
@@ -49,6 +80,7 @@ export function createKeyWriter(pool: Pool, master: MasterKey): KeyWriter {
       )
     let row = (await select()).rows[0]
     if (!row) {
+      await assertNoEvents(subject)
       await pool.query(
         `insert into subject_key (tenant, subject, wrapped_key, master_key_id) values ($1, $2, $3, $4)
          on conflict (tenant, subject) do nothing`,

@@ -45,6 +45,7 @@ export const problems = {
     status: 503,
     title: 'A part of the system does not answer; nothing is known to have changed',
   },
+  'personal-data-locked': { status: 503, title: 'The key to the personal data of this person is missing' },
   'read-model-behind': { status: 503, title: 'The read model has not reached the named point yet' },
   'read-model-rebuilding': { status: 503, title: 'The read model is not there yet' },
 } as const satisfies Record<string, { status: number; title: string }>

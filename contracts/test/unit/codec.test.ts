@@ -44,7 +44,7 @@ describe('a seal that does not open', () => {
       JSON.parse(parts[1]!.sealed).personal,
     ])
     expect(results).toEqual([
-      { kind: 'invalid', type: 'user.registered', reason: 'personal data: changed' },
+      { kind: 'invalid', type: 'user.registered', reason: 'personal data: changed', cause: new Error('changed') },
       expect.objectContaining({ kind: 'event' }),
     ])
   })

@@ -22,7 +22,7 @@ describe('opening with keys that leave the cache', () => {
       return { tenant: 'main', subject, context: 'context', sealed }
     })
     await crowd.save(pool)
-    const keys = createKeyReader(pool, master, 1)
+    const keys = createKeyReader(pool, master, { cacheMs: 1 })
     for (let i = 0; i < 20; i++) {
       // Some are still cached from the round before, some have expired, some were never asked for.
       const asked = parts.slice(0, 10 * (i + 1))
@@ -70,6 +70,29 @@ describe('opening with keys that leave the cache', () => {
     await crowd.destroy(pool)
     const keys = createKeyReader(pool, master)
     expect(await keys.openAll([erased])).toEqual([null])
-    await expect(keys.openAll([erased, part()])).rejects.toThrow(UnknownSubject)
+    expect(await keys.openAll([erased, part()])).toEqual([null, expect.any(UnknownSubject)])
+  })
+
+  it('takes a row for lost only in a table that has keys of others, which open', async () => {
+    const empty = await ownDatabase(opened)
+    const asked: string[] = []
+    const keysOf = (of: Pool, key = master) =>
+      createKeyReader(of, key, { onMissing: (subject) => void asked.push(subject) })
+    const [one, other] = [people(), people()]
+    const part = (crowd = one) => {
+      const subject = randomUUID()
+      return { tenant: 'main', subject, context: 'context', sealed: sealText('{}', crowd.keyOf(subject), 'context') }
+    }
+    const lost = part()
+    await expect(keysOf(empty.pool).openAll([lost])).rejects.toThrow(UnknownSubject)
+    expect(asked).toEqual([])
+    part(other)
+    await other.save(empty.pool)
+    expect(await keysOf(empty.pool).openAll([lost])).toEqual([expect.any(UnknownSubject)])
+    expect(asked).toEqual([lost.subject])
+    // The rows of others are another system's: they do not open.
+    await expect(keysOf(empty.pool, { id: 'master', key: Buffer.alloc(32, 9) }).openAll([lost])).rejects.toThrow()
+    await one.save(empty.pool)
+    expect(await keysOf(empty.pool).openAll([lost])).toEqual([{}])
   })
 })

@@ -67,7 +67,7 @@ export async function notifierStack(opened: Opened, options: Partial<NotifierDep
     const notifier = startNotifier({
       consumer,
       pool,
-      keys: createKeyReader(pool, master, 1),
+      keys: createKeyReader(pool, master, { cacheMs: 1 }),
       channels: [smtp],
       rules,
       templates,

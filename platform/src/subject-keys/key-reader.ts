@@ -12,7 +12,7 @@ export interface SealedText {
 
 /**
  * The key table knows nothing of a person whom an event speaks of. Keys are made before the first event and their rows stay
- * after they were destroyed, so this is another system's table, or one restored from before: no reason to call anyone erased.
+ * after they were destroyed, so the row was lost, or this is another system's table: no reason to call anyone erased.
  */
 export class UnknownSubject extends Error {
   override readonly name = 'UnknownSubject'
@@ -25,43 +25,58 @@ export class BrokenSeal extends Error {
 
 export interface KeyReader {
   /**
-   * Opens many sealed JSON objects, in order, with at most one query.
-   * @returns `null` where the key was destroyed: the person is erased; BrokenSeal where there is a key and the text does not open
-   *   with it: no other part suffers by that, and asking again would not help.
-   * @throws UnknownSubject; or when the key table does not answer, or its keys do not open with this master key: that says
-   *   nothing about a text.
+   * Opens many sealed JSON objects, in order, with two queries at most.
+   * @returns `null` where the key was destroyed: the person is erased; UnknownSubject where the table has keys of others and none
+   *   of this person: the row was lost, and putting it back mends it; BrokenSeal where there is a key and the text does not open
+   *   with it. No other part suffers by one of these.
+   * @throws UnknownSubject when the table has nobody's key; or when it does not answer, or its keys do not open with this
+   *   master key: that says nothing about a text.
    */
-  openAll(parts: readonly SealedText[]): Promise<(Record<string, unknown> | null | BrokenSeal)[]>
+  openAll(parts: readonly SealedText[]): Promise<(Record<string, unknown> | null | UnknownSubject | BrokenSeal)[]>
+}
+
+export interface KeyReaderOptions {
+  /** So long may an erased person stay readable in a running process; default: five minutes. */
+  cacheMs?: number
+  /** A person's row is missing although the table has rows of others. Told each time that it is asked for. */
+  onMissing?: (subject: string) => void
+}
+
+interface KeyRow {
+  tenant: string
+  subject: string
+  wrapped_key: Buffer | null
 }
 
 /**
- * Reads wrapped data keys from the table `subject_key` with a role that may select and nothing else.
- * Keys are cached for five minutes at most: so long may an erased person stay readable in a running process.
+ * Reads wrapped data keys from the table `subject_key` with a role that may select and nothing else. It has to be the table
+ * itself, never a copy that lags behind: a key is there before the first event that it seals.
  */
-export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_000): KeyReader {
+export function createKeyReader(pool: Pool, master: MasterKey, options: KeyReaderOptions = {}): KeyReader {
+  const { cacheMs = 5 * 60_000, onMissing } = options
   // 50,000 keys of 32 bytes with their names: about 10 MB.
   const cache = new LRUCache<string, Buffer>({ max: 50_000, ttl: cacheMs })
   const nameOf = (tenant: string, subject: string) => `${tenant}|${subject}`
 
   /**
    * Keys of all these parts, taken hold of once: what expires from the cache, or is pushed out of it, while the rest is being
-   * read must not look like a key that was destroyed.
+   * read must not look like a key that was destroyed. Whose row is missing is not in the map.
    */
   async function keysOf(parts: readonly SealedText[]): Promise<Map<string, Buffer | null>> {
     const keys = new Map<string, Buffer | null>()
-    const missing = new Map<string, SealedText>()
+    const wanted = new Map<string, SealedText>()
     for (const part of parts) {
       const name = nameOf(part.tenant, part.subject)
       const key = cache.get(name)
       if (key) keys.set(name, key)
-      else missing.set(name, part)
+      else wanted.set(name, part)
     }
-    if (missing.size === 0) return keys
-    const wanted = [...missing.values()]
-    const { rows } = await pool.query<{ tenant: string; subject: string; wrapped_key: Buffer | null }>(
+    if (wanted.size === 0) return keys
+    const asked = [...wanted.values()]
+    const { rows } = await pool.query<KeyRow>(
       `select tenant, subject, wrapped_key from subject_key
        where (tenant, subject) in (select * from unnest($1::text[], $2::text[]))`,
-      [wanted.map((part) => part.tenant), wanted.map((part) => part.subject)],
+      [asked.map((part) => part.tenant), asked.map((part) => part.subject)],
     )
     for (const row of rows) {
       const name = nameOf(row.tenant, row.subject)
@@ -69,10 +84,21 @@ export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_
       if (key) cache.set(name, key)
       keys.set(name, key)
     }
-    for (const [name, { subject }] of missing) {
-      if (!keys.has(name)) throw new UnknownSubject(`there never was a data key of ${subject} in this key table`)
-    }
+    const missing = asked.filter(({ tenant, subject }) => !keys.has(nameOf(tenant, subject)))
+    if (missing.length > 0 && rows.length === 0) await assertKeysOfOthers(missing)
+    for (const { subject } of missing) onMissing?.(subject)
     return keys
+  }
+
+  /** That somebody's row is missing means something only in a table that has keys of others, which open. */
+  async function assertKeysOfOthers(missing: readonly SealedText[]): Promise<void> {
+    const { rows } = await pool.query<KeyRow>(
+      'select tenant, subject, wrapped_key from subject_key where tenant = any ($1) and wrapped_key is not null limit 1',
+      [[...new Set(missing.map(({ tenant }) => tenant))]],
+    )
+    const [other] = rows
+    if (!other) throw new UnknownSubject('this key table holds nobody’s key: it is empty, or another system’s')
+    unwrapKey(other.wrapped_key!, master, nameOf(other.tenant, other.subject))
   }
 
   return {
@@ -80,7 +106,8 @@ export function createKeyReader(pool: Pool, master: MasterKey, cacheMs = 5 * 60_
       const keys = await keysOf(parts)
       return parts.map(({ tenant, subject, context, sealed }) => {
         const key = keys.get(nameOf(tenant, subject))
-        if (!key) return null
+        if (key === undefined) return new UnknownSubject(`the key table has no row of ${subject}: it was lost`)
+        if (key === null) return null
         try {
           return JSON.parse(openText(sealed, key, context)) as Record<string, unknown>
         } catch {

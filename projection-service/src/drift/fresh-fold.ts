@@ -1,4 +1,5 @@
 import { placeOf, type OpenAll, type RecordedEvent } from '@annals/contracts'
+import { UnknownSubject } from '@annals/platform/subject-keys'
 import { droppedReading } from '../engine/drops'
 import { applyEvent, readFor, type Memory, type ParkedEvent, type ReadEvent, type StreamState } from '../engine/fold'
 import { rowName, type Projection, type StoredRow } from '../engine/projection'
@@ -50,3 +51,7 @@ export async function foldStreamAfresh(
   }
   return { rows: [...rows.values()], state, parked, stopped }
 }
+
+/** Whether a fold says nothing because the row with a person's key was lost: rows from before are right all the same. */
+export const lacksKey = ({ parked }: FreshFold): boolean =>
+  parked.some(({ error }) => error?.cause instanceof UnknownSubject)

@@ -9,7 +9,7 @@ import { rowName, type Projection, type StoredRow } from '../engine/projection'
 import { rowTable } from '../engine/row-table'
 import { lockStreamsPartition, NotPossible } from '../engine/stream-lock'
 import { insertParked, loadStreams, upsertStreams } from '../engine/stream-table'
-import { foldStreamAfresh } from './fresh-fold'
+import { foldStreamAfresh, lacksKey } from './fresh-fold'
 import { differencesOf, streamEventsMax, type RowDifference } from './stream-comparison'
 
 export interface Refolded {
@@ -50,6 +50,10 @@ export async function refoldStream(
     }
     const seen = recorded.filter((event) => event.position <= position)
     const fresh = await foldStreamAfresh(projection, seen, await droppedEvents(client, projection, stream), openAll)
+    if (lacksKey(fresh))
+      throw new NotPossible(
+        `the key table has no row of the person of ${stream}: put it back first, the rows are still right`,
+      )
     if (fresh.stopped) throw new NotPossible(`${stream} can not be folded by this release: ${fresh.stopped}`)
 
     const tables = tablesOf(projection, 'live')

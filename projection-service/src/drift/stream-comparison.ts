@@ -8,7 +8,7 @@ import { columnsOf, encodeRow, type Projection, type StoredRow } from '../engine
 import { registered, shareGenerationSql } from '../engine/registry'
 import { rowTable } from '../engine/row-table'
 import { loadStreams } from '../engine/stream-table'
-import { foldStreamAfresh } from './fresh-fold'
+import { foldStreamAfresh, lacksKey } from './fresh-fold'
 
 /** Streams that are longer are passed over: one audit must not read without end. Ours have some ten events. */
 export const streamEventsMax = 10_000
@@ -27,7 +27,10 @@ export type StreamComparison =
   | { kind: 'same' }
   | { kind: 'differs'; differences: RowDifference[] }
   /** Nothing can be said about it now. */
-  | { kind: 'passed-over'; reason: 'parked' | 'unfoldable' | 'too-long' | 'moving' | 'other-version' | 'gone' }
+  | {
+      kind: 'passed-over'
+      reason: 'parked' | 'unfoldable' | 'key-missing' | 'too-long' | 'moving' | 'other-version' | 'gone'
+    }
 
 export interface ComparisonDependencies {
   pool: Pool
@@ -67,6 +70,7 @@ export async function compareStream(
     )
     const fresh = await foldStreamAfresh(projection, applied, dropped, openAll)
     if (fresh.stopped) return { kind: 'passed-over', reason: 'unfoldable' }
+    if (lacksKey(fresh)) return { kind: 'passed-over', reason: 'key-missing' }
 
     const compared = await inGeneration(pool, projection, generation, async (client) => {
       const first = await seenOf(client, projection, generation, stream)

@@ -18,7 +18,7 @@ export type Reading =
   | { kind: 'unhandled' }
   | { kind: 'unknown-type' }
   | { kind: 'newer-version'; version: number }
-  | { kind: 'invalid'; reason: string }
+  | { kind: 'invalid'; reason: string; cause?: Error }
 
 export interface ReadEvent {
   recorded: RecordedEvent
@@ -152,7 +152,7 @@ export function applyEvent(
     return { kind: reading.kind }
   }
   try {
-    if (reading.kind === 'invalid') throw new InvalidEvent(reading.reason)
+    if (reading.kind === 'invalid') throw new InvalidEvent(reading.reason, { cause: reading.cause })
     foldRow(projection, memory, reading.event, partition)
   } catch (error) {
     memory.park({ recorded, partition, error: error instanceof Error ? error : new Error(String(error)) })

@@ -5,7 +5,7 @@ import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
 import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
-import { createKeyReader } from '@annals/platform/subject-keys'
+import { createKeyReader, missingKeysCounter } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
 import { createDriftAuditor } from '../drift/auditor'
 import { createHealer } from '../healing/healer'
@@ -39,7 +39,9 @@ void runProcess(log, async (scope, fatal) => {
     (it) => it.end(),
   )
   const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, log, 2), (it) => it.end())
-  const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY })
+  const missingKeys = missingKeysCounter(metrics)
+  const onMissing = () => missingKeys.inc()
+  const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY }, { onMissing })
   const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
   const eventLog =
     config.EVENTSTORE_URL && scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())

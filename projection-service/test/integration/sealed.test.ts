@@ -4,10 +4,13 @@ import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { streamOf, type RecordedEvent, type Seal } from '@annals/contracts'
 import { createPool } from '@annals/platform/postgres'
-import { createKeyReader, sealText, wrapKey } from '@annals/platform/subject-keys'
+import { createKeyReader, sealText, UnknownSubject, wrapKey } from '@annals/platform/subject-keys'
 import { parkedStreams, retryParked } from '../../src/engine/parked'
-import { payments, users } from '../../src/projections'
+import { compareStream } from '../../src/drift/stream-comparison'
+import { refoldStream } from '../../src/drift/refold'
+import { activity, payments, userLogins, users } from '../../src/projections'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
+import { startTestApi } from '../support/api'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { openOwnLog, type OwnLog } from '../support/own-log'
 import { rebuildDependencies } from '../support/own-world'
@@ -49,10 +52,10 @@ async function newPerson(): Promise<string> {
   return userId
 }
 
-/** Three people in the log; the seal of the second does not open. */
-async function threePeople(): Promise<{ people: string[]; events: RecordedEvent[] }> {
+/** Three people in the log. @param seals whether the seal of the second opens. */
+async function threePeople(seals = false): Promise<{ people: string[]; events: RecordedEvent[] }> {
   const people = [await newPerson(), await newPerson(), await newPerson()]
-  broken = people[1]
+  broken = seals ? undefined : people[1]
   for (const userId of people) {
     const data = {
       userId,
@@ -114,6 +117,64 @@ describe('an event whose seal does not open', () => {
   })
 })
 
+describe('an event of a person whose row in the key table was lost', () => {
+  /** Three people in the log; the row of the second is gone. @returns what puts it back. */
+  async function oneLost() {
+    const { people, events } = await threePeople(true)
+    const { rows } = await database.pool.query('delete from subject_key where subject = $1 returning *', [people[1]])
+    const putBack = () =>
+      database.pool.query(
+        'insert into subject_key (tenant, subject, wrapped_key, master_key_id) values ($1, $2, $3, $4)',
+        [rows[0].tenant, rows[0].subject, rows[0].wrapped_key, rows[0].master_key_id],
+      )
+    return { people, events, putBack }
+  }
+
+  it('is parked, holds up nobody else, and is healed by a retry once the row is back', async () => {
+    const { people, events, putBack } = await oneLost()
+    const { openAll } = createKeyReader(database.pool, master)
+    await (await createReadModels(database.pool, [users], openAll)).feed(events)
+    expect(await rowsOf()).toEqual(theTwo(people))
+    const error = expect.stringMatching(/^personal data: the key table has no row of/)
+    expect(await parked()).toMatchObject([{ stream: `user-${people[1]}`, revision: 0, error }])
+
+    const stream = `user-${people[1]}`
+    expect(await retryParked(database.pool, users, stream, openAll, 'ada')).toMatchObject({ applied: 0 })
+    await putBack()
+    expect(await retryParked(database.pool, users, stream, openAll, 'ada')).toEqual({ applied: 1, error: undefined })
+    expect(await parked()).toEqual([])
+    expect(await rowsOf()).toEqual(new Map(people.map((userId) => [userId, `${userId}@example.org`])))
+  })
+
+  it('answers queries about that person with a problem, and about others as ever', async () => {
+    const { people, events } = await oneLost()
+    const { openAll } = createKeyReader(database.pool, master)
+    await (await createReadModels(database.pool, [users, userLogins, activity], openAll)).feed(events)
+    const api = await startTestApi({ pool: database.pool })
+    try {
+      const me = async (userId: string) => api.get('/users/me', { token: await api.tokenFor(userId) })
+      expect((await me(people[0]!)).status).toBe(200)
+      const { status, body } = await me(people[1]!)
+      expect([404, 503]).toContain(status)
+      expect(body['code']).not.toBe('internal-error')
+    } finally {
+      await api.close()
+    }
+  })
+
+  it('that was folded before is no drift, and can not be refolded into nothing', async () => {
+    const { people, events } = await threePeople(true)
+    const { openAll } = createKeyReader(database.pool, master)
+    await (await createReadModels(database.pool, [users], openAll)).feed(events)
+    await database.pool.query('delete from subject_key where subject = $1', [people[1]])
+    const stream = `user-${people[1]}`
+    const fresh = { pool: database.pool, log: own.log, openAll: createKeyReader(database.pool, master).openAll }
+    expect(await compareStream(users, 'live', stream, fresh)).toEqual({ kind: 'passed-over', reason: 'key-missing' })
+    await expect(refoldStream(users, stream, { ...fresh, actor: 'ada' })).rejects.toThrow(/put it back first/)
+    expect((await rowsOf()).size).toBe(3)
+  })
+})
+
 describe('keys that can not be read', () => {
   it.each([
     ['the key table is away', () => createKeyReader(createPool('postgres://127.0.0.1:1/none', silent, 1), master)],
@@ -126,5 +187,17 @@ describe('keys that can not be read', () => {
     expect((await rowsOf()).size).toBe(0)
     await (await createReadModels(database.pool, [users], createKeyReader(database.pool, master).openAll)).feed(events)
     expect(await rowsOf()).toEqual(theTwo(people))
+  })
+
+  it('make the partition wait when the table has nobody’s key', async () => {
+    const { people, events } = await threePeople(true)
+    const { openAll } = createKeyReader(database.pool, master)
+    const models = await createReadModels(database.pool, [users], openAll)
+    await database.pool.query('create table kept as table subject_key; delete from subject_key')
+    await expect(models.feed(events)).rejects.toThrow(UnknownSubject)
+    expect(await parked()).toEqual([])
+    await database.pool.query('insert into subject_key table kept')
+    await models.feed(events)
+    expect((await rowsOf()).size).toBe(people.length)
   })
 })
