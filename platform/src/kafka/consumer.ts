@@ -280,6 +280,14 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
     }
   }
 
+  async function testify({ topic, partition }: Flow, nextOffset: bigint, metadata: string): Promise<void> {
+    try {
+      await consumer.commitOffsets([{ topic, partition, offset: String(nextOffset), metadata }])
+    } catch (error) {
+      log.warn({ err: error, topic, partition }, 'how far reading has come could not be committed to Kafka')
+    }
+  }
+
   async function eachBatch(handler: Handler, payload: EachBatchPayload): Promise<void> {
     const { batch, resolveOffset, heartbeat, isRunning, isStale } = payload
     const flow = flows.get(keyOf(batch))
@@ -306,6 +314,7 @@ export function createConsumer(options: ConsumerOptions): PartitionedConsumer {
         // What follows is no older than the last of these.
         flow.behindSince = incoming.highWatermark > nextOffset ? records.at(-1)?.timestamp : undefined
         meter?.handled(topic, records.length)
+        if (outcome.commit !== undefined) await testify(flow, nextOffset, outcome.commit)
         return resolveOffset(lastOffset)
       case 'wait': {
         flow.failures++

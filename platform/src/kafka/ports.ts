@@ -78,8 +78,11 @@ export interface IncomingBatch extends TopicPartition {
 }
 
 export type BatchOutcome =
-  /** Applied, and the position that makes it so is durable on the handler's side. */
-  | { kind: 'done' }
+  /**
+   * Applied, and the position that makes it so is durable on the handler's side. With `commit`, the batch's `nextOffset` is committed to
+   * Kafka too, this text beside it: no position to read from, but a witness of how far reading had come. When that fails, it is left out.
+   */
+  | { kind: 'done'; commit?: string }
   /** Not yet: the partition waits, others flow; reading goes on at `resumeAt` (default: the batch's first record). */
   | { kind: 'wait'; waitMs: number; reason: string; resumeAt?: bigint }
   /** The checkpoint was not where this instance thought: read it again and seek there. */

@@ -16,6 +16,7 @@ import {
   type IncomingRecord,
   type TopicPartition,
 } from '@annals/platform/kafka'
+import type { Healer, Hole } from '@annals/platform/healing'
 import type { Logger } from '@annals/platform/log'
 import type { Pool, PoolClient } from '@annals/platform/postgres'
 import { loadBatchMemory } from './batch-memory'
@@ -48,22 +49,6 @@ export interface LiveObserver {
   /** `reason` undefined: the partition flows. */
   waiting(place: TopicPartition, reason: 'hole' | 'newer-version' | 'other-version-live' | undefined): void
   transaction(seconds: number, events: number): void
-}
-
-/** Events of a stream that should have come before this one. */
-export interface Hole {
-  /** Last revision that the read model has seen; -1: none. */
-  after: number
-  /** The event that came too early. */
-  before: RecordedEvent
-}
-
-/** Finds what Kafka did not bring. */
-export interface Healer {
-  /** The missing events, gapless and in order; `undefined`: they can not be had, the partition has to wait. Never throws. */
-  missing(hole: Hole): Promise<RecordedEvent[] | undefined>
-  /** They have been applied, and that is durable. */
-  healed(hole: Hole, events: number): void
 }
 
 export interface LiveDependencies {

@@ -1,10 +1,11 @@
 import type { OpenAll } from '@annals/contracts'
+import type { Healer } from '@annals/platform/healing'
 import { createConsumer, type PartitionedConsumer, type TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { inSpan, SpanKind } from '@annals/platform/tracing'
-import { createLiveProjection, type Healer, type LiveObserver } from '../engine/live'
+import { createLiveProjection, type LiveObserver } from '../engine/live'
 import type { Projection } from '../engine/projection'
 import { installProjection } from '../engine/registry'
 

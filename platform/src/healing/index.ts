@@ -1,6 +1,21 @@
-import type { EventLog, LogEvent } from '@annals/platform/event-log'
-import type { Logger } from '@annals/platform/log'
-import type { Healer, Hole } from '../engine/live'
+import type { EventLog, LogEvent } from '../event-log'
+import type { Logger } from '../log'
+
+/** Events of a stream that should have come before this one. */
+export interface Hole {
+  /** Last revision that the reader has seen; -1: none. */
+  after: number
+  /** The event that came too early. */
+  before: Pick<LogEvent, 'id' | 'stream' | 'revision'>
+}
+
+/** Finds what Kafka did not bring. */
+export interface Healer {
+  /** The missing events, gapless and in order; `undefined`: they can not be had, the partition has to wait. Never throws. */
+  missing(hole: Hole): Promise<LogEvent[] | undefined>
+  /** They have been applied, and that is durable. */
+  healed(hole: Hole, events: number): void
+}
 
 /** Revisions read to heal one hole. A larger one is no lost record but a topic that begins late: that is a rebuild's work. */
 export const holeSizeMax = 1_000
