@@ -59,7 +59,7 @@ function toQueued(event: LogEvent, route: Route): QueuedEvent | undefined {
   const { key, value, headers, timestamp } = toCloudEvent(event)
   const record = { topic: place.topic, partition: place.partition, key, value, headers, timestamp }
   // Near enough for a bound: what is not counted are the small headers.
-  return { record, position: event.position, bytes: value.length + headers['ce_metadata']!.length + 500 }
+  return { record, position: event.position, bytes: (value?.length ?? 0) + (headers['ce_metadata']?.length ?? 0) + 500 }
 }
 
 function countByTopic({ records }: Batch): Map<string, number> {

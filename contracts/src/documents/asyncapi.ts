@@ -84,16 +84,7 @@ export function asyncApiDocument(version: string): Record<string, unknown> {
       schemas: {
         CloudEventHeaders: {
           type: 'object',
-          required: [
-            'ce_specversion',
-            'ce_id',
-            'ce_source',
-            'ce_type',
-            'ce_stream',
-            'ce_revision',
-            'ce_position',
-            'ce_metadata',
-          ],
+          required: ['ce_specversion', 'ce_id', 'ce_source', 'ce_type', 'ce_stream', 'ce_revision', 'ce_position'],
           properties: {
             'content-type': { const: 'application/json' },
             ce_specversion: { const: '1.0' },
@@ -109,7 +100,16 @@ export function asyncApiDocument(version: string): Record<string, unknown> {
             ce_revision: { type: 'string', description: 'Number in the stream, from 0 and without holes' },
             ce_position: { type: 'string', description: 'Commit position in the log' },
             ce_traceparent: { type: 'string' },
-            ce_metadata: { type: 'string', description: 'The envelope as JSON', contentSchema: jsonSchema(Envelope) },
+            ce_metadata: {
+              type: 'string',
+              description: 'The envelope as JSON; absent where ce_dataref stands',
+              contentSchema: jsonSchema(Envelope),
+            },
+            ce_dataref: {
+              type: 'string',
+              description:
+                'The record has no value: data and metadata are too large for Kafka, or no JSON, and are read from the log. `log:<stream>@<revision>`',
+            },
           },
         },
       },

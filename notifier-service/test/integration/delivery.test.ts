@@ -101,8 +101,8 @@ describe('from a fact to a mail', () => {
   it('is not held up by a registration that does not open', async () => {
     const broken = registered(crowd)
     const whole = registered(crowd)
-    const sealed = JSON.parse(broken.record.value) as { sealed: string }
-    const other = JSON.parse(whole.record.value) as { sealed: string }
+    const sealed = JSON.parse(broken.record.value!) as { sealed: string }
+    const other = JSON.parse(whole.record.value!) as { sealed: string }
     broken.record.value = JSON.stringify({ ...sealed, sealed: other.sealed })
     await publish(broken, whole)
     await settledAs(whole.userId, { welcome: 'accepted' })

@@ -12,7 +12,7 @@ const wanted = eventTypesOf(rules)
 const toRecord = ({ record }: Fact) => ({
   offset: 0n,
   key: record.key,
-  value: Buffer.from(record.value),
+  value: Buffer.from(record.value!),
   headers: Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, Buffer.from(value)])),
   timestamp: 0,
 })

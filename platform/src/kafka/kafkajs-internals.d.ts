@@ -129,7 +129,7 @@ declare module 'kafkajs/src/protocol/recordBatch/v0/decoder' {
     firstSequence: number
     lastOffsetDelta: number
     inTransaction: boolean
-    records: { key: Buffer; value: Buffer; timestamp: string; headers: Record<string, Buffer> }[]
+    records: { key: Buffer; value: Buffer | null; timestamp: string; headers: Record<string, Buffer> }[]
   }>
 }
 

@@ -5,7 +5,7 @@ export interface OutgoingRecord {
   topic: string
   partition: number
   key: string
-  value: string
+  value: string | null
   headers: Record<string, string>
   /** Epoch ms, as text. */
   timestamp: string

@@ -82,12 +82,14 @@ export class RecordBatch {
     if (this.#count === 0) this.#firstTimestamp = time
     const timestampDelta = time - this.#firstTimestamp
     const keyBytes = Buffer.byteLength(key)
-    const valueBytes = Buffer.byteLength(value)
+    const valueBytes = value === null ? 0 : Buffer.byteLength(value)
+    /** As the format writes it: no value is -1. */
+    const valueLength = value === null ? -1 : valueBytes
     const names = Object.keys(headers)
     const headerBytes = names.map((name) => Buffer.byteLength(headers[name]!))
 
     let size = 1 + varintBytes(timestampDelta) + varintBytes(this.#count)
-    size += varintBytes(keyBytes) + keyBytes + varintBytes(valueBytes) + valueBytes + varintBytes(names.length)
+    size += varintBytes(keyBytes) + keyBytes + varintBytes(valueLength) + valueBytes + varintBytes(names.length)
     for (const [i, name] of names.entries())
       size += encodedName(name).length + varintBytes(headerBytes[i]!) + headerBytes[i]!
     const total = varintBytes(size) + size
@@ -100,7 +102,7 @@ export class RecordBatch {
     at = writeVarint(bytes, at, timestampDelta)
     at = writeVarint(bytes, at, this.#count)
     at = writeText(bytes, at, key, keyBytes)
-    at = writeText(bytes, at, value, valueBytes)
+    at = value === null ? writeVarint(bytes, at, -1) : writeText(bytes, at, value, valueBytes)
     at = writeVarint(bytes, at, names.length)
     for (const [i, name] of names.entries()) {
       const encoded = encodedName(name)

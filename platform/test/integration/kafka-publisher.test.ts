@@ -138,7 +138,7 @@ describe('a checkpointed publisher', () => {
       expect(records[i]).toEqual({
         offset: BigInt(i),
         key,
-        value: Buffer.from(value),
+        value: Buffer.from(value!),
         headers: names,
         timestamp: Number(timestamp),
       })

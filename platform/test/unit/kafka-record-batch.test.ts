@@ -29,6 +29,7 @@ describe('a record batch', () => {
       record(),
       record({ key: 'Zoë', value: 'x'.repeat(300), timestamp: '1600000000000', headers: {} }),
       record({ value: '', timestamp: '1900000000000', headers: { empty: '', grüße: 'ß🜁' } }),
+      record({ value: null, headers: {} }),
     ]
     for (const each of records) expect(batch.add(each)).toBe(true)
     const bytes = batch.encode(stamp)
@@ -38,13 +39,13 @@ describe('a record batch', () => {
       producerId: '4000000001',
       producerEpoch: 7,
       firstSequence: 12,
-      lastOffsetDelta: 2,
+      lastOffsetDelta: 3,
       inTransaction: true,
     })
     expect(
       read.records.map((r) => ({
         key: r.key.toString(),
-        value: r.value.toString(),
+        value: r.value?.toString() ?? null,
         timestamp: r.timestamp,
         headers: Object.fromEntries(Object.entries(r.headers).map(([name, value]) => [name, value.toString()])),
       })),

@@ -89,7 +89,7 @@ export function incomingRecord(event: RecordedEvent, offset: bigint): IncomingRe
   return {
     offset,
     key,
-    value: Buffer.from(value),
+    value: value === null ? null : Buffer.from(value),
     headers: Object.fromEntries(Object.entries(headers).map(([name, text]) => [name, Buffer.from(text)])),
     timestamp: Number(timestamp),
   }

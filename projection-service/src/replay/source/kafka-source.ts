@@ -28,7 +28,7 @@ interface Waiting {
 /**
  * The topics from their first record to where they end now: committed records only, as a group of its own that commits
  * nothing. At most one batch (1 MiB) of each partition is in memory.
- * @throws (while it is read) TopicsIncomplete when retention has deleted records.
+ * @throws (while it is read) TopicsIncomplete when retention has deleted records, or content that is in the log only is wanted.
  */
 export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOptions): EventSource {
   const { brokers, log, until, topicPrefix = '' } = options
@@ -60,6 +60,10 @@ export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOpt
   const eventsOf = ({ records }: IncomingBatch) =>
     records.flatMap((record) => {
       const read = fromCloudEvent(record)
+      if (!read.ok && read.reference)
+        throw new TopicsIncomplete(
+          `the content of ${read.reference.stream}@${read.reference.revision} is in the log only: fold from the log instead`,
+        )
       // Had a foreign record taken an event's place, the next revision would tell.
       if (!read.ok || (until !== undefined && read.event.position > until)) return []
       const one = placed(read.event)
@@ -87,7 +91,13 @@ export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOpt
       const running = consumer.run({
         positions: async (assigned) => assigned.map(() => undefined),
         async handle(batch) {
-          const events = eventsOf(batch)
+          let events: PlacedEvent[] = []
+          try {
+            events = eventsOf(batch)
+          } catch (error) {
+            failed = error as Error
+            told()
+          }
           if (events.length > 0) {
             await new Promise<void>((resolve) => {
               queue.push({ events, folded: resolve })
