@@ -1,20 +1,32 @@
 /**
  * SQLSTATE classes after which the same work may succeed later: connection (08), rollback (40: serialisation, deadlock),
- * resources (53), operator intervention (57: shutdown, cancel), lock not available (55P03).
+ * resources (53), operator intervention (57: shutdown, cancel, statement timeout), lock not available (55P03), a transaction that
+ * the server ended because it stood idle (25P03) or took too long (25P04).
  * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const transientClasses = new Set(['08', '40', '53', '57'])
-const transientCodes = new Set(['55P03', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN'])
+const transientCodes = new Set([
+  '55P03',
+  '25P03',
+  '25P04',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
+
+/** pg reports by message only: a lost connection, an exhausted pool, an answer or a connection that did not come in time. */
+const transientMessages =
+  /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|a connection beside it fell silent|Client was closed and is not queryable|Client has encountered a connection error|connection error and is not queryable/i
 
 /** Whether to wait and repeat, rather than to treat the work itself as wrong. */
 export function isTransientPostgresError(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
   if (typeof code === 'string') return transientCodes.has(code) || transientClasses.has(code.slice(0, 2))
-  // pg reports a lost connection and an exhausted pool by message only.
-  return (
-    typeof message === 'string' &&
-    /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error|connection error and is not queryable/i.test(
-      message,
-    )
-  )
+  return typeof message === 'string' && transientMessages.test(message)
 }

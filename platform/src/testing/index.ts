@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 export { startTestEventStore, type TestEventStore } from './event-store'
+export { proxyOf, startSilentProxy, type Silence, type SilentProxy } from './silent-proxy'
 
 /** How often a fact is asked for again, in ms. */
 const askEveryMs = 50

@@ -1,4 +1,4 @@
-import type { Pool, PoolClient } from '@annals/platform/postgres'
+import { longQuery, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { tablesOf, type Generation } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
 import { columnsOf, keyWidth } from '../../engine/projection'
@@ -14,14 +14,15 @@ export interface Checksum {
 /** A row as text is the same on both sides: same columns in the same order, one server, one session setting. */
 const hashOf = (alias: string) => `hashtextextended(${alias}::text, 0)`
 
-/** Counts and order-independent checksums of a generation's rows and stream revisions. */
+/** Counts and order-independent checksums of a generation's rows and stream revisions. A client is in a transaction. */
 export async function checksumOf(
   db: Pool | PoolClient,
   projection: Projection,
   generation: Generation,
 ): Promise<Checksum> {
   const { rows, stream } = tablesOf(projection, generation)
-  const { rows: found } = await db.query<Checksum>(
+  const { rows: found } = await longQuery<Checksum>(
+    db,
     `select r.rows, r.hash, s.streams, s.stream_hash as "streamHash"
      from (select count(*) as rows, coalesce(sum(${hashOf('t')}), 0)::text as hash from ${rows} t) r,
           (select count(*) as streams, coalesce(sum(${hashOf('s')}), 0)::text as stream_hash from ${stream} s) s`,
@@ -49,7 +50,8 @@ async function* hashes(client: PoolClient, table: string, keyColumns: readonly s
      select (${key}) collate "C" as key, ${hashOf('t')} as hash from ${table} t order by 1`,
   )
   for (;;) {
-    const { rows } = await client.query<Hashed>(`fetch ${fetchSize} from ${cursor}`)
+    // The first one waits for all of them to be sorted.
+    const { rows } = await longQuery<Hashed>(client, `fetch ${fetchSize} from ${cursor}`)
     yield* rows
     if (rows.length < fetchSize) return
   }

@@ -1,7 +1,7 @@
 import type { OpenAll } from '@annals/contracts'
 import type { EventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
-import type { Pool, PoolClient } from '@annals/platform/postgres'
+import { longQuery, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { indexStatements, tablesOf } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
 import { installProjection, tryRebuildLock } from '../../engine/registry'
@@ -255,7 +255,7 @@ const finish: Finish = async ({ projection, rebuild, builder, standing }, { pool
     observer.stage(name, stage, facts)
   }
   await enter('indexing')
-  for (const sql of indexStatements(projection, 'next')) await pool.query(sql)
+  for (const sql of indexStatements(projection, 'next')) await longQuery(pool, sql)
   await analyze(pool, projection)
 
   await enter('verifying')
@@ -289,7 +289,7 @@ const finishVerification: Finish = async (job, { pool, observer }, pass, catchUp
 /** The planner must know the new tables before the first query meets them. */
 async function analyze(pool: Pool, projection: Projection): Promise<void> {
   const { rows, stream } = tablesOf(projection, 'next')
-  await pool.query(`analyze ${rows}, ${stream}`)
+  await longQuery(pool, `analyze ${rows}, ${stream}`)
 }
 
 /** What is kept of a verification: JSON knows no bigint. */

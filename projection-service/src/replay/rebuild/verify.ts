@@ -1,4 +1,4 @@
-import type { Pool, PoolClient } from '@annals/platform/postgres'
+import { postgresDeadlines, type Pool, type PoolClient } from '@annals/platform/postgres'
 import type { Projection } from '../../engine/projection'
 import { tablesOf } from '../../engine/generation'
 import type { Builder, Limits } from './builder'
@@ -39,6 +39,13 @@ export async function positionsOf(
   return new Map(rows.map(({ topic, partition, position }) => [`${topic}/${partition}`, position]))
 }
 
+/**
+ * A snapshot stands idle while the log is read up to it, or while the other side is sorted. It holds nobody up: what is gone for
+ * longer than the longest statement is ended by the server.
+ */
+const beginSnapshotSql = `begin isolation level repeatable read read only;
+  set local idle_in_transaction_session_timeout = ${postgresDeadlines.longStatementMs}`
+
 /** Nothing was ever applied to a read model that stands there: there is nothing to compare with. */
 export const isEmpty = (positions: ReadonlyMap<string, bigint>): boolean =>
   [...positions.values()].every((position) => position < 0n)
@@ -71,7 +78,7 @@ export async function verify(
   }
   const snapshot = await pool.connect()
   try {
-    await snapshot.query('begin isolation level repeatable read read only')
+    await snapshot.query(beginSnapshotSql)
     await catchUp(await positionsOf(snapshot, projection, 'live'))
     const live = await checksumOf(snapshot, projection, 'live')
     const rebuilt = await checksumOf(pool, projection, 'next')
@@ -99,7 +106,7 @@ export async function verify(
 async function differencesIn(projection: Projection, snapshot: PoolClient, pool: Pool): Promise<Differences> {
   const next = await pool.connect()
   try {
-    await next.query('begin isolation level repeatable read read only')
+    await next.query(beginSnapshotSql)
     return await differencesBetween(projection, snapshot, next, differencesMax)
   } finally {
     await next.query('rollback').catch(() => undefined)

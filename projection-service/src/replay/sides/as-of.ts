@@ -1,5 +1,5 @@
 import type { OpenAll } from '@annals/contracts'
-import { inTransaction, type Pool } from '@annals/platform/postgres'
+import { inTransaction, longQuery, type Pool } from '@annals/platform/postgres'
 import { decodeMemo, type DecodeMemo } from '../../engine/fold'
 import {
   createGeneration,
@@ -98,8 +98,8 @@ class GrowingSide {
     await this.fold.flushBehind()
     await this.fold.written()
     const { rows, stream, checkpoint, parked } = tablesOf(this.projection, this.generation)
-    for (const sql of indexStatements(this.projection, this.generation)) await this.pool.query(sql)
-    await this.pool.query(`analyze ${rows}, ${stream}`)
+    for (const sql of indexStatements(this.projection, this.generation)) await longQuery(this.pool, sql)
+    await longQuery(this.pool, `analyze ${rows}, ${stream}`)
     // A partition without events has been gone through as far as the others.
     const end = [...this.fold.reached.values()].reduce((max, position) => (position > max ? position : max), -1n)
     const last = [...this.#times.values()].reduce<string | null>((max, at) => (!max || at > max ? at : max), null)

@@ -1,4 +1,4 @@
-import { inTransaction, type Pool } from '@annals/platform/postgres'
+import { inTransaction, longQuery, type Pool } from '@annals/platform/postgres'
 import { isNullable, typeOf, type ColumnKind } from '../../engine/columns'
 import { tablesOf, type Side } from '../../engine/generation'
 import { columnsOf, keyWidth, type Projection } from '../../engine/projection'
@@ -68,11 +68,13 @@ export function diffOf(
       from ${tablesOf(projection, before).rows} a
       ${join} join ${tablesOf(projection, after).rows} b on ${keys.map((name) => `a.${name} = b.${name}`).join(' and ')}
       where a.${keys[0]} is null or b.${keys[0]} is null or to_jsonb(a) <> to_jsonb(b)`
-    const { rows: counts } = await client.query<Record<'added' | 'removed' | 'changed', bigint>>(
+    const { rows: counts } = await longQuery<Record<'added' | 'removed' | 'changed', bigint>>(
+      client,
       `select count(*) filter (where before is null) as added, count(*) filter (where after is null) as removed,
          count(*) filter (where before is not null and after is not null) as changed from (${differing}) d`,
     )
-    const { rows } = await client.query<Found>(
+    const { rows } = await longQuery<Found>(
+      client,
       `select key, before, after from (${differing}) d order by key collate "C" limit $1`,
       [max],
     )
