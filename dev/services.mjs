@@ -28,6 +28,9 @@ export const serviceProcesses = [
   },
 ]
 
+/** Where the payment gateway's sandbox keeps its charges. @param {import('./profile.mjs').Profile} profile */
+export const chargesFile = (profile) => join(profile.data, 'gateway.jsonl')
+
 /**
  * @typedef {object} Services
  * @property {Record<string, string>} urls by process name: http://127.0.0.1:<port>
@@ -78,7 +81,7 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
         ...forServices,
         HTTP_PORT: String(port),
         METRICS_PORT: String(port),
-        GATEWAY_SANDBOX_FILE: join(profile.data, 'gateway.jsonl'),
+        GATEWAY_SANDBOX_FILE: chargesFile(profile),
       },
     })
     exits.set(name, running.exited)

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs'
 import { buildAll, migrateAll } from '../dev/build.mjs'
 import { startStack, stopServers } from '../dev/native.mjs'
 import { openProfile } from '../dev/profile.mjs'
-import { startServices } from '../dev/services.mjs'
+import { chargesFile, startServices } from '../dev/services.mjs'
 
 /** Hashing a password takes 60 ms like this: the least that the command service accepts, so that tests are about something else. */
 const testEnvironment = { BCRYPT_COST: '10' }
@@ -34,7 +34,7 @@ export async function openSystem(name, { env = {}, kafkaNodes, progress, signal 
     await migrateAll(stack)
     const forServices = { ...testEnvironment, ...env }
     services = await startServices(stack, { env: forServices, progress, signal })
-    return { stack, services, env: { ...stack.env, ...forServices }, close }
+    return { stack, services, env: { ...stack.env, ...forServices, GATEWAY_SANDBOX_FILE: chargesFile(profile) }, close }
   } catch (error) {
     await close({ keep: true })
     throw error

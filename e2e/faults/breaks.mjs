@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client'
 import { placeOf } from '@annals/contracts'
@@ -134,6 +135,50 @@ export const breaks = {
       if (!ok) throw new Error(`the inbox answered ${status}`)
     },
   },
+  attempt: {
+    says: 'the attempt that brought a mail is struck from the record',
+    expects: { kind: 'lost', place: 'attempts' },
+    apply: ({ env }) =>
+      changeOne(
+        env.NOTIFIER_DATABASE_URL,
+        `delete from attempt where (delivery_id, number) in
+           (select delivery_id, number from attempt where outcome = 'accepted' limit 1)`,
+      ),
+  },
+  'attempt-double': {
+    says: 'a mail has arrived, and the attempt that brought it says that it did not',
+    expects: { kind: 'doubled', place: 'attempts' },
+    apply: ({ env }) =>
+      changeOne(
+        env.NOTIFIER_DATABASE_URL,
+        `update attempt set outcome = 'transient' where (delivery_id, number) in
+           (select delivery_id, number from attempt where outcome = 'accepted' limit 1)`,
+      ),
+  },
+  'gateway-double': {
+    says: 'a payment is charged a second time under its key',
+    expects: { kind: 'doubled', place: 'gateway' },
+    apply: ({ env }) => changeCharges(env, (lines, taken) => [...lines, taken.at(-1)]),
+  },
+  'gateway-lost': {
+    says: 'the payment gateway never carried out a charge that the log holds',
+    expects: { kind: 'lost', place: 'gateway' },
+    apply: ({ env }) => changeCharges(env, (lines, taken) => lines.filter((line) => line !== taken[0])),
+  },
+  'gateway-stray': {
+    says: 'money is taken that no payment asked for',
+    expects: { kind: 'wrong', place: 'gateway' },
+    async apply({ env }) {
+      const response = await fetch(`${env.GATEWAY_URL}/v1/charges`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+        body: JSON.stringify({ amountMinor: 1, currency: 'EUR', source: 'tok_visa' }),
+        signal: AbortSignal.timeout(10_000),
+      })
+      await response.arrayBuffer()
+      if (!response.ok) throw new Error(`the payment gateway answered ${response.status}`)
+    },
+  },
   log: {
     says: 'a fact is appended to the log a second time',
     expects: { kind: 'doubled', place: 'log' },
@@ -184,6 +229,18 @@ export async function changeOne(url, sql) {
   } finally {
     await client.end()
   }
+}
+
+/** Spoils the payment gateway's ledger: its lines, and those of them under which money was taken. */
+function changeCharges({ GATEWAY_SANDBOX_FILE: file }, change) {
+  const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
+  const taken = lines.filter((line) => JSON.parse(line).result?.status === 'succeeded')
+  writeFileSync(
+    file,
+    change(lines, taken)
+      .map((line) => `${line}\n`)
+      .join(''),
+  )
 }
 
 /** Gives `work` the topics' records and the means to spoil them. */

@@ -18,6 +18,12 @@ const mailsMax = 20_000
  * @property {string} recipient user id
  * @property {string} messageId
  * @property {string} state `accepted` once a mail server took it; `skipped`: held back
+ * @property {number} attempts how many were made
+ *
+ * @typedef {object} Attempt
+ * @property {string} messageId of its delivery
+ * @property {number} number from 1
+ * @property {string | null} outcome `accepted`, `rejected`, `transient`, `unknown`; `null`: it has not ended
  *
  * @typedef {object} ReceivedMail
  * @property {string} messageId
@@ -34,15 +40,25 @@ const ruleOf = {
   'payment.failed': 'payment-failed',
 }
 
-/** @param {string} url of the notifier's database @returns {Promise<LedgerRow[]>} */
+/**
+ * One snapshot of what the notifier has on record.
+ *
+ * @param {string} url of its database
+ * @returns {Promise<{ ledger: LedgerRow[], attempts: Attempt[] }>}
+ */
 export async function readLedger(url) {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: queryMsMax })
   await client.connect()
   try {
-    const { rows } = await client.query(
-      `select event_id::text as "eventId", rule, recipient, identity as "messageId", state from delivery`,
+    await client.query('begin isolation level repeatable read read only')
+    const deliveries = await client.query(
+      `select event_id::text as "eventId", rule, recipient, identity as "messageId", state, attempts from delivery`,
     )
-    return rows
+    const attempts = await client.query(
+      `select d.identity as "messageId", a.number, a.outcome from attempt a join delivery d on d.id = a.delivery_id`,
+    )
+    await client.query('commit')
+    return { ledger: deliveries.rows, attempts: attempts.rows }
   } finally {
     await client.end()
   }
@@ -111,6 +127,45 @@ export function checkMails(intended, ledger, inbox, people, findings) {
   for (const messageId of arrived.keys())
     if (!identities.has(messageId)) findings.doubled('inbox', `${messageId} arrived, and was never recorded`)
   return { recorded: ledger.length, received: arrived.size, receivedAgain: inbox.length - arrived.size }
+}
+
+/** Attempts that may have brought a mail to its inbox: nobody knows what became of them, or nobody has said yet. */
+const mayHaveArrived = (outcome) => outcome === 'unknown' || outcome === null
+
+/**
+ * The record of attempts is true to what arrived: an accepted mail has an attempt that was accepted, numbers count from 1 without
+ * a hole, every copy in the inbox has an attempt that brought it, and every acceptance has brought one.
+ *
+ * @param {LedgerRow[]} ledger
+ * @param {Attempt[]} attempts
+ * @param {ReceivedMail[]} inbox
+ * @param {import('./findings.mjs').Findings} findings
+ * @param {Map<string, number>} [forgotten] copies by Message-ID of which a restored ledger knows no more
+ */
+export function checkAttempts(ledger, attempts, inbox, findings, forgotten = new Map()) {
+  const made = groupBy(attempts, ({ messageId }) => messageId)
+  const arrived = groupBy(inbox, ({ messageId }) => messageId)
+  for (const { messageId, state, attempts: count } of ledger) {
+    const own = (made.get(messageId) ?? []).toSorted((a, b) => a.number - b.number)
+    const outcomes = own.map(({ outcome }) => outcome)
+    const what = `${messageId} is ${state} after ${outcomes.join(', ') || 'no attempt'}`
+    if (own.length !== count || own.some(({ number }, index) => number !== index + 1))
+      findings.lost('attempts', `${what}: ${count} were made, on record are [${own.map(({ number }) => number)}]`)
+    const accepted = outcomes.filter((outcome) => outcome === 'accepted').length
+    const doubtful = outcomes.filter(mayHaveArrived).length
+    if (state === 'accepted' && accepted === 0) findings.lost('attempts', `${what}: none was accepted`)
+    if (state !== 'accepted' && accepted > 0) findings.wrong('attempts', `${what}: it was accepted`)
+    if (state !== 'sending' && outcomes.includes(null)) findings.wrong('attempts', `${what}: one has no outcome`)
+    const copies = (arrived.get(messageId) ?? []).length
+    if (copies < accepted) findings.lost('attempts', `${what}: ${accepted} were accepted, ${copies} arrived`)
+    const explained = accepted + doubtful + (forgotten.get(messageId) ?? 0)
+    if (copies > explained)
+      findings.doubled(
+        'attempts',
+        `${what}: ${copies} copies arrived, ${explained} can have been sent`,
+        copies - explained,
+      )
+  }
 }
 
 /** Map.groupBy, which Node 20 does not have. */

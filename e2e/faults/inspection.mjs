@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { checkGateway, readCharges } from './check-gateway.mjs'
 import { checkLog, readLog } from './check-log.mjs'
-import { checkMails, intendedMails, readInbox, readLedger } from './check-mails.mjs'
+import { checkAttempts, checkMails, intendedMails, readInbox, readLedger } from './check-mails.mjs'
 import { checkReadModels, readReadModels } from './check-read-models.mjs'
 import { checkTopics, readTopics } from './check-topics.mjs'
 import { Findings } from './findings.mjs'
@@ -24,7 +25,7 @@ const settleMs = 3_000
 export async function inspect(env, load) {
   const findings = new Findings()
   const events = await readLog(env.EVENTSTORE_URL)
-  const [records, readModels, ledger, inbox] = await Promise.all([
+  const [records, readModels, { ledger, attempts }, inbox] = await Promise.all([
     readTopics(env.KAFKA_BROKERS),
     readReadModels(env.QUERY_DATABASE_URL),
     readLedger(env.NOTIFIER_DATABASE_URL),
@@ -35,6 +36,9 @@ export async function inspect(env, load) {
   checkReadModels(events, load, readModels, findings)
   const intended = intendedMails(events)
   const mails = checkMails(intended, ledger, inbox, load.people, findings)
+  checkAttempts(ledger, attempts, inbox, findings)
+  const charges = readCharges(env.GATEWAY_SANDBOX_FILE)
+  checkGateway(events, charges, findings, { past: load.past?.streams })
   for (const contradiction of load.contradictions) findings.wrong('answers', contradiction)
   return {
     findings,
@@ -47,6 +51,8 @@ export async function inspect(env, load) {
       mailsRecorded: mails.recorded,
       mailsReceived: mails.received,
       mailsReceivedAgain: mails.receivedAgain,
+      attemptsRecorded: attempts.length,
+      chargesMade: charges.filter(({ result }) => result?.status === 'succeeded').length,
     },
   }
 }

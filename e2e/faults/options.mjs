@@ -50,6 +50,11 @@ const ofTheSystem = [
   'projection-checkpoint',
   'ledger',
   'ledger-double',
+  'attempt-double',
+  'attempt',
+  'gateway-double',
+  'gateway-lost',
+  'gateway-stray',
   'inbox',
   'log',
 ]

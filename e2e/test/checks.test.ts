@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import { encodeConsistencyToken, placeOf, toCloudEvent } from '@annals/contracts'
+import { checkGateway } from '../faults/check-gateway.mjs'
 import { checkLog } from '../faults/check-log.mjs'
-import { checkMails, intendedMails } from '../faults/check-mails.mjs'
+import { checkAttempts, checkMails, intendedMails } from '../faults/check-mails.mjs'
 import { checkReadModels } from '../faults/check-read-models.mjs'
 import { checkTopics } from '../faults/check-topics.mjs'
 import { Findings } from '../faults/findings.mjs'
@@ -34,7 +35,12 @@ function keptWorld() {
       amount,
       method: { type: 'card' },
     }),
-    event(5, 'payment.process_started', `payment-${payment}`, 1, { paymentId: payment, userId: ada, attempt: 1 }),
+    event(5, 'payment.process_started', `payment-${payment}`, 1, {
+      paymentId: payment,
+      userId: ada,
+      attempt: 1,
+      gatewayKey: 'key-1',
+    }),
     event(6, 'payment.processed', `payment-${payment}`, 2, {
       paymentId: payment,
       userId: ada,
@@ -136,10 +142,23 @@ function keptWorld() {
     recipient: userId,
     messageId: `<${i}@annals.example>`,
     state: 'accepted',
+    attempts: 1,
+  }))
+  const attempts = ledger.map(({ messageId }: { messageId: string }) => ({
+    messageId,
+    number: 1,
+    outcome: 'accepted' as string | null,
   }))
   const inbox = ledger.map(({ messageId }: { messageId: string }) => ({ messageId, to: ['ada@example.org'] }))
+  const charges = [
+    {
+      key: 'key-1',
+      request: { amountMinor: amount.minor, currency: amount.currency },
+      result: { status: 'succeeded', id: 'ch_1' } as { status: string } | null,
+    },
+  ]
   const past = new Map<string, string[]>()
-  return { log, acknowledged, records, sent, snapshot, ledger, inbox, past }
+  return { log, acknowledged, records, sent, snapshot, ledger, attempts, inbox, charges, past }
 }
 
 let world: ReturnType<typeof keptWorld>
@@ -148,16 +167,26 @@ beforeEach(() => {
 })
 
 function found(): string {
-  const { log, acknowledged, records, sent, snapshot, ledger, inbox, past } = world
+  const { log, acknowledged, records, sent, snapshot, ledger, inbox, charges, past } = world
   const findings = new Findings()
   checkLog(log, acknowledged, findings, past)
   checkTopics(log, records, findings)
   checkReadModels(log, sent, snapshot, findings)
   checkMails(intendedMails(log), ledger, inbox, sent.people, findings)
+  checkGateway(log, charges, findings, { past })
   return findings.summary()
 }
 
-it('finds nothing where every promise was kept', () => expect(found()).toBe(''))
+function attemptsFound(): string {
+  const findings = new Findings()
+  checkAttempts(world.ledger, world.attempts, world.inbox, findings)
+  return findings.summary()
+}
+
+it('finds nothing where every promise was kept', () => {
+  expect(found()).toBe('')
+  expect(attemptsFound()).toBe('')
+})
 
 describe('an acknowledged command', () => {
   it('is lost when its stream is not there', () => {
@@ -189,6 +218,7 @@ describe('the past', () => {
   /** The payment was not made by anybody who was answered: it was there before. */
   beforeEach(() => {
     world.acknowledged = world.acknowledged.filter((command) => command.stream !== stream)
+    world.charges = []
   })
 
   it('is as it was', () => {
@@ -354,5 +384,122 @@ describe('an intended mail', () => {
   it('was recorded for a fact that is not in the log', () => {
     world.ledger[0]!.eventId = 'eeeeeeee-0000-5000-8000-000000000099'
     expect(found()).toContain('1 wrong.mails')
+  })
+})
+
+describe('an attempt', () => {
+  const again = (outcome: string | null) => {
+    world.ledger[0]!.attempts = 2
+    world.attempts.unshift({ ...world.attempts[0]!, outcome })
+    world.attempts[1]!.number = 2
+  }
+
+  it('is missing for a mail that was accepted', () => {
+    world.attempts.shift()
+    expect(attemptsFound()).toBe('2 lost.attempts, 1 doubled.attempts')
+  })
+  it('is numbered without a hole', () => {
+    world.attempts[0]!.number = 2
+    expect(attemptsFound()).toBe('1 lost.attempts')
+  })
+  it('is counted by its delivery', () => {
+    world.ledger[0]!.attempts = 2
+    expect(attemptsFound()).toBe('1 lost.attempts')
+  })
+  it('was accepted, and its delivery does not say so', () => {
+    world.ledger[0]!.state = 'unknown'
+    expect(attemptsFound()).toBe('1 wrong.attempts')
+  })
+  it('has an outcome once its delivery has ended', () => {
+    again(null)
+    expect(attemptsFound()).toBe('1 wrong.attempts')
+  })
+  it('was accepted, and brought nothing', () => {
+    world.inbox.shift()
+    expect(attemptsFound()).toBe('1 lost.attempts')
+  })
+  it('that ended unknown explains a second copy', () => {
+    again('unknown')
+    world.inbox.push({ ...world.inbox[0]! })
+    expect(attemptsFound()).toBe('')
+  })
+  it('that ended unknown need not have brought one', () => {
+    again('unknown')
+    expect(attemptsFound()).toBe('')
+  })
+  it.each(['transient', 'rejected'])('that ended %s explains no second copy', (outcome) => {
+    again(outcome)
+    world.inbox.push({ ...world.inbox[0]! })
+    expect(attemptsFound()).toBe('1 doubled.attempts')
+  })
+  it('is missing for a second copy', () => {
+    world.inbox.push({ ...world.inbox[0]! })
+    expect(attemptsFound()).toBe('1 doubled.attempts')
+  })
+  it('need not be known for a copy that came before the ledger was restored', () => {
+    world.inbox.push({ ...world.inbox[0]! })
+    const findings = new Findings()
+    checkAttempts(world.ledger, world.attempts, world.inbox, findings, new Map([[world.inbox[0]!.messageId, 1]]))
+    expect(findings.summary()).toBe('')
+  })
+})
+
+describe('a charge', () => {
+  it('is missing for a completed payment', () => {
+    world.charges.pop()
+    expect(found()).toBe('1 lost.gateway')
+  })
+  it.each([null, { status: 'declined', reason: 'card_declined' }])('did not happen: %j', (result) => {
+    world.charges[0]!.result = result
+    expect(found()).toBe('1 lost.gateway')
+  })
+  it('may have been asked for in vain before', () => {
+    world.charges.unshift({ ...world.charges[0]!, result: null })
+    expect(found()).toBe('')
+  })
+  it('happened twice under one key', () => {
+    world.charges.push({ ...world.charges[0]! })
+    expect(found()).toBe('1 doubled.gateway')
+  })
+  it('happened twice under two keys of one payment', () => {
+    const second = { ...world.log[4]!, data: { ...world.log[4]!.data, gatewayKey: 'key-2' } }
+    const findings = new Findings()
+    const charges = [...world.charges, { ...world.charges[0]!, key: 'key-2' }]
+    checkGateway([...world.log.slice(0, 5), second, world.log[5]!], charges, findings)
+    expect(findings.summary()).toBe('1 doubled.gateway')
+  })
+  it.each([{ amountMinor: 1251 }, { currency: 'USD' }])('has another amount than its payment: %j', (change) => {
+    Object.assign(world.charges[0]!.request, change)
+    expect(found()).toBe('1 wrong.gateway')
+  })
+  it('has another reference than its payment', () => {
+    world.charges[0]!.result = { status: 'succeeded', id: 'ch_2' } as { status: string }
+    expect(found()).toBe('1 wrong.gateway')
+  })
+  it('has no payment', () => {
+    world.charges.push({ ...world.charges[0]!, key: 'key-2' })
+    expect(found()).toBe('1 wrong.gateway')
+  })
+  it('may be left from a fact that a restored log has no more', () => {
+    const findings = new Findings()
+    const charges = [...world.charges, { ...world.charges[0]!, key: 'key-2' }]
+    checkGateway(world.log, charges, findings, { gone: new Set(['key-2']) })
+    expect(findings.summary()).toBe('')
+  })
+  it('was made for a payment that was declined', () => {
+    const findings = new Findings()
+    const declined = { ...world.log[5]!, type: 'payment.failed' }
+    checkGateway([...world.log.slice(0, 5), declined], world.charges, findings)
+    expect(findings.summary()).toBe('1 wrong.gateway')
+  })
+  it.each(['payment.process_started', 'payment.outcome_unknown'])('may be there after %s', (type) => {
+    const findings = new Findings()
+    checkGateway([...world.log.slice(0, 5), { ...world.log[4]!, type }], world.charges, findings)
+    expect(findings.summary()).toBe('')
+  })
+  it('is nobody’s business here for payments of the past', () => {
+    const findings = new Findings()
+    checkGateway(world.log, [], findings, { past: new Map([[`payment-${payment}`, []]]) })
+    expect(findings.summary()).toBe('')
   })
 })
