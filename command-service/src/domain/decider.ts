@@ -10,6 +10,12 @@ export interface Decider<State, T extends EventType> {
   readonly initial: State
   /** Whether folds see personal data. Without it these fields read `null`, and no key is ever asked for. */
   readonly readsPersonal?: true
+  /**
+   * What of a stream is read. By default all of it: such an aggregate has a few events at most, by its own rules.
+   * `first-and-last`: its state follows from these two, however many lie between. A repeat of a command is recognised by these
+   * events only, so its commands take no idempotency keys.
+   */
+  readonly reads?: 'first-and-last'
   /** Never fails: what the log holds has happened. */
   readonly evolve: (state: State, event: Past<T>) => State
 }

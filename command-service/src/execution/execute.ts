@@ -9,7 +9,7 @@ import {
   type OpenAll,
 } from '@annals/contracts'
 import { backoffMs } from '@annals/platform/backoff'
-import { appendErrorKind, type Appended, type EventLog } from '@annals/platform/event-log'
+import { appendErrorKind, StreamDeleted, type Appended, type EventLog, type LogEvent } from '@annals/platform/event-log'
 import { derivedId } from '@annals/platform/ids'
 import { currentTraceparent } from '@annals/platform/tracing'
 import type { Decider, Decision, Past } from '../domain/decider'
@@ -66,7 +66,7 @@ export interface Outcome<State> extends Known<State> {
 /** Loads, folds, decides, appends. */
 export interface Execute {
   /**
-   * @throws Rejected by the decision; RevisionMismatch; IdempotencyKeyReused; ConcurrentChange after `attemptsMax`
+   * @throws Rejected by the decision; StreamDeleted; PersonalDataLocked; RevisionMismatch; IdempotencyKeyReused; ConcurrentChange after `attemptsMax`
    * conflicts; DependencyUnavailable when nothing was written; UnknownAppendOutcome when that is not known.
    */
   <State, T extends EventType>(decider: Decider<State, T>, task: Task<State, T>): Promise<Outcome<State>>
@@ -84,15 +84,38 @@ export const unborn = <State>(decider: { initial: State }): Known<State> => ({
   position: -1n,
 })
 
+/**
+ * A stream that is read whole has some ten events at most, by the rules of its decider; a longer one was written by somebody else,
+ * and is refused before it is held in memory.
+ */
+const streamEventsMax = 1_000
+
+type Reading = Pick<Decider<unknown, never>, 'reads' | 'readsPersonal'>
+
 /** For folds that see nothing personal: to them everybody reads as erased. */
 const opensNothing: OpenAll = async (parts) => parts.map(() => null)
 
 export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Execute {
-  async function readEvents({ readsPersonal }: Pick<Decider<unknown, never>, 'readsPersonal'>, stream: string) {
-    const recorded = await log.readStream(stream).catch((error: unknown) => {
+  /** What a fold needs of a stream. Every read has a bound: whatever somebody does to a stream, it costs others nothing. */
+  async function recordedOf({ reads }: Reading, stream: string): Promise<LogEvent[]> {
+    if (reads === 'first-and-last') {
+      const last = await log.lastOf(stream)
+      if (!last) return []
+      return last.revision === 0 ? [last] : [...(await log.readStream(stream, 0, 1)), last]
+    }
+    const recorded = await log.readStream(stream, 0, streamEventsMax + 1)
+    if (recorded.length <= streamEventsMax) return recorded
+    throw new UnreadableStream(
+      `${stream} has more than ${streamEventsMax} events: no rule of ours lets it grow so long`,
+    )
+  }
+
+  async function readEvents(reading: Reading, stream: string) {
+    const recorded = await recordedOf(reading, stream).catch((error: unknown) => {
+      if (error instanceof StreamDeleted || error instanceof UnreadableStream) throw error
       throw new DependencyUnavailable('event-log', error)
     })
-    const decoded = await decodeAll(recorded, readsPersonal ? keys.openAll : opensNothing)
+    const decoded = await decodeAll(recorded, reading.readsPersonal ? keys.openAll : opensNothing)
     return decoded.map((result) => {
       if (result.kind === 'event') return result.event
       if (result.kind === 'invalid' && result.cause)

@@ -1,5 +1,5 @@
 import type { ProblemCode } from '@annals/contracts'
-import { UnknownAppendOutcome } from '@annals/platform/event-log'
+import { StreamDeleted, UnknownAppendOutcome } from '@annals/platform/event-log'
 import { HttpProblem } from '@annals/platform/http'
 import { InvalidCredentials, LoginThrottled } from '../commands/login'
 import { Rejected, type RejectionCode } from '../domain/rejected'
@@ -51,6 +51,8 @@ export function toProblem(error: unknown): HttpProblem | undefined {
     return problemOf('concurrent-change', 'Nothing was changed; repeat the request.', retryAfter(1))
   if (error instanceof RevisionMismatch)
     return problemOf('revision-mismatch', 'Read it again, and decide on what it is now. Nothing was changed.')
+  if (error instanceof StreamDeleted)
+    return problemOf('deleted', 'Whoever keeps the log has deleted it; it can not be brought back.')
   if (error instanceof PersonalDataLocked)
     return new HttpProblem('personal-data-locked', {
       detail: 'An operator has to put the key of this person back; nothing was changed.',

@@ -35,6 +35,8 @@ const withBody = ['payload-too-large', 'unsupported-media-type'] as const
 const withToken = ['unauthenticated', 'session-ended'] as const
 /** Of routes that open or seal what is personal. */
 const withPersonal = ['personal-data-locked'] as const
+/** Of routes that read or write a stream that may have been deleted in the log. */
+const withStream = ['deleted'] as const
 const withKey = ['idempotency-key-reused', 'command-in-progress'] as const
 
 /** What the command API answers to. Requests are validated by these schemas; the OpenAPI document is made from them. */
@@ -48,7 +50,7 @@ export const commandRoutes = {
     headers: z.object({ 'idempotency-key': optionalKey }),
     body: RegisterRequest,
     response: { status: 201, schema: RegisterResponse },
-    problems: ['email-taken', ...withPersonal, ...withKey, ...withBody, ...always],
+    problems: ['email-taken', ...withStream, ...withPersonal, ...withKey, ...withBody, ...always],
   },
   login: {
     method: 'POST',
@@ -58,7 +60,7 @@ export const commandRoutes = {
     auth: 'none',
     body: LoginRequest,
     response: { status: 200, schema: TokenResponse },
-    problems: ['invalid-credentials', 'too-many-requests', ...withPersonal, ...withBody, ...always],
+    problems: ['invalid-credentials', 'too-many-requests', ...withStream, ...withPersonal, ...withBody, ...always],
   },
   refresh: {
     method: 'POST',
@@ -68,7 +70,7 @@ export const commandRoutes = {
     auth: 'none',
     body: RefreshRequest,
     response: { status: 200, schema: TokenResponse },
-    problems: ['invalid-refresh-token', 'session-ended', ...withBody, ...always],
+    problems: ['invalid-refresh-token', 'session-ended', ...withStream, ...withBody, ...always],
   },
   logout: {
     method: 'POST',
@@ -77,7 +79,7 @@ export const commandRoutes = {
     tag: 'auth',
     auth: 'user',
     response: { status: 204 },
-    problems: [...withToken, ...always],
+    problems: [...withStream, ...withToken, ...always],
   },
   validate: {
     method: 'GET',
@@ -110,6 +112,7 @@ export const commandRoutes = {
       'idempotency-key-required',
       'amount-not-representable',
       'user-not-found',
+      ...withStream,
       ...withPersonal,
       ...withKey,
       ...withToken,
@@ -130,6 +133,7 @@ export const commandRoutes = {
     problems: [
       'payment-not-found',
       'payment-not-processable',
+      ...withStream,
       'revision-mismatch',
       'concurrent-change',
       ...withKey,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { streamOf, type OpenAll, type Seal } from '@annals/contracts'
-import type { EventLog } from '@annals/platform/event-log'
+import { StreamDeleted, type EventLog } from '@annals/platform/event-log'
 import { isTransientPostgresError, type Pool } from '@annals/platform/postgres'
 import {
   createKeyReader,
@@ -63,6 +63,7 @@ export function createKeyWriter({ pool, master, log, onMissing = () => undefined
   async function assertNoEvents(subject: string): Promise<void> {
     const stream = streamOf.user(subject)
     const events = await log.readStream(stream, 0, 1).catch((error: unknown) => {
+      if (error instanceof StreamDeleted) throw error
       throw new DependencyUnavailable('event-log', error)
     })
     if (events.length === 0) return

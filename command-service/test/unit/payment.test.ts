@@ -1,6 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import type { NewEvent } from '@annals/contracts'
+import * as fc from 'fast-check'
 import { createPayment, paymentDecider, settle, startProcessing } from '../../src/domain/payment'
+import { Rejected } from '../../src/domain/rejected'
 import { scenario } from '../support/scenario'
 
 const given = scenario(paymentDecider)
@@ -88,6 +90,23 @@ describe('settling a payment', () => {
   it('never makes a settled payment unknown', () => given(created, started, failed).when(settle(silence)).yields())
   it('refuses a payment never begun', () => given(created).when(settle(charged)).rejects('payment-not-processable'))
   it('refuses a payment never created', () => given().when(settle(charged)).rejects('payment-not-found'))
+})
+
+it('has four events at most, however often it is processed and whatever the gateway says', () => {
+  const inputs = fc.constantFrom(startProcessing(by(owner)), settle(charged), settle(refused), settle(silence))
+  fc.assert(
+    fc.property(fc.array(inputs, { maxLength: 50 }), (decisions) => {
+      const events: NewEvent<'payment.created'>[] = [created]
+      for (const decide of decisions) {
+        try {
+          events.push(...(decide(given(...events).state) as never[]))
+        } catch (error) {
+          expect(error).toBeInstanceOf(Rejected)
+        }
+      }
+      expect(events.length).toBeLessThanOrEqual(4)
+    }),
+  )
 })
 
 it('folds facts of which it has not seen the beginning without failing', () => {

@@ -1,9 +1,18 @@
 import { describe, expect, it } from '@jest/globals'
 import type { NewEvent } from '@annals/contracts'
-import { begin, end, refresh, refreshGraceMs, sessionDecider } from '../../src/domain/session'
+import {
+  begin,
+  end,
+  refresh,
+  refreshBurst,
+  refreshEveryMs,
+  refreshGraceMs,
+  sessionDecider,
+} from '../../src/domain/session'
 import { scenario } from '../support/scenario'
 
 const given = scenario(sessionDecider)
+type Past = Parameters<typeof sessionDecider.evolve>[1]
 const sessionId = '11111111-1111-4111-8111-111111111111'
 const userId = '22222222-2222-4222-8222-222222222222'
 const at = '2026-03-01T12:00:00.000Z'
@@ -78,6 +87,56 @@ describe('refreshing a session', () => {
     given()
       .when(refresh({ generation: 1, at }))
       .rejects('invalid-refresh-token'))
+})
+
+describe('refreshing a session very often', () => {
+  const spent = refreshBurst + 1
+  it('is let through for a while, at any speed', () =>
+    given(loggedIn, refreshed(spent - 1))
+      .when(refresh({ generation: spent - 1, at }))
+      .yields(undated(refreshed(spent))))
+  it('then records nothing, and leaves the token in force', () =>
+    given(loggedIn, refreshed(spent))
+      .when(refresh({ generation: spent, at: later(refreshEveryMs - 1) }))
+      .yields())
+  it('records one more each minute of its age', () => {
+    const now = later(refreshEveryMs)
+    given(loggedIn, refreshed(spent))
+      .when(refresh({ generation: spent, at: now }))
+      .yields(undated(refreshed(spent + 1)))
+    given(loggedIn, refreshed(spent + 1, now))
+      .when(refresh({ generation: spent + 1, at: now }))
+      .yields()
+  })
+  it('does not let a clock that goes back take away what was allowed', () =>
+    given(loggedIn)
+      .when(refresh({ generation: 1, at: later(-86_400_000) }))
+      .yields(undated(refreshed(2))))
+  it('still ends the session when a used token comes back', () =>
+    given(loggedIn, refreshed(spent))
+      .when(refresh({ generation: spent - 2, at }))
+      .yields(ended('refresh-token-reused')))
+  it('writes a bounded number of events, whoever refreshes as fast as they can', () => {
+    let state = given(loggedIn).state
+    let events = 0
+    for (let ms = 0; ms < 3_600_000; ms += 500) {
+      if (state.status !== 'active') throw new Error('the session has ended')
+      for (const event of refresh({ generation: state.generation, at: later(ms) })(state)) {
+        events++
+        state = sessionDecider.evolve(state, { ...event, at: later(ms) } as Past)
+      }
+    }
+    expect(events).toBe(refreshBurst + 59)
+  })
+})
+
+describe('the first and the last event of a session', () => {
+  const all = [loggedIn, refreshed(2, later(1)), refreshed(3, later(2)), refreshed(4, later(3)), ended('logout')]
+  it.each(all.map((_, i) => i))('say as much as all up to number %i', (last) => {
+    const whole = all.slice(0, last + 1)
+    const two = last === 0 ? [loggedIn] : [loggedIn, all[last]!]
+    expect(given(...two).state).toEqual(given(...whole).state)
+  })
 })
 
 describe('ending a session', () => {

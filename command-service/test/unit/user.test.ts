@@ -1,5 +1,5 @@
-import { describe, it } from '@jest/globals'
-import type { NewEvent } from '@annals/contracts'
+import { describe, expect, it } from '@jest/globals'
+import { Role, type NewEvent } from '@annals/contracts'
 import { grantRole, register, userDecider } from '../../src/domain/user'
 import { scenario } from '../support/scenario'
 
@@ -36,6 +36,12 @@ describe('granting a role', () => {
     given(registered)
       .when(grantRole({ role: 'user' }))
       .yields())
+  it('leaves a user with one event for each role at most, however often it is asked for', () => {
+    const events: NewEvent<'user.registered' | 'user.role_granted'>[] = [registered]
+    for (let i = 0; i < 100; i++)
+      events.push(...grantRole({ role: Role.options[i % Role.options.length]! })(given(...events).state))
+    expect(events.length).toBeLessThanOrEqual(Role.options.length)
+  })
   it('refuses a user who never registered', () =>
     given()
       .when(grantRole({ role: 'admin' }))

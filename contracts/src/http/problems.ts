@@ -33,6 +33,7 @@ export const problems = {
   'payment-not-processable': { status: 409, title: 'The payment can not be processed any more' },
   'command-in-progress': { status: 409, title: 'A request with this Idempotency-Key is still running' },
   'concurrent-change': { status: 409, title: 'Others kept changing it at the same time' },
+  deleted: { status: 410, title: 'It was deleted for good' },
   'revision-mismatch': { status: 412, title: 'It has changed since the revision that was named' },
   'payload-too-large': { status: 413, title: 'The body is too large' },
   'unsupported-media-type': { status: 415, title: 'The body must be application/json' },

@@ -39,6 +39,7 @@ const refusals = new Set<string | number>([
 
 /** What is known after a failed append: another writer was first, the server refused, or nothing is known. */
 export function appendErrorKind(error: unknown): 'conflict' | 'refused' | 'unknown' {
+  if (error instanceof StreamDeleted) return 'refused'
   const code = errorCode(error)
   if (code === ErrorType.WRONG_EXPECTED_VERSION) return 'conflict'
   return code !== undefined && refusals.has(code) ? 'refused' : 'unknown'

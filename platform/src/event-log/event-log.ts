@@ -1,4 +1,5 @@
 import {
+  END,
   ErrorType,
   EventStoreDBClient,
   excludeSystemEvents,
@@ -9,6 +10,7 @@ import {
   type AppendExpectedRevision,
   type JSONEventType,
   type ReadPosition,
+  type ReadStreamOptions,
   type ResolvedEvent,
 } from '@eventstore/db-client'
 import type { Logger } from 'pino'
@@ -74,10 +76,12 @@ export interface EventLog {
    * @throws StreamDeleted when it was deleted for good.
    */
   readStream(stream: string, fromRevision?: number, countMax?: number): Promise<LogEvent[]>
+  /** The last event of a stream; `undefined` and StreamDeleted as with `readStream`. However long the stream is, one event is read. */
+  lastOf(stream: string): Promise<LogEvent | undefined>
   /**
    * Appends all events or none. An answer that is lost is asked for again with the same ids, which the server recognises.
    * @param expectedRevision revision of the last event that was read; -1: the stream must not exist.
-   * @throws the client's WrongExpectedVersionError; UnknownAppendOutcome when no attempt was answered.
+   * @throws the client's WrongExpectedVersionError; StreamDeleted; UnknownAppendOutcome when no attempt was answered.
    */
   append(stream: string, events: readonly NewLogEvent[], expectedRevision: number): Promise<Appended>
   /** Reads what the log holds now, in log order, then ends. Fails when the server says nothing for 10 s. */
@@ -147,16 +151,23 @@ export function createEventLog(url: string, log: Logger): EventLog {
   const fromOf = (after: bigint | undefined): ReadPosition =>
     after === undefined ? START : { commit: after, prepare: after }
 
-  async function* readStreamEvents(stream: string, fromRevision: number, countMax: number | undefined) {
-    const events = client.readStream(stream, {
-      fromRevision: fromRevision === 0 ? START : BigInt(fromRevision),
-      ...(countMax === undefined ? {} : { maxCount: countMax }),
-    })
-    for await (const resolved of answered(events)) {
-      const event = toLogEvent(resolved)
-      if (event) yield event
+  /** @returns `[]` when there is no such stream. */
+  async function readOf(stream: string, options: ReadStreamOptions): Promise<LogEvent[]> {
+    const events: LogEvent[] = []
+    try {
+      for await (const resolved of answered(client.readStream(stream, options))) {
+        const event = toLogEvent(resolved)
+        if (event) events.push(event)
+      }
+    } catch (error) {
+      if (errorCode(error) === ErrorType.STREAM_NOT_FOUND) return []
+      throw asDeleted(stream, error)
     }
+    return events
   }
+
+  const asDeleted = (stream: string, error: unknown) =>
+    errorCode(error) === ErrorType.STREAM_DELETED ? new StreamDeleted(stream, { cause: error }) : error
 
   async function* readAll({ after, prefixes }: Parameters<EventLog['readAll']>[0]) {
     // The client filters subscriptions only; a read is filtered here.
@@ -249,16 +260,15 @@ export function createEventLog(url: string, log: Logger): EventLog {
   }
 
   return {
-    async readStream(stream, fromRevision = 0, countMax) {
-      const events: LogEvent[] = []
-      try {
-        for await (const event of readStreamEvents(stream, fromRevision, countMax)) events.push(event)
-      } catch (error) {
-        if (errorCode(error) === ErrorType.STREAM_NOT_FOUND) return []
-        if (errorCode(error) === ErrorType.STREAM_DELETED) throw new StreamDeleted(stream, { cause: error })
-        throw error
-      }
-      return events
+    readStream: (stream, fromRevision = 0, countMax) =>
+      readOf(stream, {
+        fromRevision: fromRevision === 0 ? START : BigInt(fromRevision),
+        ...(countMax === undefined ? {} : { maxCount: countMax }),
+      }),
+
+    async lastOf(stream) {
+      const [last] = await readOf(stream, { direction: 'backwards', fromRevision: END, maxCount: 1 })
+      return last
     },
 
     async append(stream, events, expectedRevision) {
@@ -270,7 +280,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
           const result = await withTimeout(append, appendTimeoutMs)
           return { revision: Number(result.nextExpectedRevision), position: result.position?.commit ?? -1n }
         } catch (error) {
-          if (appendErrorKind(error) !== 'unknown') throw error
+          if (appendErrorKind(error) !== 'unknown') throw asDeleted(stream, error)
           if (attempt >= appendAttemptsMax)
             throw new UnknownAppendOutcome(`append to ${stream} was not answered`, { cause: error })
           log.warn({ err: error, stream, attempt }, 'append not answered, asking again with the same ids')

@@ -206,6 +206,13 @@ describe('a log', () => {
     expect(event!.createdAt).toBeLessThanOrEqual(Date.now())
   })
 
+  it('hands out the last event of a stream alone', async () => {
+    const stream = newStream()
+    expect(await log.lastOf(stream)).toBeUndefined()
+    await log.append(stream, [fact('a'), fact('b'), fact('c')], -1)
+    expect(await log.lastOf(stream)).toEqual((await log.readStream(stream))[2])
+  })
+
   it('keeps the events of its server to itself, and names a stream that was deleted for good', async () => {
     const category = `d${randomUUID().slice(0, 8)}`
     const [hard, soft] = [newStream(category), newStream(category)]
@@ -219,6 +226,10 @@ describe('a log', () => {
     await expect(log.readStream(hard)).rejects.toThrow(StreamDeleted)
     await expect(log.readStream(hard)).rejects.toMatchObject({ stream: hard })
     expect(await log.readStream(soft)).toEqual([])
+    await expect(log.lastOf(hard)).rejects.toThrow(StreamDeleted)
+    expect(await log.lastOf(soft)).toBeUndefined()
+    expect(await kindOf(log.append(hard, [fact()], 0))).toBe('refused')
+    await expect(log.append(hard, [fact()], 0)).rejects.toThrow(StreamDeleted)
     const texts: string[] = []
     for await (const event of log.readAll({ after: undefined, prefixes: [`${category}-`] })) texts.push(textOf(event))
     expect(texts).toEqual([hard, soft, 'last'])
