@@ -4,7 +4,7 @@ import type { EventLog, LogEvent } from '@annals/platform/event-log'
 import type { Pool, PoolClient } from '@annals/platform/postgres'
 import { droppedEvents } from '../engine/drops'
 import { tablesOf, type Generation } from '../engine/generation'
-import { columnsOf, encodeRow, type Projection, type StoredRow } from '../engine/projection'
+import { columnsOf, encodeRow, rowName, type Projection, type StoredRow } from '../engine/projection'
 import { registered, shareGenerationSql } from '../engine/registry'
 import { rowTable } from '../engine/row-table'
 import { loadStreams } from '../engine/stream-table'
@@ -148,17 +148,18 @@ export function differencesOf(
   expected: readonly StoredRow[],
   stored: readonly StoredRow[],
 ): RowDifference[] {
-  const found = new Map(stored.map((row) => [row.key, row]))
+  const found = new Map(stored.map((row) => [rowName(row.key, row.shard), row]))
   const differences: RowDifference[] = []
   for (const row of expected) {
-    const other = found.get(row.key)
+    const other = found.get(rowName(row.key, row.shard))
     const columns = other ? differingColumns(projection, row, other) : ['(the row is missing)']
     if (columns.length > 0) differences.push({ key: row.key, columns })
   }
   return differences
 }
 
-function differingColumns(projection: Projection, a: StoredRow, b: StoredRow): string[] {
+/** Names of the columns in which two forms of a row differ. */
+export function differingColumns(projection: Projection, a: StoredRow, b: StoredRow): string[] {
   const [expected, found] = [encodeRow(projection, a), encodeRow(projection, b)]
   return columnsOf(projection)
     .filter(([, kind], i) => {

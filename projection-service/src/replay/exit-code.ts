@@ -5,7 +5,7 @@ import { SideError } from './sides/as-of'
 import { RebuildStopped } from './fold/bulk-fold'
 import { ScopeTooLarge } from './source/event-source'
 import { TopicsIncomplete } from './source/kafka-source'
-import { NotEqual, RebuildRunning } from './rebuild/rebuild'
+import { NotEqual, RebuildRunning, Unverified } from './rebuild/rebuild'
 import { RebuildTaken, RebuildUnfinished } from './rebuild/rebuild-state'
 import { LogBehind, NoPrevious, SwapBusy } from './rebuild/swap'
 
@@ -24,6 +24,8 @@ export const exitCodes = {
   busy: 5,
   /** The log holds what this release can not fold, or lacks what live has applied. */
   stopped: 6,
+  /** Nothing was compared with the rebuilt read model, and nothing counted again; nothing was swapped. */
+  unverified: 7,
   /** Ended by a signal; the same call goes on from there. */
   interrupted: 130,
 } as const
@@ -40,6 +42,7 @@ export const exitCodeHelp = `Exit codes
   4    another rebuild is running, or unfinished (--verify-only)
   5    the swap was not let in; run it again
   6    the log can not be folded by this release, or lacks what live has applied
+  7    nothing speaks for what was rebuilt; swap it with --accept-unverified
   130  interrupted; run it again, it goes on from where it was`
 
 export function exitNameOf(error: unknown): ExitName {
@@ -49,6 +52,7 @@ export function exitNameOf(error: unknown): ExitName {
   if (error instanceof NotEqual) return 'notEqual'
   if (error instanceof RebuildRunning || error instanceof RebuildTaken) return 'running'
   if (error instanceof RebuildUnfinished) return 'running'
+  if (error instanceof Unverified) return 'unverified'
   if (error instanceof SwapBusy) return 'busy'
   if (error instanceof RebuildStopped || error instanceof LogBehind) return 'stopped'
   if (error instanceof TopicsIncomplete) return 'stopped'

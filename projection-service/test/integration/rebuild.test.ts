@@ -5,7 +5,14 @@ import type { Projection } from '../../src/engine/projection'
 import { payments, paymentHistory, paymentTotals } from '../../src/projections'
 import { checksumOf } from '../../src/replay/rebuild/checksum'
 import { exitCodeOf, exitCodes } from '../../src/replay/exit-code'
-import { NotEqual, rebuildAll, RebuildRunning, type RebuildDependencies } from '../../src/replay/rebuild/rebuild'
+import {
+  NotEqual,
+  rebuildAll,
+  RebuildRunning,
+  Unverified,
+  type RebuildDependencies,
+} from '../../src/replay/rebuild/rebuild'
+import { rebuildHistory } from '../../src/replay/rebuild/rebuild-history'
 import { abortRebuild } from '../../src/replay/rebuild/rebuild-state'
 import { statusOf } from '../../src/replay/rebuild/status'
 import { dropPrevious, NoPrevious, rollBack } from '../../src/replay/rebuild/swap'
@@ -162,7 +169,7 @@ describe('a rebuild', () => {
     const error = await rebuildAll([next], deps({ observer })).catch((e: unknown) => e)
     await corrupted
     expect(error).toBeInstanceOf(NotEqual)
-    expect((error as NotEqual).verification).toMatchObject({ compared: false, sampled: 20 })
+    expect((error as NotEqual).verification).toMatchObject({ compared: false, sampled: 20, recounted: { rows: 20 } })
   })
 
   it('excludes another one of the same projection, and no other', async () => {
@@ -270,20 +277,138 @@ describe('a first build', () => {
 })
 
 describe('a new version of a projection', () => {
-  const second: Projection = {
-    ...payments,
+  /** The same read model at version 2, with a column more. */
+  const nextOf = (projection: Projection): Projection => ({
+    ...projection,
     version: 2,
-    columns: { ...payments.columns, big: 'text' },
+    columns: { ...projection.columns, big: 'text' },
     on: Object.fromEntries(
-      Object.entries(payments.on).map(([type, fold]) => [
+      Object.entries(projection.on).map(([type, fold]) => [
         type,
         (before, event) => {
           const after = fold!(before, event)
-          return { ...after, big: (after['amount_minor'] as bigint) > 1_000n ? 'yes' : 'no' }
+          const { amount_minor: minor = 0n, created_minor: total = 0n } = after as Record<string, bigint>
+          return { ...after, big: minor + total > 1_000n ? 'yes' : 'no' }
         },
       ]),
     ),
+  })
+  const second = nextOf(payments)
+
+  /** Rebuilds, and has something done to the shadow before it is verified. */
+  const spoiling = async (projection: Projection, sql: string, over: Partial<RebuildDependencies> = {}) => {
+    let spoilt: Promise<unknown> | undefined
+    const observer = {
+      progress: () => undefined,
+      stage: (_: string, stage: string) => {
+        if (stage === 'indexing') spoilt = world.database.pool.query(sql)
+      },
+    }
+    const error = await rebuildAll([projection], deps({ observer, ...over })).catch((e: unknown) => e)
+    // That it was spoilt at all: a wrong statement would prove nothing.
+    expect(await spoilt).toMatchObject({ rowCount: 1 })
+    return error
   }
+  const firstRow = (table: string, key: string) => `(select ${key} from ${table} order by random() limit 1)`
+
+  const grains = [
+    ['stream', payments, 'payment', 'payment_id', `status = 'lost'`, 'status'],
+    ['shard', paymentTotals, 'payment_total', 'bucket', 'completed_minor = completed_minor + 1', 'completed_minor'],
+    ['event', paymentHistory, 'payment_event', 'event_id', 'revision = 7', 'revision'],
+  ] as const
+
+  it.each(grains)('of grain %s is counted a second time on the way, and swapped when both agree', async (_, old) => {
+    const models = await createReadModels(world.database.pool, [old])
+    await models.feed((await world.own.pay(60)).events)
+    const next = nextOf(old)
+    const [rebuilt] = await rebuildAll([next], deps())
+    expect(rebuilt!.verification).toMatchObject({ compared: false, equal: true, recounted: { streams: 60 } })
+    const { rows } = await world.database.pool.query(`select count(*) as n from ${next.name}.${next.table}`)
+    expect(rebuilt!.verification.recounted.rows).toBe(Number(rows[0].n))
+    const [{ verified } = {}] = await rebuildHistory(world.database.pool, { projection: next.name, limit: 1 })
+    expect(verified).toMatchObject({ compared: false, recounted: rebuilt!.verification.recounted })
+  })
+
+  it.each(grains)(
+    'of grain %s is not swapped with a wrong row, a missing one, one too many, or a wrong revision',
+    async (grain, old, table, key, change, column) => {
+      const models = await createReadModels(world.database.pool, [old])
+      // Too many for fifty streams to meet the one; few enough for all rows to be recounted.
+      await models.feed((await world.own.pay(300)).events)
+      const next = nextOf(old)
+      const shadow = `${next.name}_next.${table}`
+      const columns = Object.keys(next.columns).join(', ')
+      const another = grain === 'shard' ? `bucket || 'x', shard` : 'gen_random_uuid()'
+      const where = grain === 'shard' ? `ctid = ${firstRow(shadow, 'ctid')}` : `${key} = ${firstRow(shadow, key)}`
+      const spoils = [
+        [`update ${shadow} set ${change} where ${where}`, new RegExp(`\\(not what a recount says: ${column}\\)$`)],
+        [`delete from ${shadow} where ${where}`, /\(the row is missing\)$/],
+        [
+          `insert into ${shadow} select ${another}, ${columns} from ${shadow} where ${where}`,
+          /\(no event makes this row\)$/,
+        ],
+        [
+          `update ${next.name}_next.stream set revision = 1 where stream = ${firstRow(`${next.name}_next.stream`, 'stream')}`,
+          /\(revision 1 was reached, a recount says 2\)$/,
+        ],
+      ] as const
+      for (const [sql, told] of spoils) {
+        const error = await spoiling(next, sql, { restart: true })
+        expect(error).toBeInstanceOf(NotEqual)
+        const { differing, compared } = (error as NotEqual).verification
+        expect(compared).toBe(false)
+        expect(differing).toContainEqual(expect.stringMatching(told))
+      }
+      expect(await registered(world.database.pool, next.name)).toMatchObject({ version: 1 })
+    },
+  )
+
+  it('that was killed and goes on is recounted from the beginning', async () => {
+    const models = await createReadModels(world.database.pool, [paymentTotals, payments])
+    await models.feed((await world.own.pay(35, 58)).events)
+    const both = [nextOf(paymentTotals), second]
+    const interruption = new AbortController()
+    const observer = { stage: () => undefined, progress: () => interruption.abort() }
+    await expect(rebuildAll(both, deps({ observer, signal: interruption.signal }))).rejects.toThrow()
+    await world.database.pool.query('update payment_totals_next.payment_total set created_count = created_count + 1')
+    const error = await rebuildAll(both, deps()).catch((e: unknown) => e)
+    expect(error).toBeInstanceOf(NotEqual)
+    expect((error as NotEqual).verification.differing).toContainEqual(
+      expect.stringMatching(/EUR\|\d \(not what a recount says: created_count\)$/),
+    )
+    await world.database.pool.query('update payment_totals_next.payment_total set created_count = created_count - 1')
+    const rebuilt = await rebuildAll(both, deps())
+    expect(rebuilt.map(({ events, verification: { equal, recounted } }) => [Number(events), equal, recounted])).toEqual(
+      [
+        [2_100, true, { rows: expect.any(Number), streams: 35 }],
+        [2_100, true, { rows: 35, streams: 35 }],
+      ],
+    )
+  })
+
+  it('of which nothing could be counted again is refused, unless the operator accepts it', async () => {
+    await createReadModels(world.database.pool, [payments, paymentTotals])
+    const broken = (projection: Projection): Projection => ({
+      ...nextOf(projection),
+      on: {
+        'payment.created': () => {
+          throw new Error('a rule that is wrong')
+        },
+      },
+    })
+    // An empty log leaves nothing to count.
+    await rebuildAll([{ ...paymentTotals, version: 3 }], deps())
+    await world.own.pay(5)
+    for (const projection of [broken(payments), broken(paymentTotals)]) {
+      const error = await rebuildAll([projection], deps()).catch((e: unknown) => e)
+      expect(error).toBeInstanceOf(Unverified)
+      expect(exitCodeOf(error)).toBe(exitCodes.unverified)
+      const verifying = rebuildAll([projection], deps({ verifyOnly: true, restart: true }))
+      await expect(verifying).rejects.toThrow(Unverified)
+      const [rebuilt] = await rebuildAll([projection], deps({ acceptUnverified: true }))
+      expect(rebuilt).toMatchObject({ swapped: true, verification: { sampled: 0, recounted: { rows: 0 } } })
+    }
+  })
 
   it('is built beside the old one, which no projector of the other release may touch', async () => {
     const old = await createReadModels(world.database.pool, [payments])

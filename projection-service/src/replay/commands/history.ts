@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { Projection } from '../../engine/projection'
 import { rebuildHistory, type RebuildRecord } from '../rebuild/rebuild-history'
 import { limitArgument, print, projectionArgument, withSystem } from '../system'
-import { duration, grouped, minute, within } from '../reporting/words'
+import { duration, grouped, minute, verifiedText, within } from '../reporting/words'
 
 /** Rebuilds told of unless more are asked for: a screen. */
 const limitStandard = 20
@@ -25,6 +25,7 @@ function tell(record: RebuildRecord): void {
     ...(reason ? [reason] : []),
   ]
   if (facts.length > 0) print(within(`  ${facts.join('; ')}`, 80))
+  if (record.verified) print(`  ${verifiedText(record.verified)}`)
 }
 
 async function history(

@@ -40,11 +40,11 @@ export async function plan(chosen: readonly Projection[], json?: true): Promise<
     goesOnAfter,
     dropsPrevious,
   } of projections) {
-    const compared = comparedBy === 'rows' ? 'row by row' : 'by a sample of streams'
+    const compared = comparedBy === 'rows' ? 'row by row' : 'by a recount and a sample of streams'
     const lines = [
       `would be rebuilt at version ${version}`,
       firstBuild
-        ? 'first build: nothing to compare with but a sample of streams'
+        ? 'first build: nothing to compare with but a recount and a sample'
         : `live: version ${liveVersion}, ${grouped(rows)} rows, compared ${compared}`,
       ...(goesOnAfter === null ? [] : [`goes on after ${counted(goesOnAfter, 'event')}`]),
       ...(dropsPrevious === null ? [] : [`drops the previous generation, version ${dropsPrevious}`]),

@@ -18,6 +18,7 @@ interface Flags extends ScopeFlags {
   throttle?: number
   restart?: true
   verifyOnly?: true
+  acceptUnverified?: true
   into?: Side
   json?: true
 }
@@ -29,10 +30,12 @@ const resultOf = ({ projection, version, events, verification, swapped, lockedMs
   rows: Number(verification.rebuilt.rows),
   compared: verification.compared,
   sampled: verification.sampled,
+  recounted: verification.recounted,
   ...(swapped ? { lockedMs: Math.round(lockedMs) } : {}),
 })
 
-async function rebuild(chosen: readonly Projection[], { throttle, restart, verifyOnly, json }: Flags): Promise<void> {
+async function rebuild(chosen: readonly Projection[], flags: Flags): Promise<void> {
+  const { throttle, restart, verifyOnly, acceptUnverified, json } = flags
   const told = reporter(json)
   const began = performance.now()
   try {
@@ -47,6 +50,7 @@ async function rebuild(chosen: readonly Projection[], { throttle, restart, verif
             throttle,
             restart: restart ?? false,
             verifyOnly: verifyOnly ?? false,
+            acceptUnverified: acceptUnverified ?? false,
             actor: operator(),
           }),
         paceOf(throttle),
@@ -63,9 +67,15 @@ async function rebuild(chosen: readonly Projection[], { throttle, restart, verif
 function run(named: Projection[] | undefined, flags: Flags, command: Command): Promise<void> {
   const refuse = (reason: string): never => command.error(`error: ${reason}`, { exitCode: exitCodes.usage })
   const chosen = chosenProjections(named, flags, command)
-  const { dryRun, throttle, restart, verifyOnly } = flags
+  const { dryRun, throttle, restart, verifyOnly, acceptUnverified } = flags
   if (dryRun && verifyOnly) return refuse('--dry-run does nothing, --verify-only compares: leave one of them out')
-  const ofRebuild = { '--dry-run': dryRun, '--verify-only': verifyOnly, '--throttle': throttle, '--restart': restart }
+  const ofRebuild = {
+    '--dry-run': dryRun,
+    '--verify-only': verifyOnly,
+    '--throttle': throttle,
+    '--restart': restart,
+    '--accept-unverified': acceptUnverified,
+  }
   const scope = scopeOf(flags, ofRebuild)
   if (scope && 'refused' in scope) return refuse(scope.refused)
   if (scope) return foldSide(chosen, scope, flags.into, flags.json)
@@ -90,6 +100,7 @@ export function addRebuild(program: Command): void {
     .option('--verify-only', 'build, compare with live, and swap nothing')
     .option('--throttle <events>', 'events per second at most', positiveInteger)
     .option('--restart', 'throw away what an unfinished rebuild has done')
+    .option('--accept-unverified', 'swap although nothing could be compared or counted again')
     .optionsGroup('A side, in tables of its own; the live read models are not touched:')
     .option('--as-of <point>', 'the log up to a time or position, that included', pointArgument)
     .option('--stream <stream>', 'this stream, whole', streamArgument)

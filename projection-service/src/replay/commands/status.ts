@@ -3,7 +3,7 @@ import { projections } from '../../projections'
 import { isOpen, type RebuildRecord } from '../rebuild/rebuild-history'
 import { statusOf, type Status } from '../rebuild/status'
 import { print, withSystem } from '../system'
-import { grouped, minute, within } from '../reporting/words'
+import { grouped, minute, verifiedText, within } from '../reporting/words'
 
 const lastText = (last: RebuildRecord | undefined) =>
   last ? `${minute(last.updatedAt).slice(5)} ${last.outcome}` : '-'
@@ -47,6 +47,9 @@ async function status({ json }: { json?: true }): Promise<void> {
       ` ${lastText(rebuild)}`,
     ]
     print(cells.join(' '))
+  }
+  for (const { projection, rebuild } of found) {
+    if (rebuild?.verified && !isOpen(rebuild)) print(`${projection.padEnd(16)} ${verifiedText(rebuild.verified)}`)
   }
   for (const { rebuild } of found) {
     if (rebuild && isOpen(rebuild) && rebuild.outcome !== 'running') tellUnfinished(rebuild)

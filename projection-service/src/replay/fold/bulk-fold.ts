@@ -11,6 +11,7 @@ import {
   type ParkedEvent,
   type ReadEvent,
   type StreamState,
+  type Verdict,
 } from '../../engine/fold'
 import { placesOf, tablesOf, type Generation } from '../../engine/generation'
 import { rowName, type Projection, type StoredRow } from '../../engine/projection'
@@ -30,6 +31,15 @@ export interface PlacedEvent {
 /** The source holds something that this release can not fold: the fold ends here, and its tables are not used. */
 export class RebuildStopped extends Error {
   override readonly name = 'RebuildStopped'
+}
+
+/** Is told what became of each event that was folded. */
+export type Witness = (event: ReadEvent, verdict: Verdict['kind']) => void
+
+/** What other folds of the same chunk have decoded, and the index in it of each event. */
+interface Shared {
+  memo: DecodeMemo
+  indexes: readonly number[]
 }
 
 export interface BulkFoldOptions {
@@ -110,21 +120,10 @@ export class BulkFold {
 
   /**
    * @param events of partitions that the projection reads, those of each in their order.
-   * @param shared what other folds of the same chunk have decoded, and the index in it of each event.
    * @throws RebuildStopped at a hole, a newer version, or a repeat that is refused.
    */
-  async fold(
-    events: readonly PlacedEvent[],
-    openAll: OpenAll,
-    shared: { memo: DecodeMemo; indexes: readonly number[] },
-  ): Promise<void> {
-    const recorded = events.map((event) => event.recorded)
-    const readings = await readFor(this.projection, recorded, openAll, shared)
-    const read = events.map((event, i): ReadEvent => ({
-      recorded: event.recorded,
-      partition: event.partition,
-      reading: this.#dropped.has(event.recorded.id) ? droppedReading : readings[i]!,
-    }))
+  async fold(events: readonly PlacedEvent[], openAll: OpenAll, shared: Shared, witness?: Witness): Promise<void> {
+    const read = await this.#read(events, openAll, shared)
     await this.#load(read)
     const memory: Memory = {
       row: (name) => this.#rows.get(name)?.row,
@@ -141,8 +140,34 @@ export class BulkFold {
         if (this.repeats === 'passed-over') continue
         throw new RebuildStopped(`the log holds revision ${revision} of ${stream} twice, at position ${position} again`)
       }
+      witness?.(event, verdict.kind)
       this.#reached.set(events[i]!.place, position)
     }
+  }
+
+  /** Reads what an earlier run has folded once more, and changes nothing: the tables tell what was parked of it. */
+  async again(events: readonly PlacedEvent[], openAll: OpenAll, shared: Shared, witness: Witness): Promise<void> {
+    const read = await this.#read(events, openAll, shared)
+    const { rows } = await this.pool.query<{ stream: string; revision: bigint }>(
+      `select stream, min(revision) as revision from ${this.#tables.parked} where stream = any($1::text[]) group by stream`,
+      [[...new Set(events.map(({ recorded }) => recorded.stream))]],
+    )
+    const parkedAt = new Map(rows.map(({ stream, revision }) => [stream, Number(revision)]))
+    for (const event of read) {
+      const { stream, revision } = event.recorded
+      const first = parkedAt.get(stream) ?? Number.POSITIVE_INFINITY
+      witness(event, revision < first ? 'applied' : revision === first ? 'parked' : 'queued')
+    }
+  }
+
+  async #read(events: readonly PlacedEvent[], openAll: OpenAll, shared: Shared): Promise<ReadEvent[]> {
+    const recorded = events.map((event) => event.recorded)
+    const readings = await readFor(this.projection, recorded, openAll, shared)
+    return events.map((event, i) => ({
+      recorded: event.recorded,
+      partition: event.partition,
+      reading: this.#dropped.has(event.recorded.id) ? droppedReading : readings[i]!,
+    }))
   }
 
   /** Brings in what only the tables know. A stream's first event tells that there is nothing of it, where nothing is repeated. */

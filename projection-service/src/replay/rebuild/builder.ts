@@ -2,8 +2,9 @@ import type { OpenAll } from '@annals/contracts'
 import type { Pool } from '@annals/platform/postgres'
 import type { DecodeMemo } from '../../engine/fold'
 import type { Projection } from '../../engine/projection'
-import { BulkFold, type PlacedEvent } from '../fold/bulk-fold'
+import { BulkFold, type PlacedEvent, type Witness } from '../fold/bulk-fold'
 import type { Pace } from '../fold/pace'
+import { Recount } from '../recount/recount'
 import { moveRebuild, type Rebuild } from './rebuild-state'
 
 /** Per partition (`topic/partition`), the log position beyond which the shadow must not go; `undefined`: to the end. */
@@ -16,6 +17,11 @@ export class Builder {
   #events: bigint
   /** Position before the first event of this round that is beyond its limit: where the next round begins. */
   #heldAt: bigint | undefined
+  /** What a former run has folded, which this one has to read again to recount it: up to here in each partition, ... */
+  readonly #before: ReadonlyMap<string, bigint>
+  /** ... and it has read so far. */
+  #recountedTo = -1n
+  readonly recount: Recount
 
   private constructor(
     private readonly fold: BulkFold,
@@ -24,6 +30,8 @@ export class Builder {
     this.#written = { position: rebuild.position, events: rebuild.events }
     this.#position = rebuild.position
     this.#events = rebuild.events
+    this.#before = new Map(fold.reached)
+    this.recount = new Recount(fold.projection)
   }
 
   /** @param builders how many there are in this process. */
@@ -42,9 +50,14 @@ export class Builder {
     return this.fold.projection
   }
 
-  /** Reading goes on after this log position. */
+  /** Reading goes on after this log position: from the beginning, where a former run's events are not recounted yet. */
   get position(): bigint {
-    return this.#position
+    return this.recountsTo > this.#recountedTo ? this.#recountedTo : this.#position
+  }
+
+  /** Log position up to which a former run has folded. */
+  get recountsTo(): bigint {
+    return [...this.#before.values()].reduce((a, b) => (a > b ? a : b), -1n)
   }
 
   /** Events gone through, since the rebuild began. */
@@ -59,9 +72,8 @@ export class Builder {
 
   /** Whether there is nothing within the limits that has not been folded. */
   hasReached(limits: Limits): boolean {
-    return (
-      limits !== undefined && [...this.reached].every(([place, position]) => position >= (limits.get(place) ?? -1n))
-    )
+    if (this.recountsTo > this.#recountedTo || limits === undefined) return false
+    return [...this.reached].every(([place, position]) => position >= (limits.get(place) ?? -1n))
   }
 
   /** A new pass through the log begins, with other limits. */
@@ -77,6 +89,8 @@ export class Builder {
   async apply(events: readonly PlacedEvent[], limits: Limits, openAll: OpenAll, memo: DecodeMemo): Promise<void> {
     const wanted: PlacedEvent[] = []
     const indexes: number[] = []
+    const again: PlacedEvent[] = []
+    const againIndexes: number[] = []
     let position = this.#position
     for (const [index, event] of events.entries()) {
       const reached = this.reached.get(event.place)
@@ -88,14 +102,25 @@ export class Builder {
           wanted.push(event)
           indexes.push(index)
         }
+      } else if (this.#isToRecount(event)) {
+        again.push(event)
+        againIndexes.push(index)
       }
-      position = event.recorded.position
+      if (event.recorded.position > position) position = event.recorded.position
     }
-    if (wanted.length > 0) await this.fold.fold(wanted, openAll, { memo, indexes })
+    const witness: Witness = (event, verdict) => this.recount.see(event, verdict)
+    // Of each partition the events of the former run come first, as they did.
+    if (again.length > 0) await this.fold.again(again, openAll, { memo, indexes: againIndexes }, witness)
+    if (wanted.length > 0) await this.fold.fold(wanted, openAll, { memo, indexes }, witness)
     this.#events += BigInt(wanted.length)
     const last = events.at(-1)?.recorded.position ?? this.#position
+    if (last > this.#recountedTo) this.#recountedTo = last
     this.#position = this.#heldAt ?? (last > this.#position ? last : this.#position)
     if (this.fold.isDue && this.#events !== this.#written.events) await this.#flushBehind()
+  }
+
+  #isToRecount({ place, recorded: { position } }: PlacedEvent): boolean {
+    return position > this.#recountedTo && position <= (this.#before.get(place) ?? -1n)
   }
 
   async #flushBehind(): Promise<void> {

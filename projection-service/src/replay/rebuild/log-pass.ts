@@ -27,7 +27,7 @@ export async function passOverLog(
   if (work.length === 0) return
   for (const { builder } of work) builder.beginRound()
   const from = work.map(({ builder }) => builder.position).reduce((a, b) => (a < b ? a : b))
-  const end = endOf(work.map(({ limits }) => limits))
+  const end = endOf(work)
   const prefixes = prefixesOf(topicsOf(work.map(({ builder }) => builder.projection)))
   let chunk: PlacedEvent[] = []
   const { foldSize } = paceOf(throttle)
@@ -54,11 +54,11 @@ export async function passOverLog(
 }
 
 /** Where the last of the limits lies; `undefined` when one of the builders goes to the end of the log. */
-function endOf(limits: readonly Limits[]): bigint | undefined {
+function endOf(work: readonly { builder: Builder; limits: Limits }[]): bigint | undefined {
   let end = -1n
-  for (const limit of limits) {
-    if (!limit) return undefined
-    for (const position of limit.values()) if (position > end) end = position
+  for (const { builder, limits } of work) {
+    if (!limits) return undefined
+    for (const position of [builder.recountsTo, ...limits.values()]) if (position > end) end = position
   }
   return end
 }

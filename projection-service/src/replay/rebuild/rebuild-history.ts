@@ -42,6 +42,16 @@ export interface RebuildRecord {
   actor: string | null
   /** Why it was aborted, or why its last run ended. */
   reason: string | null
+  /** What spoke for it, when it was verified; `null`: it has not come so far, or a former release did it. */
+  verified: { compared: boolean; sampled: number; recounted: { rows: number; streams: number } } | null
+}
+
+/** What is read of a report. */
+interface Report {
+  equal?: unknown
+  compared?: boolean
+  sampled?: number
+  recounted?: { rows: number; streams: number }
 }
 
 interface Row {
@@ -58,7 +68,7 @@ interface Row {
   reason: string | null
   failure: RebuildFailure | null
   purpose: Purpose
-  report: { equal?: unknown } | null
+  report: Report | null
   held: boolean
 }
 
@@ -89,8 +99,16 @@ function recordOf(row: Row): RebuildRecord {
     failures,
     actor,
     reason: row.reason ?? (isOpen({ stage }) ? (failure?.message ?? null) : null),
+    verified: verifiedOf(row.report),
   }
 }
+
+const verifiedOf = (report: Report | null): RebuildRecord['verified'] =>
+  report && {
+    compared: report.compared ?? false,
+    sampled: report.sampled ?? 0,
+    recounted: report.recounted ?? { rows: 0, streams: 0 },
+  }
 
 function outcomeOf({ state, purpose, report, failure, held }: Row): RebuildOutcome {
   const end = endOf({ state, purpose, report })

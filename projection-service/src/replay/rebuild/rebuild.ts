@@ -12,7 +12,7 @@ import { passOverLog, type Pass } from './log-pass'
 import { recordingFailure } from './rebuild-run'
 import { endVerification, enterStage, openRebuild, type Rebuild, type RebuildStage } from './rebuild-state'
 import { swap } from './swap'
-import { isEmpty, positionsOf, verify, type Verification } from './verify'
+import { isEmpty, isUnverified, positionsOf, verify, type Verification } from './verify'
 
 /** Another process is rebuilding this projection. */
 export class RebuildRunning extends Error {
@@ -29,6 +29,21 @@ export class NotEqual extends Error {
     readonly verified: readonly Pick<Rebuilt, 'projection' | 'verification'>[] = [{ projection, verification }],
   ) {
     super(`${projection}: rebuilt and live differ`)
+  }
+}
+
+/** Nothing has spoken for what was rebuilt: there was nothing to compare with, and nothing could be counted again. */
+export class Unverified extends Error {
+  override readonly name = 'Unverified'
+  constructor(
+    readonly projection: string,
+    readonly verification: Verification,
+  ) {
+    super(
+      `${projection}: nothing speaks for what was rebuilt. There is no live one of this version to compare with, and no ` +
+        'row or stream could be counted again (parked streams can not). Nothing was swapped. ' +
+        `See \`replay status\`; to swap all the same: \`replay ${projection} --accept-unverified\``,
+    )
   }
 }
 
@@ -64,6 +79,8 @@ export interface RebuildDependencies {
   restart?: boolean
   /** The shadow is compared with live as before a swap, that is recorded, and the shadow dropped. */
   verifyOnly?: boolean
+  /** A shadow that nothing speaks for is taken for a good one. */
+  acceptUnverified?: boolean
   /** Who is recorded as the one who runs it. */
   actor?: string
 }
@@ -100,7 +117,7 @@ const catchUpRoundsMax = 20
 /**
  * Rebuilds read models beside the live ones and swaps them in, one read of the log for all of them. Killed at any point,
  * the next call goes on where it was. With `verifyOnly` all are verified, none is swapped.
- * @throws RebuildRunning, RebuildUnfinished, NotEqual, RebuildStopped, SwapBusy, LogBehind
+ * @throws RebuildRunning, RebuildUnfinished, NotEqual, Unverified, RebuildStopped, SwapBusy, LogBehind
  */
 export function rebuildAll(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
   return excludingRebuilds(deps.pool, projections, (lost) =>
@@ -247,7 +264,9 @@ type Finish = (
   catchUp: (limits: Limits) => Promise<void>,
 ) => Promise<Rebuilt>
 
-const finish: Finish = async ({ projection, rebuild, builder, standing }, { pool, observer }, pass, catchUp) => {
+const finish: Finish = async (job, deps, pass, catchUp) => {
+  const { projection, rebuild, builder, standing } = job
+  const { pool, observer } = deps
   const { name, version } = projection
   const comparable = standing === 'comparable'
   const enter = async (stage: RebuildStage, facts?: Record<string, unknown>) => {
@@ -264,6 +283,7 @@ const finish: Finish = async ({ projection, rebuild, builder, standing }, { pool
     await enter('verifying', reportOf(verification))
     throw new NotEqual(name, verification)
   }
+  refuseUnverified(job, deps, verification)
 
   pass.signal.throwIfAborted()
   await enter('swapping', reportOf(verification))
@@ -272,18 +292,30 @@ const finish: Finish = async ({ projection, rebuild, builder, standing }, { pool
   return { projection: name, version, events: builder.events, verification, swapped: true, lockedMs }
 }
 
-const finishVerification: Finish = async (job, { pool, observer }, pass, catchUp) => {
+const finishVerification: Finish = async (job, deps, pass, catchUp) => {
   const { projection, rebuild, builder, standing } = job
+  const { pool, observer } = deps
   const { name, version } = projection
   await analyze(pool, projection)
   await enterStage(pool, rebuild.id, 'verifying')
   observer.stage(name, 'verifying')
   const verification = await verify(builder, standing === 'comparable', pool, pass, catchUp)
+  if (verification.equal) refuseUnverified(job, deps, verification)
   pass.signal.throwIfAborted()
   const report = reportOf(verification)
   await endVerification(pool, name, rebuild.id, report)
   observer.stage(name, 'verified', report)
   return { projection: name, version, events: builder.events, verification, swapped: false, lockedMs: 0 }
+}
+
+function refuseUnverified(
+  { projection: { name }, builder }: Job,
+  { acceptUnverified, logger }: RebuildDependencies,
+  verification: Verification,
+): void {
+  if (!isUnverified(builder, verification)) return
+  if (!acceptUnverified) throw new Unverified(name, verification)
+  logger.warn({ projection: name }, 'nothing speaks for what was rebuilt; accepted by the operator')
 }
 
 /** The planner must know the new tables before the first query meets them. */

@@ -13,14 +13,18 @@ const differencesMax = 20
 
 export interface Verification {
   equal: boolean
-  /** `false`: live has another version, or nothing was ever applied to it: only the sample speaks. */
+  /** `false`: live has another version, or nothing was ever applied to it: only sample and recount speak. */
   compared: boolean
   live?: Checksum
   rebuilt: Checksum
+  /** Streams folded afresh from the log. */
   sampled: number
+  /** Rows folded a second time during the rebuild, and streams whose revision was counted again. */
+  recounted: { rows: number; streams: number }
   /**
    * Keys of rows, then names of streams, that differ between live and rebuilt or are on one side only (which is said behind
-   * them), then sampled streams whose rebuilt rows are not what the log says; 20 of each at most.
+   * them); sampled streams whose rebuilt rows are not what the log says; rows and streams that a recount finds wrong. 20 of each
+   * at most.
    */
   differing: string[]
   /** How many differ, when both were compared and are not the same. */
@@ -52,7 +56,8 @@ export const isEmpty = (positions: ReadonlyMap<string, bigint>): boolean =>
 
 /**
  * Compares the shadow with the live read model at exactly the same positions: a snapshot of live is held, the shadow is
- * brought to it, and both are counted and hashed. The live one goes on meanwhile.
+ * brought to it, and both are counted and hashed. The live one goes on meanwhile. Whatever stands there, a sample of streams is
+ * folded afresh, and what was recounted on the way is compared.
  * @param comparable live has the same version, the same columns and folds, and is not behind the shadow.
  * @param catchUp brings the shadow to the given positions, durably.
  */
@@ -67,14 +72,8 @@ export async function verify(
   if (!comparable) {
     await catchUp(undefined)
     const rebuilt = await checksumOf(pool, projection, 'next')
-    const sample = await compareSample(projection, 'next', sampleSize, { pool, ...pass })
-    return {
-      equal: sample.differing.length === 0,
-      compared: false,
-      rebuilt,
-      sampled: sample.compared,
-      differing: wrong(sample),
-    }
+    const alone = await verifyAlone(builder, pool, pass)
+    return { equal: alone.differing.length === 0, compared: false, rebuilt, ...alone }
   }
   const snapshot = await pool.connect()
   try {
@@ -82,17 +81,17 @@ export async function verify(
     await catchUp(await positionsOf(snapshot, projection, 'live'))
     const live = await checksumOf(snapshot, projection, 'live')
     const rebuilt = await checksumOf(pool, projection, 'next')
-    const sample = await compareSample(projection, 'next', sampleSize, { pool, ...pass })
+    const alone = await verifyAlone(builder, pool, pass)
     const same = isSame(live, rebuilt)
     const found = same ? undefined : await differencesIn(projection, snapshot, pool)
     await snapshot.query('commit')
     return {
-      equal: same && sample.differing.length === 0,
+      equal: same && alone.differing.length === 0,
       compared: true,
       live,
       rebuilt,
-      sampled: sample.compared,
-      differing: [...(found?.keys ?? []), ...wrong(sample)],
+      ...alone,
+      differing: [...(found?.keys ?? []), ...alone.differing],
       ...(found ? { differences: { rows: found.rows, streams: found.streams } } : {}),
     }
   } finally {
@@ -100,6 +99,27 @@ export async function verify(
     await snapshot.query('rollback').catch(() => undefined)
     snapshot.release()
   }
+}
+
+/** What can be said of the shadow without another read model. */
+async function verifyAlone(
+  { projection, recount }: Builder,
+  pool: Pool,
+  pass: Pass,
+): Promise<Pick<Verification, 'sampled' | 'recounted' | 'differing'>> {
+  const sample = await compareSample(projection, 'next', sampleSize, { pool, ...pass })
+  const { rows, streams, differing } = await recount.compare(pool, tablesOf(projection, 'next'), differencesMax)
+  return { sampled: sample.compared, recounted: { rows, streams }, differing: [...wrong(sample), ...differing] }
+}
+
+/**
+ * Whether nothing has spoken for the shadow: no live read model to compare with, and none of what it should hold was counted a
+ * second time. An empty log leaves nothing to count.
+ */
+export function isUnverified({ projection, events }: Builder, verification: Verification): boolean {
+  const { compared, sampled, recounted } = verification
+  if (compared || events === 0n) return false
+  return recounted.rows === 0 || (projection.grain !== 'shard' && sampled === 0)
 }
 
 /** @param snapshot in the transaction that live was counted in. */

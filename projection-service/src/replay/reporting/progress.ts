@@ -2,7 +2,7 @@ import { followPass, type PassProgress } from './pass-progress'
 import { createRate } from './rate'
 import type { Reporter } from './reporter'
 import type { RebuildStage } from '../rebuild/rebuild-state'
-import { counted, duration, grouped } from './words'
+import { againText, counted, duration, grouped } from './words'
 
 export interface Output {
   /** A line can be painted over. */
@@ -119,13 +119,16 @@ function progressText({ fraction, events, perSecond, etaSeconds, lagSeconds }: P
   return `  ${'█'.repeat(full)}${'░'.repeat(room - full)} ${text}`
 }
 
+/** Two lines: what was compared with live, and what was counted again. */
 function equalText(facts: Record<string, unknown>): string {
-  const { compared, rebuilt, sampled } = facts as {
+  const { compared, rebuilt, sampled, recounted } = facts as {
     compared?: boolean
     rebuilt?: { rows: string; streams: string }
     sampled?: number
+    recounted?: { rows: number; streams: number }
   }
-  const rows = grouped(BigInt(rebuilt?.rows ?? 0))
-  const sample = sampled ? `, ${sampled} streams folded afresh` : ''
-  return compared ? `${rows} rows equal the live ones${sample}` : `${rows} rows, not compared with live${sample}`
+  const rows = counted(Number(rebuilt?.rows ?? 0), 'row')
+  const again = againText({ sampled: sampled ?? 0, recounted: recounted ?? { rows: 0, streams: 0 } })
+  const first = compared ? `${rows} equal the live ones` : `${rows}, not compared with live`
+  return `${first}\n${' '.repeat(17)}${again}`
 }

@@ -12,10 +12,12 @@ const Result = z.object({
   events: count,
   /** Of a rebuild. */
   rows: count.optional(),
-  /** Whether rows were compared with live; otherwise only streams folded afresh speak. */
+  /** Whether rows were compared with live; otherwise only what was counted again speaks. */
   compared: z.boolean().optional(),
   /** Streams folded afresh from the log. */
   sampled: count.optional(),
+  /** Rows folded a second time beside the rebuild, and streams whose revision was counted again. */
+  recounted: z.object({ rows: count, streams: count }).optional(),
   /** How long projectors waited for the swap, in ms; none where nothing was swapped. */
   lockedMs: z.number().optional(),
   /** Of a side: what it is, and how many streams stand still at an event that was refused. */

@@ -33,3 +33,21 @@ export function wrapped(text: string, columns: number): string {
   }
   return lines.join('\n')
 }
+
+interface CountedAgain {
+  sampled: number
+  recounted: { rows: number }
+}
+
+/** What speaks for a rebuilt read model beside the live one. */
+export function againText({ sampled, recounted }: CountedAgain): string {
+  const told = [
+    ...(recounted.rows > 0 ? [`${counted(recounted.rows, 'row')} recounted`] : []),
+    ...(sampled > 0 ? [`${counted(sampled, 'stream')} folded afresh`] : []),
+  ]
+  return told.length > 0 ? told.join(', ') : 'nothing was counted again'
+}
+
+/** All that was compared of a rebuild. */
+export const verifiedText = ({ compared, ...again }: CountedAgain & { compared: boolean }): string =>
+  `${compared ? 'compared with live' : 'not compared with live'}; ${againText(again)}`
