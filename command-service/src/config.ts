@@ -1,5 +1,6 @@
 import type { JWK } from 'jose'
 import { z } from 'zod'
+import { accessTokenSecondsMax } from '@annals/platform/access-tokens'
 import { field, processFields } from '@annals/platform/config'
 
 /** What the log and the sealed data in it need. */
@@ -35,7 +36,7 @@ export const CommandConfig = z.object({
   JWT_PRIVATE_JWK: privateJwk,
   JWT_ISSUER: z.string().min(1),
   JWT_AUDIENCE: z.string().min(1),
-  ACCESS_TOKEN_SECONDS: field.integer(15 * 60, 60, 60 * 60),
+  ACCESS_TOKEN_SECONDS: field.integer(15 * 60, 60, accessTokenSecondsMax),
   SESSION_SECONDS: field.integer(30 * 86_400, 60, 365 * 86_400),
   /** Below 10 a hash is guessed too fast, above 15 a login takes seconds. */
   BCRYPT_COST: field.integer(12, 10, 15),

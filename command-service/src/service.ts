@@ -7,6 +7,7 @@ import type { Logger } from '@annals/platform/log'
 import { counter, createMetrics, durations, Gauge, type Registry } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createRedis } from '@annals/platform/redis'
+import { revocationMarkMs } from '@annals/platform/revocation'
 import { missingKeysCounter, type MasterKey } from '@annals/platform/subject-keys'
 import type { CommandConfig } from './config'
 import { createLogin } from './commands/login'
@@ -25,6 +26,7 @@ import { createLoginThrottle } from './sessions/login-throttle'
 import { createRevocations } from './sessions/revocations'
 import { createKeyWriter } from './subject-keys/key-writer'
 import { createAccessTokens } from './tokens/access-tokens'
+import { createConsistencyTokens } from './tokens/consistency-tokens'
 import { createRefreshTokens } from './tokens/refresh-tokens'
 
 /** Requests that may run at once; at 20 KB each they hold 20 MB. More than that wait longer than a client does. */
@@ -87,11 +89,11 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     perIp: { attemptsMax: config.LOGIN_ATTEMPTS_PER_IP, windowSeconds: config.LOGIN_WINDOW_SECONDS },
     onSkipped: () => redisSkips.inc({ purpose: 'login-throttle' }),
   })
-  const lifeSeconds = config.ACCESS_TOKEN_SECONDS
+  const markMs = revocationMarkMs(config.ACCESS_TOKEN_SECONDS)
   const onSkipped = () => redisSkips.inc({ purpose: 'revocation' })
   const revocations = scope.add(
     'revocations',
-    createRevocations({ redis, execute, log, lifeSeconds, onSkipped }),
+    createRevocations({ redis, execute, eventLog, log, markMs, onSkipped }),
     (open) => open.close(),
   )
   const gateway = createHttpGateway({ baseUrl: config.GATEWAY_URL, timeoutMs: config.GATEWAY_TIMEOUT_MS })
@@ -115,7 +117,7 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     trustProxy: config.TRUSTED_PROXIES,
     // Redis is not among them: without it logins are not throttled and sessions are looked up in the log.
     readiness: { eventLog: () => eventLog.head(), postgres: () => pool.query('select 1') },
-    handlers: createHandlers(commands, accessTokens),
+    handlers: createHandlers(commands, accessTokens, createConsistencyTokens(eventLog)),
     authenticate: createAuthenticate(accessTokens, revocations),
   })
   return scope.add('HTTP', app, (open) => open.close())

@@ -42,6 +42,8 @@ export interface Tokens {
   expiresIn: number
   sessionId: SessionId
   userId: UserId
+  /** Of the session's stream. */
+  revision: number
   position: bigint
 }
 
@@ -91,7 +93,7 @@ export function createLogin(deps: LoginDeps) {
       const sessionId = newId()
       const occurredAt = now()
       const expiresAt = new Date(Date.parse(occurredAt) + sessionSeconds * 1000).toISOString()
-      const { position } = await execute(sessionDecider, {
+      const { revision, position } = await execute(sessionDecider, {
         stream: streamOf.session(sessionId),
         context: { commandId, correlationId, causationId: commandId, actor: { type: 'user', id: userId }, occurredAt },
         decide: begin({ sessionId, userId, ip, userAgent, expiresAt }),
@@ -103,6 +105,7 @@ export function createLogin(deps: LoginDeps) {
         expiresIn: accessTokens.lifeSeconds,
         sessionId,
         userId,
+        revision,
         position,
       }
     }

@@ -35,7 +35,7 @@ export function createSessionCommands(deps: SessionDeps) {
         if (!shown) throw new Rejected('invalid-refresh-token')
         const { sessionId, generation } = shown
         const at = now()
-        const { state, position } = await execute(sessionDecider, {
+        const { state, revision, position } = await execute(sessionDecider, {
           stream: streamOf.session(sessionId),
           context: {
             commandId,
@@ -59,6 +59,7 @@ export function createSessionCommands(deps: SessionDeps) {
           expiresIn: accessTokens.lifeSeconds,
           sessionId,
           userId,
+          revision,
           position,
         }
       })

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { encodeConsistencyToken, parseMoney, streamOf, type Principal } from '@annals/contracts'
+import { parseMoney, streamOf, type Principal } from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
 import type { createLogin, Tokens } from '../commands/login'
 import type { createPaymentCommands } from '../commands/payments'
@@ -7,6 +7,7 @@ import type { createRegistration } from '../commands/registration'
 import type { createSessionCommands } from '../commands/sessions'
 import type { Request } from '../execution/command-context'
 import type { AccessTokens } from '../tokens/access-tokens'
+import type { ConsistencyTokens } from '../tokens/consistency-tokens'
 import type { CommandRoutes } from './routes'
 
 /** What the API can be asked to do. */
@@ -44,31 +45,35 @@ export type Handlers = {
 const noStore = { 'cache-control': 'no-store' }
 const etag = (revision: number) => `"${revision}"`
 
-const tokenBody = ({ position, ...tokens }: Tokens) => ({
-  ...tokens,
-  tokenType: 'Bearer' as const,
-  consistencyToken: encodeConsistencyToken({ stream: streamOf.session(tokens.sessionId), position }),
-})
-
 /** Each translates: a request into a command, its outcome into an answer. */
-export function createHandlers(commands: Commands, accessTokens: AccessTokens): Handlers {
+export function createHandlers(
+  commands: Commands,
+  accessTokens: AccessTokens,
+  consistencyTokens: ConsistencyTokens,
+): Handlers {
   const { register, login, sessions, payments } = commands
+
+  const tokenBody = async ({ revision, position, ...tokens }: Tokens) => ({
+    ...tokens,
+    tokenType: 'Bearer' as const,
+    consistencyToken: await consistencyTokens.of({ stream: streamOf.session(tokens.sessionId), revision, position }),
+  })
 
   return {
     async register({ body, ...request }) {
       const registered = await register(request, body)
       return {
-        body: { userId: registered.userId, consistencyToken: encodeConsistencyToken(registered) },
+        body: { userId: registered.userId, consistencyToken: await consistencyTokens.of(registered) },
         headers: { location: `/api/v1/users/${registered.userId}`, etag: etag(registered.revision) },
       }
     },
 
     async login({ body, ip, userAgent, ...request }) {
-      return { body: tokenBody(await login(request, { ...body, ip, userAgent })), headers: noStore }
+      return { body: await tokenBody(await login(request, { ...body, ip, userAgent })), headers: noStore }
     },
 
     async refresh({ body, ...request }) {
-      return { body: tokenBody(await sessions.refresh(request, body.refreshToken)), headers: noStore }
+      return { body: await tokenBody(await sessions.refresh(request, body.refreshToken)), headers: noStore }
     },
 
     async logout({ principal, ...request }) {
@@ -92,7 +97,11 @@ export function createHandlers(commands: Commands, accessTokens: AccessTokens): 
       const { method, description = null } = body
       const payment = await payments.create(request, principal, { amount, method, description })
       return {
-        body: { paymentId: payment.paymentId, status: 'pending', consistencyToken: encodeConsistencyToken(payment) },
+        body: {
+          paymentId: payment.paymentId,
+          status: 'pending',
+          consistencyToken: await consistencyTokens.of(payment),
+        },
         headers: { location: `/api/v1/payments/${payment.paymentId}`, etag: etag(payment.revision) },
       }
     },
@@ -103,7 +112,7 @@ export function createHandlers(commands: Commands, accessTokens: AccessTokens): 
       const { paymentId, status, failureCode } = payment
       const failure = failureCode ? { failureCode } : {}
       return {
-        body: { paymentId, status, ...failure, consistencyToken: encodeConsistencyToken(payment) },
+        body: { paymentId, status, ...failure, consistencyToken: await consistencyTokens.of(payment) },
         headers: { etag: etag(payment.revision) },
       }
     },

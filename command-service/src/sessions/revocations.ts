@@ -1,6 +1,8 @@
-import { streamOf, type SessionId } from '@annals/contracts'
+import { streamOf, topics, type SessionId } from '@annals/contracts'
+import type { EventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
 import type { Redis } from '@annals/platform/redis'
+import { createRevocationMarks } from '@annals/platform/revocation'
 import { sessionDecider } from '../domain/session'
 import type { Execute } from '../execution/execute'
 
@@ -16,9 +18,10 @@ export interface Revocations {
 export interface RevocationDeps {
   redis: Redis
   execute: Execute
+  eventLog: Pick<EventLog, 'recent'>
   log: Logger
-  /** Life of an access token in seconds: after it nothing needs to be known about a session. */
-  lifeSeconds: number
+  /** How long a mark lasts, in ms: after it nothing needs to be known about a session. */
+  markMs: number
   /** Redis was asked and did not answer. */
   onSkipped: () => void
 }
@@ -26,35 +29,30 @@ export interface RevocationDeps {
 /** Sessions that ended while Redis was away: a minute of many logouts. Beyond it the log is asked only while Redis is away. */
 const pendingMax = 10_000
 const retryMs = 1_000
+/**
+ * Events that are read to tell an emptied Redis which sessions have ended: some seconds of work. Where the life of a token holds
+ * more, the log is asked for each session until Redis' memory is as old as a token can be.
+ */
+const recentEventsMax = 100_000
 
-/** Redis remembers `revoked:<sessionId>` for the life of an access token; without it the session's own stream answers. */
-export function createRevocations({ redis, execute, log, lifeSeconds, onSkipped }: RevocationDeps): Revocations {
-  const keyOf = (sessionId: SessionId) => `revoked:${sessionId}`
+/** Redis remembers who has ended for the life of an access token; while it does not, the session's own stream answers. */
+export function createRevocations(deps: RevocationDeps): Revocations {
+  const { redis, execute, eventLog, log, markMs, onSkipped } = deps
+  const marks = createRevocationMarks({ redis, log, markMs, onSkipped })
   /** Epoch ms until which a session that Redis has not taken must be told to it. */
   const pending = new Map<SessionId, number>()
 
   async function tell(sessionId: SessionId, untilMs: number): Promise<void> {
-    const px = Math.ceil(untilMs - Date.now())
-    if (px > 0) await redis.set(keyOf(sessionId), '1', 'PX', px)
+    await marks.add(sessionId, untilMs - Date.now())
     pending.delete(sessionId)
   }
 
-  /** Sessions asked after since the last turn of the event loop: one question to Redis answers all of them. */
-  let asked: { sessionIds: Set<SessionId>; revoked: Promise<Set<SessionId>> } | undefined
-
-  function revokedAmong(sessionId: SessionId): Promise<Set<SessionId>> {
-    if (!asked) {
-      const sessionIds = new Set<SessionId>()
-      const revoked = new Promise((resolve) => setImmediate(resolve)).then(async () => {
-        asked = undefined
-        const ids = [...sessionIds]
-        const marks = await redis.mget(ids.map(keyOf))
-        return new Set(ids.filter((_, i) => marks[i] !== null))
-      })
-      asked = { sessionIds, revoked }
-    }
-    asked.sessionIds.add(sessionId)
-    return asked.revoked
+  async function endedSince(since: number) {
+    const prefixes = [`${topics['annals.sessions'].category}-`]
+    const recent = await eventLog.recent({ since, prefixes, countMax: recentEventsMax })
+    return recent
+      ?.filter(({ type }) => type === 'session.ended')
+      .map(({ stream, createdAt }) => ({ sessionId: stream.slice(prefixes[0]!.length), endedAt: createdAt }))
   }
 
   const timer = setInterval(async () => {
@@ -68,7 +66,7 @@ export function createRevocations({ redis, execute, log, lifeSeconds, onSkipped 
 
   return {
     async add(sessionId) {
-      const untilMs = Date.now() + lifeSeconds * 1000
+      const untilMs = Date.now() + markMs
       if (pending.size < pendingMax) pending.set(sessionId, untilMs)
       await tell(sessionId, untilMs).catch((error: unknown) => {
         onSkipped()
@@ -78,15 +76,17 @@ export function createRevocations({ redis, execute, log, lifeSeconds, onSkipped 
 
     async has(sessionId) {
       if (pending.has(sessionId)) return true
-      try {
-        return (await revokedAmong(sessionId)).has(sessionId)
-      } catch {
-        onSkipped()
-        const { state } = await execute.load(sessionDecider, streamOf.session(sessionId))
-        return state.status !== 'active'
-      }
+      const answer = await marks.ask(sessionId)
+      if (answer !== 'unknown') return answer === 'ended'
+      // Beside this request, which the log answers: Redis may have been emptied.
+      marks.complete(endedSince).catch((error: unknown) => log.debug({ err: error }, 'Redis stays incomplete'))
+      const { state } = await execute.load(sessionDecider, streamOf.session(sessionId))
+      return state.status !== 'active'
     },
 
-    close: () => clearInterval(timer),
+    close() {
+      clearInterval(timer)
+      marks.close()
+    },
   }
 }

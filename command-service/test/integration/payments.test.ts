@@ -66,6 +66,8 @@ describe('creating a payment', () => {
     const [event] = await log.readStream(`payment-${body.paymentId}`)
     expect(decodeConsistencyToken(body.consistencyToken)).toEqual({
       stream: `payment-${body.paymentId}`,
+      revision: 0,
+      log: (await log.identity())!.slice(0, 8),
       position: event!.position,
     })
     expect(event).toMatchObject({

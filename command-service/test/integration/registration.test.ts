@@ -53,6 +53,8 @@ describe('registering', () => {
     const [registered] = await log.readStream(`user-${body.userId}`)
     expect(decodeConsistencyToken(body.consistencyToken)).toEqual({
       stream: `user-${body.userId}`,
+      revision: 0,
+      log: (await log.identity())!.slice(0, 8),
       position: registered!.position,
     })
   })

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { createRemoteJWKSet, jwtVerify, SignJWT, importJWK } from 'jose'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
+import { createRedis } from '@annals/platform/redis'
 import { eventually } from '@annals/platform/testing'
 import { refreshGraceMs } from '../../src/domain/session'
 import { createRefreshTokens } from '../../src/tokens/refresh-tokens'
@@ -293,9 +294,35 @@ describe('while Redis does not answer', () => {
     expect((await cut.get('/readyz')).status).toBe(200)
     expect(await cut.metrics()).toMatch(/redis_skipped_total\{purpose="revocation",service="command-service"\} [1-9]/)
 
-    // The other process asks Redis itself, and believes it.
-    expect((await validate(ended.token)).status).toBe(200)
+    // The other process asks Redis itself, which learns of it now.
     wire.mend()
     await eventually(async () => expect((await validate(ended.token)).body.code).toBe('session-ended'))
+  })
+})
+
+describe('a Redis that has forgotten', () => {
+  // A numbered database of its own: it is emptied here.
+  it('is told of every session that has ended, by the log, and believed again', async () => {
+    const ofItsOwn = { ...environment, REDIS_URL: `${environment['REDIS_URL']}/13` }
+    const redis = createRedis(ofItsOwn.REDIS_URL, silent)
+    const forgetful = await startTestService(ofItsOwn)
+    try {
+      await eventually(() => expect(redis.status).toBe('ready'))
+      const [ended, alive] = [await logIn(forgetful, anna.email), await logIn(forgetful, anna.email)]
+      await logout(ended.token, forgetful)
+      expect(await redis.exists(`revoked:${ended.sessionId}`)).toBe(1)
+      await redis.flushdb()
+      expect((await validate(ended.token, forgetful)).body.code).toBe('session-ended')
+      // Every request that Redis could not answer has it told, until it knows.
+      await eventually(async () => {
+        expect((await validate(alive.token, forgetful)).status).toBe(200)
+        expect(await redis.exists('revoked:memory')).toBe(1)
+      })
+      expect(await redis.exists(`revoked:${ended.sessionId}`)).toBe(1)
+      expect(await redis.exists(`revoked:${alive.sessionId}`)).toBe(0)
+    } finally {
+      await forgetful.close()
+      redis.disconnect()
+    }
   })
 })

@@ -48,6 +48,8 @@ export const problems = {
   },
   'personal-data-locked': { status: 503, title: 'The key to the personal data of this person is missing' },
   'read-model-behind': { status: 503, title: 'The read model has not reached the named point yet' },
+  'read-model-parked': { status: 503, title: 'An event of this could not be applied; an operator has to look at it' },
+  'read-model-of-another-log': { status: 503, title: 'The read model does not belong to this log, or is ahead of it' },
   'read-model-rebuilding': { status: 503, title: 'The read model is not there yet' },
 } as const satisfies Record<string, { status: number; title: string }>
 

@@ -9,8 +9,10 @@ export const accessTokenAlgorithm = 'EdDSA'
 /** `typ` of an access token: RFC 9068 § 2.1. No other token of the same issuer passes for one. */
 export const accessTokenType = 'at+jwt'
 
+/** An access token lives an hour at most; fifteen minutes unless the command API is told otherwise. */
+export const accessTokenSecondsMax = 3_600
 /** Clocks of our processes differ by less. */
-const clockToleranceSeconds = 5
+export const clockToleranceSeconds = 5
 /** Ours have some 400. */
 const tokenCharsMax = 4_096
 /** Tokens whose signature was checked: 300 bytes each, so 3 MB. A verification costs more than all else in a small request. */

@@ -92,6 +92,13 @@ export interface EventLog {
    * @throws LogChanged when, on a later connection, the last event handed out (`afterId`: before the first) is no longer where it was.
    */
   subscribe(options: LogSubscription): AsyncIterable<LogEvent>
+  /**
+   * What was written lately.
+   * @param since epoch ms, by the server's clock.
+   * @param countMax events looked through at most, of any stream.
+   * @returns newest first; `undefined` when there are more than `countMax`.
+   */
+  recent(options: { since: number; prefixes: readonly string[]; countMax: number }): Promise<LogEvent[] | undefined>
   /** Position of the newest event in the log, the server's own included, or `undefined` when it is empty. */
   head(): Promise<bigint | undefined>
   /** What tells one log from another: the id of its first event; `undefined` while it has none. */
@@ -110,6 +117,8 @@ const appendBackoff = { firstMs: 50, maxMs: 500 }
 const subscriptionBackoff = { firstMs: 100, maxMs: 5_000 }
 /** A new server writes a dozen events of its own before it is used. */
 const identityPage = 64
+/** Some milliseconds of work, and less than a megabyte. */
+const recentPage = 512
 /** A position is a signed number of 64 bits. */
 const positionMax = 2n ** 63n - 1n
 
@@ -183,6 +192,27 @@ export function createEventLog(url: string, log: Logger): EventLog {
       // Whoever stops reading early leaves a call behind that would never end by itself.
       await events.cancel()
     }
+  }
+
+  async function recent({ since, prefixes, countMax }: Parameters<EventLog['recent']>[0]) {
+    const found: LogEvent[] = []
+    let from: ReadPosition = END
+    for (let count = 0, isOld = false; count <= countMax;) {
+      const page = { direction: 'backwards', fromPosition: from, maxCount: recentPage } as const
+      let pageCount = 0
+      // To its end, although what is older is not wanted: a read that is left early never ends.
+      for await (const resolved of answered(client.readAll(page))) {
+        pageCount++
+        const event = toLogEvent(resolved)
+        const position = positionOf(resolved)
+        if (position !== undefined) from = { commit: position, prepare: position }
+        isOld ||= resolved.event !== undefined && resolved.event.created.getTime() < since
+        if (event && !isOld && prefixes.some((prefix) => event.stream.startsWith(prefix))) found.push(event)
+      }
+      if (isOld || pageCount < recentPage) return found
+      count += pageCount
+    }
+    return undefined
   }
 
   async function head() {
@@ -309,6 +339,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
       }
     },
 
+    recent,
     head,
     identity,
     eventAt,

@@ -197,6 +197,23 @@ describe('a log', () => {
       expect(await log.eventAt(nothing)).toBeUndefined()
   })
 
+  it('tells what was written lately, newest first, over any number of pages, or that it is too much', async () => {
+    const prefixes = ['late-']
+    const [earlier, later] = [newStream('late'), newStream('late')]
+    await log.append(earlier, [fact('before')], -1)
+    const [before] = await log.readStream(earlier)
+    const since = before!.createdAt + 1
+    await eventually(() => expect(Date.now()).toBeGreaterThan(since))
+    const texts = Array.from({ length: 1_200 }, (_, i) => String(i))
+    await log.append(later, texts.map(fact), -1)
+    await log.append(newStream(), [fact('of another category')], -1)
+
+    const found = await log.recent({ since, prefixes, countMax: 5_000 })
+    expect(found!.map(textOf)).toEqual(texts.toReversed())
+    expect((await log.recent({ since: 0, prefixes, countMax: 5_000 }))!.map(textOf)).toContain('before')
+    expect(await log.recent({ since, prefixes, countMax: 1_000 })).toBeUndefined()
+  })
+
   it('says when an event was appended, whatever its metadata say', async () => {
     const stream = newStream()
     const before = Date.now()

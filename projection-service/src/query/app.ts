@@ -6,6 +6,7 @@ import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import { isTransientPostgresError } from '@annals/platform/postgres'
 import type { ConsistencyWait } from './consistency'
+import type { LogState } from './log-state'
 import type { ReadModels } from './read-models'
 import type { Ask, QueryRoute } from './route'
 import { queryRoutes } from './routes'
@@ -16,6 +17,7 @@ export interface QueryApiDependencies {
   metrics: Registry
   authenticate: Authenticate<Principal>
   consistency: ConsistencyWait
+  logState: LogState
   now: () => Date
 }
 
@@ -31,14 +33,21 @@ function toProblem(error: unknown): HttpProblem | undefined {
 
 /** Builds the query API; it does not listen. */
 export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
-  const { models, log, metrics, authenticate, consistency, now } = deps
+  const { models, log, metrics, authenticate, consistency, logState, now } = deps
   const app = createApi({
     log,
     metrics,
     problems,
     problemType: (code) => problemType(code as ProblemCode),
     toProblem,
-    readiness: { postgres: () => models.pool.query('select 1') },
+    readiness: {
+      postgres: () => models.pool.query('select 1'),
+      // Loudly: what it shows is not what the log says.
+      'event-log': async () => {
+        const { refusal } = await logState.read()
+        if (refusal !== undefined) throw new Error(refusal)
+      },
+    },
   })
 
   const add = (route: QueryRoute) =>

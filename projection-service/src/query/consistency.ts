@@ -1,13 +1,16 @@
-import { decodeConsistencyToken, placeOf, type ConsistencyPoint } from '@annals/contracts'
+import { decodeConsistencyToken, placeOf, shortLogId, type ConsistencyPoint } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
 import { HttpProblem } from '@annals/platform/http'
 import type { Projection } from '../engine/projection'
+import type { LogState } from './log-state'
+import { parkedProblem } from './parked'
 import type { ReadModels } from './read-models'
 
 export interface ConsistencyWait {
   /**
    * Waits until the read models have seen what the token names.
-   * @throws HttpProblem `read-model-behind` after the wait, `invalid-consistency-token`, `overloaded`.
+   * @throws HttpProblem `read-model-behind` after the wait; `read-model-parked` at once when it waits behind an event that could not
+   *   be applied; `read-model-of-another-log`; `invalid-consistency-token`; `overloaded`.
    */
   reach(token: string, projections: readonly Projection[]): Promise<void>
 }
@@ -16,59 +19,115 @@ interface Waiter {
   point: ConsistencyPoint
   topic: string
   partition: number
-  projections: readonly Projection[]
+  /** Those that have not reached the point yet. */
+  projections: Set<Projection>
   deadline: number
-  resolve(reached: boolean): void
+  resolve(seen: 'reached' | 'behind'): void
   reject(error: unknown): void
 }
 
-/** Between two looks at the checkpoints, in ms: half of it is what waiting costs on average. */
+/** What a read model has seen of one stream. */
+interface Seen {
+  /** -1: nothing. */
+  revision: number
+  /** Revision of the event at which the stream stands still; `undefined`: none. */
+  parkedAt: number | undefined
+  /** Log position that its partition has reached. */
+  position: bigint
+}
+
+/** Between two looks at the read models, in ms: half of it is what waiting costs on average. */
 const lookEveryMs = 10
 /** Requests that wait at the same time: with 2 s each, more would mean that the projector is far behind. */
 const waitersMax = 2_000
 
-/** @param waitMs of one request at most; then the client is told when to ask again. */
-export function createConsistencyWait({ pool, tables }: ReadModels, waitMs = 2_000): ConsistencyWait {
+/**
+ * A stream's own revision is what is waited for: it is what the projector judges by, and it stays right where positions do not, on
+ * a log or a topic that was set back.
+ * @param waitMs of one request at most; then the client is told when to ask again.
+ */
+export function createConsistencyWait(models: ReadModels, logState: LogState, waitMs = 2_000): ConsistencyWait {
+  const { pool, tables } = models
   const waiters = new Set<Waiter>()
   let looking = false
 
-  /** One query for all who wait, however many they are. */
-  async function positions(): Promise<Map<string, bigint>> {
-    const wanted = new Set([...waiters].flatMap(({ projections }) => projections))
-    const parts = [...wanted].map(
-      (projection) =>
-        `select '${projection.name}' as name, topic, partition, position from ${tables(projection).checkpoint}`,
+  /** What one read model has seen of all streams that are waited for in it, by stream. */
+  async function seenBy(projection: Projection, asked: readonly Waiter[]): Promise<Map<string, Seen>> {
+    const { stream, parked, checkpoint } = tables(projection)
+    const wanted = new Map(asked.map((waiter) => [waiter.point.stream, waiter]))
+    const { rows } = await pool.query<{ stream: string; revision: bigint; parked_at: bigint | null; position: bigint }>(
+      `select w.stream, coalesce(s.revision, -1) as revision, coalesce(c.position, -1) as position,
+         case when s.blocked then (select min(p.revision) from ${parked} p where p.stream = w.stream) end as parked_at
+       from unnest($1::text[], $2::text[], $3::integer[]) as w (stream, topic, partition)
+       left join ${stream} s on s.stream = w.stream
+       left join ${checkpoint} c on c.topic = w.topic and c.partition = w.partition`,
+      [
+        [...wanted.keys()],
+        [...wanted.values()].map(({ topic }) => topic),
+        [...wanted.values()].map(({ partition }) => partition),
+      ],
     )
-    const { rows } = await pool.query<{ name: string; topic: string; partition: number; position: bigint }>(
-      parts.join(' union all '),
+    return new Map(
+      rows.map(({ stream: name, revision, parked_at, position }) => [
+        name,
+        { revision: Number(revision), parkedAt: parked_at === null ? undefined : Number(parked_at), position },
+      ]),
     )
-    return new Map(rows.map(({ name, topic, partition, position }) => [`${name}|${topic}/${partition}`, position]))
   }
 
-  const isReached = ({ point, topic, partition, projections }: Waiter, found: Map<string, bigint>) =>
-    projections.every(({ name }) => (found.get(`${name}|${topic}/${partition}`) ?? -1n) >= point.position)
+  /** A token of the former release names no revision: its position has to do. */
+  const hasReached = ({ revision, position }: ConsistencyPoint, seen: Seen): boolean =>
+    revision === undefined ? seen.position >= position : seen.revision >= revision
+  const isParked = ({ revision }: ConsistencyPoint, { parkedAt }: Seen): boolean =>
+    parkedAt !== undefined && (revision === undefined || parkedAt <= revision)
+
+  /** A read model that can not be asked fails those who wait for it, and nobody else. */
+  async function lookAt(projection: Projection, asked: readonly Waiter[]): Promise<void> {
+    const concerned = asked.filter((waiter) => waiter.projections.has(projection))
+    if (concerned.length === 0) return
+    const end = (waiter: Waiter, error: unknown) => {
+      if (waiters.delete(waiter)) waiter.reject(error)
+    }
+    try {
+      const seen = await seenBy(projection, concerned)
+      for (const waiter of concerned) {
+        const found = seen.get(waiter.point.stream)!
+        const problem = isParked(waiter.point, found) && (await parkedProblem(models, projection, waiter.point.stream))
+        if (problem) end(waiter, problem)
+        else if (hasReached(waiter.point, found)) waiter.projections.delete(projection)
+      }
+    } catch (error) {
+      for (const waiter of concerned) end(waiter, error)
+    }
+  }
 
   async function look(): Promise<void> {
     looking = true
-    try {
-      while (waiters.size > 0) {
-        // Who comes while the query runs is answered by the next one.
-        const asked = [...waiters]
-        const found = await positions()
-        for (const waiter of asked) {
-          const reached = isReached(waiter, found)
-          if (!reached && Date.now() < waiter.deadline) continue
-          waiters.delete(waiter)
-          waiter.resolve(reached)
-        }
-        if (waiters.size > 0) await pause(lookEveryMs)
+    while (waiters.size > 0) {
+      // Who comes while the queries run is answered by the next ones.
+      const asked = [...waiters]
+      const wanted = new Set(asked.flatMap(({ projections }) => [...projections]))
+      await Promise.all([...wanted].map((projection) => lookAt(projection, asked)))
+      for (const waiter of asked) {
+        const reached = waiter.projections.size === 0
+        if (!waiters.has(waiter) || (!reached && Date.now() < waiter.deadline)) continue
+        waiters.delete(waiter)
+        waiter.resolve(reached ? 'reached' : 'behind')
       }
-    } catch (error) {
-      for (const waiter of waiters) waiter.reject(error)
-      waiters.clear()
-    } finally {
-      looking = false
+      if (waiters.size > 0) await pause(lookEveryMs)
     }
+    looking = false
+  }
+
+  async function assertSameLog({ log }: ConsistencyPoint): Promise<void> {
+    const { identity, refusal } = await logState.read()
+    if (refusal === undefined && (log === undefined || identity === undefined || log === shortLogId(identity))) return
+    throw new HttpProblem('read-model-of-another-log', {
+      detail:
+        'The event log was restored or replaced, and the read models have not been brought in line with it. The change is recorded; ' +
+        'an operator has to act before it can be shown.',
+      headers: { 'Retry-After': '30' },
+    })
   }
 
   return {
@@ -79,18 +138,19 @@ export function createConsistencyWait({ pool, tables }: ReadModels, waitMs = 2_0
       // What travels on no topic that these read models are fed from can not change them.
       const concerned = projections.filter(({ topics }) => place && topics.includes(place.topic))
       if (!place || concerned.length === 0) return
+      await assertSameLog(point)
       if (waiters.size >= waitersMax) throw new HttpProblem('overloaded', { headers: { 'Retry-After': '1' } })
-      const reached = await new Promise<boolean>((resolve, reject) => {
-        waiters.add({ point, ...place, projections: concerned, deadline: Date.now() + waitMs, resolve, reject })
+      const seen = await new Promise<'reached' | 'behind'>((resolve, reject) => {
+        const deadline = Date.now() + waitMs
+        waiters.add({ point, ...place, projections: new Set(concerned), deadline, resolve, reject })
         if (!looking) void look()
       })
-      if (!reached) {
-        throw new HttpProblem('read-model-behind', {
-          detail:
-            'The change is recorded but not visible here yet. Ask again, or without the token to see what is there.',
-          headers: { 'Retry-After': '1' },
-        })
-      }
+      if (seen === 'reached') return
+      throw new HttpProblem('read-model-behind', {
+        detail:
+          'The change is recorded but not visible here yet. Ask again, or without the token to see what is there.',
+        headers: { 'Retry-After': '1' },
+      })
     },
   }
 }

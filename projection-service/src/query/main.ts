@@ -1,14 +1,17 @@
 import { z } from 'zod'
+import { accessTokenSecondsMax } from '@annals/platform/access-tokens'
 import { field, processFields, readConfig } from '@annals/platform/config'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
 import { counter, createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createRedis } from '@annals/platform/redis'
+import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
 import { startTracing } from '@annals/platform/tracing'
-import { createAccess } from './access'
+import { createAccess, createHasEnded } from './access'
 import { buildQueryApi } from './app'
 import { createConsistencyWait } from './consistency'
+import { createLogState } from './log-state'
 import { generationNamed, readModels } from './read-models'
 
 const service = 'query-api'
@@ -50,7 +53,7 @@ void runProcess(log, async (scope) => {
   const unknownRevocations = counter(
     metrics,
     'annals_query_revocation_unknown_total',
-    'Requests whose session could not be looked up: accepted by their token alone',
+    'Requests whose session was looked up in the read models, since Redis could not tell whether it has ended',
   )
   const pool = scope.add(
     'read models',
@@ -62,7 +65,13 @@ void runProcess(log, async (scope) => {
     (it) => it.end(),
   )
   const redis = scope.add('redis', createRedis(config.REDIS_URL, log), (it) => it.disconnect())
+  const marks = scope.add(
+    'revocations',
+    createRevocationMarks({ redis, log, markMs: revocationMarkMs(accessTokenSecondsMax), onSkipped: () => undefined }),
+    (it) => it.close(),
+  )
   const models = readModels(pool, config.READ_MODELS)
+  const logState = createLogState(pool)
   const app = buildQueryApi({
     models,
     log,
@@ -71,10 +80,10 @@ void runProcess(log, async (scope) => {
       jwksUrl: config.JWKS_URL,
       issuer: config.JWT_ISSUER,
       audience: config.JWT_AUDIENCE,
-      isRevoked: async (sessionId) => (await redis.exists(`revoked:${sessionId}`)) === 1,
-      onRevocationUnknown: () => unknownRevocations.inc(),
+      hasEnded: createHasEnded(marks, pool, () => unknownRevocations.inc()),
     }),
-    consistency: createConsistencyWait(models),
+    consistency: createConsistencyWait(models, logState),
+    logState,
     now: () => new Date(),
   })
   scope.add('api', app, (it) => it.close())

@@ -41,6 +41,8 @@ export const commonProblems: readonly ProblemCode[] = [
   'overloaded',
   'dependency-unavailable',
   'read-model-behind',
+  'read-model-parked',
+  'read-model-of-another-log',
   'read-model-rebuilding',
 ]
 

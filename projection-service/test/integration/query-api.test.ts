@@ -9,8 +9,9 @@ import {
   UserResponse,
 } from '@annals/contracts'
 import { createRedis } from '@annals/platform/redis'
-import { requireEnv } from '@annals/platform/testing'
-import { projections } from '../../src/projections'
+import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
+import { eventually, requireEnv } from '@annals/platform/testing'
+import { payments, projections, userLogins, users } from '../../src/projections'
 import { startTestApi, type TestApi } from '../support/api'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { aPayment, paymentFacts, recorded } from '../support/facts'
@@ -49,7 +50,14 @@ let asBob: string
 let asRoot: string
 const alicePayment = aPayment({ userId: alice })
 const bobPayments = Array.from({ length: 5 }, () => aPayment({ userId: bob, amount: { minor: 999, currency: 'USD' } }))
-const redis = createRedis(requireEnv('REDIS_URL'), silent)
+// A numbered database of its own: it is emptied here.
+const redis = createRedis(`${requireEnv('REDIS_URL')}/11`, silent)
+const marks = createRevocationMarks({
+  redis,
+  log: silent,
+  markMs: revocationMarkMs(900),
+  onSkipped: () => undefined,
+})
 
 beforeAll(async () => {
   database = await createTestDatabase()
@@ -65,7 +73,7 @@ beforeAll(async () => {
   ])
   api = await startTestApi({
     pool: database.pool,
-    isRevoked: async (sessionId) => (await redis.exists(`revoked:${sessionId}`)) === 1,
+    marks,
     waitMs: 300,
   })
   asAlice = await api.tokenFor(alice, { sessionId: aliceSession })
@@ -73,6 +81,7 @@ beforeAll(async () => {
   asRoot = await api.tokenFor(root, { roles: ['user', 'admin'] })
 })
 afterAll(async () => {
+  marks.close()
   redis.disconnect()
   await api.close()
   await database.drop()
@@ -108,16 +117,44 @@ describe('who asks', () => {
     const sessionId = randomUUID()
     const token = await api.tokenFor(alice, { sessionId })
     expect((await api.get('/users/me', { token })).status).toBe(200)
-    await redis.set(`revoked:${sessionId}`, '1', 'EX', 60)
+    await marks.add(sessionId, 60_000)
     expect(await api.get('/users/me', { token })).toMatchObject({ status: 401, body: { code: 'session-ended' } })
   })
 
-  it('is believed until the token expires, and counted, while Redis does not answer', async () => {
-    const deaf = await startTestApi({ pool: database.pool, isRevoked: () => Promise.reject(new Error('down')) })
-    const token = await deaf.tokenFor(alice)
-    expect((await deaf.get('/users/me', { token })).status).toBe(200)
+  it('is refused after the session was ended although Redis has forgotten it: what people did tells', async () => {
+    const sessionId = randomUUID()
+    const token = await api.tokenFor(bob, { sessionId })
+    await feed([
+      login(bob, sessionId, 900n, new Date().toISOString()),
+      recorded(
+        'session.ended',
+        `session-${sessionId}`,
+        1,
+        901n,
+        { sessionId, userId: bob, reason: 'logout' },
+        new Date().toISOString(),
+      ),
+    ])
+    await marks.add(sessionId, 60_000)
+    await redis.flushdb()
+    expect(await api.get('/users/me', { token })).toMatchObject({ status: 401, body: { code: 'session-ended' } })
+    // Another session of the same person goes on.
+    expect((await api.get('/users/me', { token: asBob })).status).toBe(200)
+  })
+
+  it('is looked up in the read models, and counted, while Redis does not answer', async () => {
+    const deaf = await startTestApi({ pool: database.pool, marks: { ask: async () => 'unknown' } })
+    expect((await deaf.get('/users/me', { token: await deaf.tokenFor(alice) })).status).toBe(200)
     expect(deaf.revocationsUnknown()).toBe(1)
     await deaf.close()
+  })
+
+  it('is not let in while neither Redis nor the read model of what people did can tell', async () => {
+    const empty = await createTestDatabase()
+    const blind = await startTestApi({ pool: empty.pool, marks: { ask: async () => 'unknown' } })
+    expect((await blind.get('/users/me', { token: await blind.tokenFor(alice) })).status).toBe(503)
+    await blind.close()
+    await empty.drop()
   })
 })
 
@@ -266,14 +303,14 @@ describe('consistency', () => {
   it('waits for what the token names, and answers with it', async () => {
     const payment = aPayment({ userId: alice })
     const facts = paymentFacts(payment, 1_000n)
-    const consistency = encodeConsistencyToken({ stream: payment.stream, position: 1_002n })
+    const consistency = encodeConsistencyToken({ stream: payment.stream, revision: 2, position: 1_002n })
     const answer = api.get(`/payments/${payment.paymentId}`, { token: asAlice, consistency })
     await feed(facts)
     expect((await answer).body).toMatchObject({ status: 'completed' })
   })
 
   it('answers 503 with Retry-After when it takes too long', async () => {
-    const consistency = encodeConsistencyToken({ stream: alicePayment.stream, position: 1_000_000n })
+    const consistency = encodeConsistencyToken({ stream: alicePayment.stream, revision: 3, position: 1_000_000n })
     const began = Date.now()
     const { status, body, headers } = await api.get('/payments', { token: asAlice, consistency })
     expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-behind' })
@@ -281,8 +318,37 @@ describe('consistency', () => {
     expect(Date.now() - began).toBeGreaterThanOrEqual(300)
   })
 
+  it('never takes a fact for seen because others at higher positions were: a log that was set back gives positions again', async () => {
+    const { stream, paymentId } = aPayment({ userId: alice })
+    const consistency = encodeConsistencyToken({ stream, revision: 0, position: 1n })
+    const { status, body } = await api.get(`/payments/${paymentId}`, { token: asAlice, consistency })
+    expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-behind' })
+  })
+
+  it('still understands a token of the former release, which names a position only', async () => {
+    const tokenAt = (position: bigint) => encodeConsistencyToken({ stream: alicePayment.stream, position })
+    expect((await api.get('/payments', { token: asAlice, consistency: tokenAt(12n) })).status).toBe(200)
+    expect((await api.get('/payments', { token: asAlice, consistency: tokenAt(1_000_000n) })).status).toBe(503)
+  })
+
+  it('keeps nobody from an answer because another read model is not there', async () => {
+    const own = await createTestDatabase()
+    const world = await createReadModels(own.pool, [users, userLogins, payments])
+    const payment = aPayment({ userId: alice })
+    const half = await startTestApi({ pool: own.pool, waitMs: 2_000 })
+    const token = await half.tokenFor(alice)
+    const consistency = encodeConsistencyToken({ stream: payment.stream, revision: 2, position: 12n })
+    const waiting = half.get(`/payments/${payment.paymentId}`, { token, consistency })
+    const events = await half.get(`/payments/${payment.paymentId}/events`, { token, consistency })
+    expect(events).toMatchObject({ status: 503, body: { code: 'read-model-rebuilding' } })
+    await world.feed(paymentFacts(payment, 10n))
+    expect((await waiting).status).toBe(200)
+    await half.close()
+    await own.drop()
+  })
+
   it('does not wait for a stream that the route has nothing from', async () => {
-    const consistency = encodeConsistencyToken({ stream: `session-${randomUUID()}`, position: 1_000_000n })
+    const consistency = encodeConsistencyToken({ stream: `session-${randomUUID()}`, revision: 0, position: 1_000_000n })
     expect((await api.get('/payments', { token: asAlice, consistency })).status).toBe(200)
   })
 
@@ -291,6 +357,69 @@ describe('consistency', () => {
       status: 400,
       body: { code: 'invalid-consistency-token' },
     })
+  })
+})
+
+describe('a stream that stands still at an event which could not be applied', () => {
+  const parked = aPayment({ userId: alice })
+  const path = `/payments/${parked.paymentId}`
+
+  beforeAll(async () => {
+    const [created, ...rest] = paymentFacts(parked, 2_000n)
+    const unreadable = { ...created!, data: { ...(created!.data as object), amount: 'much' } }
+    await feed([unreadable, ...rest])
+  })
+
+  it.each([path, `${path}/events`])('is said to be parked, with its place: GET %s', async (url) => {
+    const { status, body, headers } = await api.get(url, { token: asAlice })
+    expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-parked' })
+    expect(body['detail']).toMatch(/^Event 0 of this \(payment\.created\) could not be applied to payment/)
+    expect(body['detail']).not.toContain('much')
+    expect(headers.get('retry-after')).toBe('60')
+  })
+
+  it('is said to be parked to who comes with a token, at once', async () => {
+    const consistency = encodeConsistencyToken({ stream: parked.stream, revision: 2, position: 2_002n })
+    for (const url of [path, '/payments']) {
+      const { status, body } = await api.get(url, { token: asAlice, consistency })
+      expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-parked' })
+    }
+  })
+
+  it('is not there for others', async () => {
+    expect(await api.get(path, { token: asBob })).toMatchObject({ status: 404, body: { code: 'payment-not-found' } })
+    expect((await api.get(path, { token: asRoot })).body['code']).toBe('read-model-parked')
+  })
+
+  it('says so of an account as well', async () => {
+    const userId = randomUUID()
+    const unreadable = account(userId, 'x@example.org', 3_000n, '2026-03-01T08:00:00.000Z')
+    await feed([{ ...unreadable, data: { ...(unreadable.data as object), roles: [] } }])
+    const answer = await api.get('/users/me', { token: await api.tokenFor(userId) })
+    expect(answer).toMatchObject({ status: 503, body: { code: 'read-model-parked' } })
+  })
+})
+
+describe('another log than the read models were made from', () => {
+  const token = (log: string) =>
+    encodeConsistencyToken({ stream: alicePayment.stream, revision: 2, position: 12n, log })
+  const codeFor = async (consistency: string) =>
+    (await api.get('/payments', { token: asAlice, consistency })).body['code']
+  const ready = async () => (await api.get('/../../readyz')).status
+
+  it('is told from ours by the token', async () => {
+    await database.pool.query(`insert into annals.log_state (identity) values ('c0ffee00-0000-4000-8000-000000000000')`)
+    await eventually(async () => expect(await codeFor(token('deadbeef'))).toBe('read-model-of-another-log'))
+    expect(await codeFor(token('c0ffee00'))).toBeUndefined()
+    expect(await ready()).toBe(200)
+  })
+
+  it('is refused for every token, and by readiness, once the projector has refused the log', async () => {
+    await database.pool.query(`update annals.log_state set refusal = 'the log went back: run this or that'`)
+    await eventually(async () => expect(await codeFor(token('c0ffee00'))).toBe('read-model-of-another-log'))
+    expect(await ready()).toBe(503)
+    await database.pool.query('delete from annals.log_state')
+    await eventually(async () => expect(await ready()).toBe(200))
   })
 })
 

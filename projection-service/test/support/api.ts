@@ -4,9 +4,11 @@ import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
+import type { RevocationMarks } from '@annals/platform/revocation'
 import { buildQueryApi } from '../../src/query/app'
 import { createConsistencyWait } from '../../src/query/consistency'
-import { createAccess } from '../../src/query/access'
+import { createAccess, createHasEnded } from '../../src/query/access'
+import { createLogState } from '../../src/query/log-state'
 import { readModels } from '../../src/query/read-models'
 import type { Generation } from '../../src/engine/generation'
 import { silent } from './database'
@@ -38,7 +40,7 @@ export interface TokenOptions {
 /** The query API on a port of its own, with keys of its own published as the command API does. */
 export async function startTestApi(options: {
   pool: Pool
-  isRevoked?: (sessionId: string) => Promise<boolean>
+  marks?: Pick<RevocationMarks, 'ask'>
   waitMs?: number
   generation?: Generation
 }): Promise<TestApi> {
@@ -51,6 +53,7 @@ export async function startTestApi(options: {
   await new Promise<void>((resolve) => jwks.listen(0, '127.0.0.1', resolve))
   let unknown = 0
   const models = readModels(options.pool, options.generation)
+  const logState = createLogState(options.pool)
   const app = buildQueryApi({
     models,
     log: silent,
@@ -59,10 +62,10 @@ export async function startTestApi(options: {
       jwksUrl: `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`,
       issuer,
       audience,
-      isRevoked: options.isRevoked ?? (async () => false),
-      onRevocationUnknown: () => (unknown += 1),
+      hasEnded: createHasEnded(options.marks ?? { ask: async () => 'not-ended' }, options.pool, () => (unknown += 1)),
     }),
-    consistency: createConsistencyWait(models, options.waitMs ?? 2_000),
+    consistency: createConsistencyWait(models, logState, options.waitMs ?? 2_000),
+    logState,
     now: () => new Date(),
   })
   const base = await app.listen({ host: '127.0.0.1', port: 0 })

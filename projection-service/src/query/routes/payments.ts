@@ -13,9 +13,11 @@ import {
   type Principal,
 } from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
+import type { Projection } from '../../engine/projection'
 import { paymentHistory, payments } from '../../projections'
 import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'
+import { parkedProblem } from '../parked'
 import type { ReadModels } from '../read-models'
 import { defineRoute } from '../route'
 
@@ -58,6 +60,11 @@ const paymentView = (row: PaymentRow): View => ({
 /** Whose payments may be seen: one's own, or (null) everybody's. */
 const visibleTo = (principal: Principal): string | null => (isAdmin(principal) ? null : principal.userId)
 
+/** Why a payment is not shown: it waits behind an event that could not be applied, or there is none that this person may see. */
+const missing = async (models: ReadModels, readModel: Projection, paymentId: string, principal: Principal) =>
+  (await parkedProblem(models, readModel, streamOf.payment(paymentId), visibleTo(principal))) ??
+  new HttpProblem('payment-not-found')
+
 const getPayment = defineRoute({
   operationId: 'getPayment',
   path: '/api/v1/payments/:paymentId',
@@ -74,7 +81,7 @@ const getPayment = defineRoute({
       sql: `select * from ${tableOf(models)} where payment_id = $1 and ($2::uuid is null or user_id = $2)`,
       parameters: [paymentId, visibleTo(principal)],
     })
-    if (!rows[0]) throw new HttpProblem('payment-not-found')
+    if (!rows[0]) throw await missing(models, payments, paymentId, principal)
     return { ...paymentView(rows[0]), freshness }
   },
 })
@@ -151,7 +158,10 @@ const listPaymentEvents = defineRoute({
       // A payment has a handful of events; a stream beyond this is no payment's.
       limit: 1_000,
     })
-    if (rows.length === 0) throw new HttpProblem('payment-not-found')
+    if (rows.length === 0) {
+      const problem = await missing(models, paymentHistory, paymentId, principal)
+      throw problem.code === 'payment-not-found' ? await missing(models, payments, paymentId, principal) : problem
+    }
     const items = rows.map((row) => ({
       id: row.event_id,
       type: row.type,

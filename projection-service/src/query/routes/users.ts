@@ -15,6 +15,7 @@ import { HttpProblem } from '@annals/platform/http'
 import { activity, userLogins, users } from '../../projections'
 import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'
+import { parkedProblem } from '../parked'
 import type { ReadModels } from '../read-models'
 import { defineRoute } from '../route'
 
@@ -56,7 +57,10 @@ async function oneUser(models: ReadModels, userId: string) {
     sql: `${userSql(models)} where u.user_id = $1`,
     parameters: [userId],
   })
-  if (!rows[0]) throw new HttpProblem('user-not-found')
+  if (!rows[0]) {
+    const parked = await parkedProblem(models, users, streamOf.user(userId))
+    throw parked ?? new HttpProblem('user-not-found')
+  }
   return { ...userView(rows[0]), freshness }
 }
 

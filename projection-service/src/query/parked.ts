@@ -1,0 +1,37 @@
+import { HttpProblem } from '@annals/platform/http'
+import type { Projection } from '../engine/projection'
+import type { ReadModels } from './read-models'
+
+interface ParkedRow {
+  revision: bigint
+  type: string
+  parked_at: string
+}
+
+/**
+ * What is said of a stream that stands still at an event which could not be applied: its place, never its content.
+ * @param visibleTo only when the parked event names this user; `null`: whoever asks may see it.
+ * @returns `undefined` when nothing of the stream is parked, or who asks may not know of it.
+ */
+export async function parkedProblem(
+  { pool, tables }: ReadModels,
+  projection: Projection,
+  stream: string,
+  visibleTo: string | null = null,
+): Promise<HttpProblem | undefined> {
+  const { rows } = await pool.query<ParkedRow>(
+    `select revision, type, parked_at from ${tables(projection).parked}
+     where stream = $1 and error is not null and ($2::text is null or recorded -> 'data' ->> 'userId' = $2)
+     order by revision limit 1`,
+    [stream, visibleTo],
+  )
+  const parked = rows[0]
+  if (!parked) return undefined
+  const { revision, type, parked_at } = parked
+  return new HttpProblem('read-model-parked', {
+    detail:
+      `Event ${revision} of this (${type}) could not be applied to ${projection.name} at ${parked_at}; it and all that follows it are recorded, ` +
+      'and shown once an operator has looked at it.',
+    headers: { 'Retry-After': '60' },
+  })
+}
