@@ -33,36 +33,46 @@ export const queryMsFor = (statementMs: number): number => statementMs + graceMs
 
 /**
  * Throws connections away that did not answer in time. pg itself only gives the query up: its connection stays, whatever is
- * asked on it next stands in line behind the lost answer, and all idle connections, which a failover silences together, would
- * cost a deadline each.
+ * asked on it next stands in line behind the lost answer. With it go all idle connections that have not been heard since the
+ * question: a failover silences all together, and one by one they would cost a deadline each.
  */
 export function throwAwaySilent(pool: Pool, onSilence: (thrownAway: number) => void): void {
-  const idle = new Set<PoolClient>()
+  /** By when they were heard last, in ms of the process. */
+  const idle = new Map<PoolClient, number>()
+  /** When each was last asked something. */
+  const askedAt = new WeakMap<PoolClient, number>()
 
-  function distrustIdle(): void {
-    onSilence(idle.size + 1)
-    // The pool hears of the error, as of any idle connection that broke, and forgets it.
-    for (const client of idle) client.connection.stream.destroy(new Error(besideSilence))
-    idle.clear()
+  function distrust(silent: PoolClient): void {
+    const since = askedAt.get(silent) ?? 0
+    let thrownAway = 1
+    for (const [client, heardAt] of idle) {
+      if (heardAt > since) continue
+      thrownAway++
+      idle.delete(client)
+      // The pool hears of the error, as of any idle connection that broke, and forgets it.
+      client.connection.stream.destroy(new Error(besideSilence))
+    }
+    onSilence(thrownAway)
   }
 
   pool.on('acquire', (client) => idle.delete(client))
   pool.on('remove', (client) => idle.delete(client))
   pool.on('release', (error: unknown, client) => {
-    if (!error) idle.add(client)
+    if (!error) idle.set(client, performance.now())
     // What `pool.query` has met: the pool itself ends that connection.
-    if (isSilence(error)) distrustIdle()
+    else if (isSilence(error) && !client.connection.stream.destroyed) distrust(client)
   })
   pool.on('connect', (client) => {
     endInTime(client)
     const silent = (error: unknown) => {
-      if (!isSilence(error)) return
+      if (!isSilence(error) || client.connection.stream.destroyed) return
+      distrust(client)
       // Whatever stands in line behind the lost answer, a `rollback` as a rule, fails at once; what was sent rolls back.
       client.connection.stream.destroy(error as Error)
-      distrustIdle()
     }
     const query = client.query.bind(client) as (...args: unknown[]) => unknown
     client.query = ((...args: unknown[]) => {
+      askedAt.set(client, performance.now())
       const answer = query(...args)
       if (answer instanceof Promise) answer.catch(silent)
       // A COPY tells by an event.

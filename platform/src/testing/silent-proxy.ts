@@ -14,15 +14,12 @@ export interface SilentProxy {
   readonly accepted: number
   /**
    * From now on nothing is forwarded.
-   * @param which `established`: those that are there stay dead, as after a failover; new ones work. `new`: those that are made from
-   *   now on. Default: all.
+   * @param which `established`: those that are there are dead for ever, as after a failover; new ones work. `new`: those that are
+   *   made from now on. Default: all.
    */
   silence(which?: 'all' | 'established' | 'new', what?: Silence): void
-  /**
-   * Forwards again, what was held back first.
-   * @param which `new`: those that have fallen silent stay so, for ever. Default: all.
-   */
-  restore(which?: 'all' | 'new'): void
+  /** Forwards again, what was held back first; what is dead stays so. */
+  restore(): void
   close(): Promise<void>
 }
 
@@ -31,6 +28,7 @@ interface Link {
   /** Not there while a connection is silent that was made so. */
   server: Socket | undefined
   silent: Silence | undefined
+  isDead: boolean
 }
 
 /** @param port to listen at on 127.0.0.1; 0: a free one. */
@@ -67,7 +65,7 @@ export async function startSilentProxy(target: { host: string; port: number }, p
 
   const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
     accepted++
-    const link: Link = { client, server: undefined, silent: silentNew }
+    const link: Link = { client, server: undefined, silent: silentNew, isDead: false }
     links.add(link)
     watch(link, client, undefined)
     apply(link)
@@ -84,14 +82,16 @@ export async function startSilentProxy(target: { host: string; port: number }, p
       if (which !== 'established') silentNew = what
       if (which === 'new') return
       for (const link of links) {
+        if (link.isDead) continue
         link.silent = what
+        link.isDead = which === 'established'
         apply(link)
       }
     },
-    restore(which = 'all') {
+    restore() {
       silentNew = undefined
-      if (which === 'new') return
       for (const link of links) {
+        if (link.isDead) continue
         link.silent = undefined
         apply(link)
       }

@@ -79,6 +79,23 @@ describe('connections that fall silent', () => {
     expect(proxy.accepted).toBe(connections + 1)
   })
 
+  it('do not cost those beside that were made meanwhile', async () => {
+    await fill()
+    const held = await pool.connect()
+    proxy.silence('established')
+    const first = failureOf(pool.query('select 1'))
+    await eventually(() => expect(pool.idleCount).toBe(connections - 2))
+    // Asked after that: when it is lost in turn, another one has been made, asked and heard.
+    await first
+    const second = failureOf(held.query('select 1'))
+    await pool.query('select 1')
+    const { accepted } = proxy
+    expect((await second).error).toBeDefined()
+    held.release(true)
+    await pool.query('select 1')
+    expect(proxy.accepted).toBe(accepted)
+  })
+
   it('are found out by transactions too, whose rollback costs nothing more', async () => {
     await fill()
     const { error, ms } = await failureOf(
