@@ -172,9 +172,15 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
       if (!known) {
         const events = await readEvents(decider, stream)
         const latest = foldOf(decider, events)
-        const lastOwn = events.findLastIndex(({ envelope }) => envelope.commandId === context.commandId)
+        // A step of it is its own as well: what another command began it may have ended.
+        const lastOwn = events.findLastIndex(
+          ({ envelope: { commandId, causationId } }) =>
+            commandId === context.commandId || causationId === context.commandId,
+        )
         if (lastOwn >= 0) {
-          if (events[lastOwn]!.envelope.fingerprint !== context.fingerprint) throw new IdempotencyKeyReused(stream)
+          const { commandId, fingerprint } = events[lastOwn]!.envelope
+          if (commandId === context.commandId && fingerprint !== context.fingerprint)
+            throw new IdempotencyKeyReused(stream)
           return { ...foldOf(decider, events.slice(0, lastOwn + 1)), repeated: true, appended: false, latest }
         }
         known = latest

@@ -333,6 +333,19 @@ describe('a gateway that does not answer', () => {
     expect((await process(paymentId, key)).body.status).toBe('completed')
   })
 
+  it('and then refuses is told again to whoever repeats the command that heard it', async () => {
+    const nowhere = await startTestService({ ...environment, GATEWAY_URL: 'http://127.0.0.1:1' })
+    const paymentId = await newPayment(nowhere, anna, 'tok_declined')
+    expect((await process(paymentId, {}, anna.token, nowhere)).body.status).toBe('unknown')
+    await nowhere.close()
+    const key = { 'idempotency-key': randomUUID() }
+    const first = await process(paymentId, key)
+    expect([first.status, first.body.status]).toEqual([200, 'failed'])
+    const repeat = await process(paymentId, key)
+    expect([repeat.status, repeat.body]).toEqual([200, first.body])
+    expect((await process(paymentId)).body.code).toBe('payment-not-processable')
+  })
+
   it('at all never fails a payment', async () => {
     const nowhere = await startTestService({ ...environment, GATEWAY_URL: 'http://127.0.0.1:1' })
     try {
