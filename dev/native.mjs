@@ -24,6 +24,10 @@ import { Trouble } from './trouble.mjs'
  * @typedef {object} Context
  * @property {import('./profile.mjs').Profile} profile
  * @property {number} kafkaNodes
+ * @property {KafkaDoor[]} [kafkaDoors]
+ *
+ * @typedef {{ listen: number, advertise: number }} KafkaDoor a listener of a single Kafka node's own that names another port than it
+ *   listens on: that of a proxy before it
  *
  * @typedef {object} Stack
  * @property {import('./profile.mjs').Profile} profile
@@ -53,6 +57,7 @@ export const serversOf = (kafkaNodes) => [
  * @param {string} [options.profile] default `dev`
  * @param {'default' | 'free' | Partial<import('./profile.mjs').Ports>} [options.ports]
  * @param {1 | 3} [options.kafkaNodes] three: replication factor 3, two in sync; a profile keeps its number
+ * @param {KafkaDoor[]} [options.kafkaDoors] with one node
  * @param {string[]} [options.only] names of servers; default: all
  * @param {'native' | 'auto'} [options.engine] `auto`: Docker where an engine answers. Its containers are one server, `docker`,
  *   which cannot be killed or restarted apart. Default `native`
@@ -66,6 +71,7 @@ export async function startStack({
   profile: name = 'dev',
   ports = 'default',
   kafkaNodes,
+  kafkaDoors,
   only,
   engine: wantedEngine = 'native',
   built,
@@ -73,7 +79,7 @@ export async function startStack({
   signal,
 } = {}) {
   const profile = await openProfile(name, { ports })
-  const context = { profile, kafkaNodes: keptKafkaNodes(profile, kafkaNodes) }
+  const context = { profile, kafkaNodes: keptKafkaNodes(profile, kafkaNodes), kafkaDoors }
   const engine = await engineOf(profile, wantedEngine === 'native' || context.kafkaNodes > 1 ? 'native' : undefined)
   const servers = chosen(serversOn(engine, context.kafkaNodes), only)
   const env = environmentOf(profile, { ...context, engine })

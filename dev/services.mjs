@@ -45,12 +45,15 @@ export const chargesFile = (profile) => join(profile.data, 'gateway.jsonl')
  * Starts the processes of the system (built and migrated before) and resolves when each answers /readyz with 200.
  *
  * @param {import('./native.mjs').Stack} stack
- * @param {{ only?: string[], env?: Record<string, string>, progress?: import('./progress.mjs').Progress, signal?: AbortSignal }}
- *   [options] `env` is added to what the stack gives
+ * @param {{ only?: string[], env?: Record<string, string>, envOf?: (name: string) => Record<string, string>, progress?: import('./progress.mjs').Progress, signal?: AbortSignal }}
+ *   [options] `env` is added to what the stack gives, `envOf` to that of one process
  * @returns {Promise<Services>}
  * @throws {Trouble} when one does not come up; the others are stopped again
  */
-export async function startServices({ profile, env: stackEnv }, { only, env = {}, progress, signal } = {}) {
+export async function startServices(
+  { profile, env: stackEnv },
+  { only, env = {}, envOf = () => ({}), progress, signal } = {},
+) {
   const chosen = serviceProcesses.filter(({ name }) => only === undefined || only.includes(name))
   const urls = Object.fromEntries(serviceProcesses.map(({ name }) => [name, `http://127.0.0.1:${profile.ports[name]}`]))
   const processOf = (name) => {
@@ -71,7 +74,7 @@ export async function startServices({ profile, env: stackEnv }, { only, env = {}
       })
     }
     // The superuser is for the stack and for tests: no service gets it.
-    const forServices = { ...process.env, ...stackEnv, ...env, POSTGRES_ADMIN_URL: undefined }
+    const forServices = { ...process.env, ...stackEnv, ...env, ...envOf(name), POSTGRES_ADMIN_URL: undefined }
     const running = await launch(profile, {
       name,
       command: process.execPath,

@@ -37,11 +37,11 @@ export function kafkaServer(node) {
       await checkJava()
       await kafkaJars({ log: logOf(profile, 'kafka-download'), say })
     },
-    async launch({ profile, kafkaNodes }) {
+    async launch({ profile, kafkaNodes, kafkaDoors = [] }) {
       const java = which('java')
       const jars = await kafkaJars({ log: logOf(profile, 'kafka-download'), say: () => {} })
       const data = join(profile.data, name)
-      const properties = writeProperties(profile, { node, kafkaNodes, data, name })
+      const properties = writeProperties(profile, { node, kafkaNodes, kafkaDoors, data, name })
       const logging = `-Dlog4j2.configurationFile=${join(root, 'dev/kafka/log4j2.xml')}`
       const classPath = ['-cp', join(jars, '*')]
       if (!existsSync(join(data, 'meta.properties'))) {
@@ -61,21 +61,31 @@ export function kafkaServer(node) {
 /** One for all local clusters: they never meet, each has its own ports and data. */
 const clusterId = 'YW5uYWxzLWRldi1zdGFjaw'
 
-function writeProperties({ ports, data: dataDir }, { node, kafkaNodes, data, name }) {
+function writeProperties({ ports, data: dataDir }, { node, kafkaNodes, kafkaDoors, data, name }) {
   const voters = nodePorts
     .slice(0, kafkaNodes)
     .map(([, controller], index) => `${index + 1}@127.0.0.1:${ports[controller]}`)
   const [broker, controller] = nodePorts[node - 1].map((port) => ports[port])
   const replicas = Math.min(kafkaNodes, 3)
   const inSyncMin = kafkaNodes >= 3 ? 2 : 1
+  // Who comes in by a door is told that door's address for every further connection.
+  const doors = kafkaDoors.map(({ listen, advertise }, index) => ({ protocol: `DOOR${index + 1}`, listen, advertise }))
+  const listeners = [{ protocol: 'PLAINTEXT', listen: broker, advertise: broker }, ...doors]
   const properties = {
     'process.roles': 'broker,controller',
     'node.id': node,
     'controller.quorum.voters': voters.join(','),
     'controller.listener.names': 'CONTROLLER',
-    listeners: `PLAINTEXT://127.0.0.1:${broker},CONTROLLER://127.0.0.1:${controller}`,
-    'advertised.listeners': `PLAINTEXT://127.0.0.1:${broker}`,
-    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    listeners: [
+      ...listeners.map(({ protocol, listen }) => `${protocol}://127.0.0.1:${listen}`),
+      `CONTROLLER://127.0.0.1:${controller}`,
+    ].join(','),
+    'advertised.listeners': listeners
+      .map(({ protocol, advertise }) => `${protocol}://127.0.0.1:${advertise}`)
+      .join(','),
+    'listener.security.protocol.map': [...listeners.map(({ protocol }) => protocol), 'CONTROLLER']
+      .map((protocol) => `${protocol}:PLAINTEXT`)
+      .join(','),
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': data,
     'default.replication.factor': replicas,

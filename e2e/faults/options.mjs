@@ -2,7 +2,7 @@ import { parseOptions } from '../../dev/options.mjs'
 import { Trouble } from '../../dev/trouble.mjs'
 
 /** What can be run, in this order; scenarios/ holds them. */
-export const scenarioNames = ['processes', 'rebuild', 'servers']
+export const scenarioNames = ['processes', 'rebuild', 'servers', 'silence']
 
 /** What the scenario `processes` can kill: processes of the system, and servers. */
 export const targets = {
@@ -20,6 +20,8 @@ export const usage = `npm run test:faults [-- <options>]
                          rebuilds
     servers              kills, freezes and restarts the servers: of three Kafka
                          nodes a leader every 10 s, the others in turn
+    silence              makes each connection of each process fall silent:
+                         nothing is closed, nothing arrives
   --commands <n>       acknowledged commands before the load ends (3000)
   --kills <n>          kills of each target (10)
   --targets <names>    of ${targetNames.slice(0, 4).join(', ')},
@@ -27,6 +29,8 @@ export const usage = `npm run test:faults [-- <options>]
   --events <n>         rebuild: events of the past in the log (200000)
   --rebuilds <n>       rebuild: how many, each killed at least once (100)
   --minutes <n>        servers: for how long faults begin (5)
+  --silences <n>       silence: the first so many of them (all)
+  --silent <seconds>   silence: how long those last that come to an end (20)
   --json <file>        the report, for programs; of several scenarios: each under
                        its name
   --seed <n>           repeats the order of commands and kills of an earlier run
@@ -60,7 +64,12 @@ const ofTheSystem = [
 ]
 
 /** By scenario; those of a scenario's own stand there. @type {Record<string, string[]>} */
-export const promises = { processes: ofTheSystem, rebuild: ['live-row', 'query-down'], servers: ofTheSystem }
+export const promises = {
+  processes: ofTheSystem,
+  rebuild: ['live-row', 'query-down'],
+  servers: ofTheSystem,
+  silence: ofTheSystem,
+}
 
 /**
  * @typedef {object} Options
@@ -71,6 +80,8 @@ export const promises = { processes: ofTheSystem, rebuild: ['live-row', 'query-d
  * @property {number} events of the past, before anything is rebuilt
  * @property {number} rebuilds each of them killed
  * @property {number} minutes how long servers are done harm
+ * @property {number} silences at most
+ * @property {number} silentSeconds
  * @property {number} seed
  * @property {string} [json] file
  * @property {string[]} breaks names
@@ -95,6 +106,8 @@ export function readOptions(args) {
     events: whole('events', values.events, 1_000, 1_000_000),
     rebuilds: whole('rebuilds', values.rebuilds, 1, 1_000),
     minutes: positive('minutes', values.minutes, 60),
+    silences: whole('silences', values.silences, 1, 100),
+    silentSeconds: positive('silent', values.silent, 600),
     seed: whole('seed', values.seed, 0, 2 ** 32 - 1),
     json: values.json,
     breaks: values.break,
@@ -114,6 +127,8 @@ function readArguments(args) {
     events: { type: 'string', default: '200000' },
     rebuilds: { type: 'string', default: '100' },
     json: { type: 'string' },
+    silences: { type: 'string', default: '100' },
+    silent: { type: 'string', default: '20' },
     seed: { type: 'string', default: String(process.pid) },
     break: { type: 'string', multiple: true, default: [] },
     'self-check': { type: 'boolean', default: false },

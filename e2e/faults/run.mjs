@@ -9,6 +9,7 @@ import { writeReport } from './report.mjs'
 import { processes } from './scenarios/processes.mjs'
 import { rebuild } from './scenarios/rebuild.mjs'
 import { servers } from './scenarios/servers.mjs'
+import { silence } from './scenarios/silence.mjs'
 
 /** The logs of the last run in which something went wrong. */
 const keptLogs = join(root, '.annals/failed-faults-logs')
@@ -41,7 +42,7 @@ const oneHouse = { LOGIN_ATTEMPTS_PER_IP: '100000', LOGIN_ATTEMPTS_PER_ADDRESS: 
  */
 
 /** By what `--only` calls them, in the order in which they run. @type {Record<string, Scenario>} */
-const scenarios = { processes, rebuild, servers }
+const scenarios = { processes, rebuild, servers, silence }
 
 /**
  * The fault run: one scenario after the other, each from nothing to its verdict.

@@ -17,6 +17,7 @@ const readyMsMax = 60_000
 export function watchServices(services, names, { say, signal }) {
   const ended = []
   const unreadyMs = Object.fromEntries(names.map((name) => [name, 0]))
+  const unready = new Set()
   const stopping = new AbortController()
   const over = AbortSignal.any([signal, stopping.signal])
 
@@ -46,6 +47,8 @@ export function watchServices(services, names, { say, signal }) {
       const begun = Date.now()
       const ready = await isReady(name)
       await delay(lookEveryMs, undefined, { signal: over }).catch(() => {})
+      if (ready) unready.delete(name)
+      else unready.add(name)
       if (!ready) unreadyMs[name] += Date.now() - begun
     }
   }
@@ -56,6 +59,8 @@ export function watchServices(services, names, { say, signal }) {
     /** What ended by itself, and how. @type {string[]} */
     ended,
     unreadyMs,
+    /** Those who were not ready when they were asked last. @returns {string[]} */
+    unready: () => [...unready],
     /** @returns {Promise<Record<string, number>>} ms until each called itself ready; -1: not within a minute */
     async readyAgain() {
       const begun = Date.now()
