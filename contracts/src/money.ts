@@ -19,22 +19,27 @@ export const Money = z.object({
 })
 export type Money = z.infer<typeof Money>
 
+/** The most that one payment may be, in minor units of its currency: twelve digits, as payment gateways have it. */
+export const paymentMinorMax = 999_999_999_999
+
 /** An amount as it crosses HTTP: digits, at most one point, no sign, no exponent, no thousands separator. */
 export const DecimalAmount = z
   .string()
-  .regex(/^\d{1,13}(\.\d{1,3})?$/, 'must be a decimal string such as "12.50"')
+  .max(40)
+  .regex(/^\d+(\.\d+)?$/, 'must be a decimal string such as "12.50"')
   .describe('Decimal string in the major unit, for example "12.50"')
 
-/**
- * Reads a decimal string as minor units.
- * @returns `undefined` when the currency has fewer decimal places than the string, or the result is no safe integer.
- */
-export function parseMoney(amount: string, currency: CurrencyCode): Money | undefined {
+/** Why a text is no amount of a currency: no decimal string, finer than its minor unit, or more than a payment may be. */
+export type AmountFault = 'no-amount' | 'too-fine' | 'too-large'
+
+/** Reads a decimal string as minor units. Zeros behind the last place of the currency say nothing and are accepted. */
+export function parseMoney(amount: string, currency: CurrencyCode): Money | AmountFault {
   const exponent = currencyExponents[currency]
   const [, whole, fraction = ''] = /^(\d+)(?:\.(\d+))?$/.exec(amount) ?? []
-  if (whole === undefined || fraction.length > exponent) return undefined
-  const minor = Number(whole + fraction.padEnd(exponent, '0'))
-  return Number.isSafeInteger(minor) ? { minor, currency } : undefined
+  if (whole === undefined) return 'no-amount'
+  const minor = BigInt(whole + fraction.slice(0, exponent).padEnd(exponent, '0'))
+  if (minor > paymentMinorMax) return 'too-large'
+  return /[1-9]/.test(fraction.slice(exponent)) ? 'too-fine' : { minor: Number(minor), currency }
 }
 
 /** The decimal string of an amount, with exactly as many places as its currency has: `{minor: 1250, EUR}` → `"12.50"`. */

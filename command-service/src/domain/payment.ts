@@ -1,4 +1,12 @@
-import type { Money, NewEvent, PaymentFailureCode, PaymentId, PaymentMethod, UserId } from '@annals/contracts'
+import {
+  paymentMinorMax,
+  type Money,
+  type NewEvent,
+  type PaymentFailureCode,
+  type PaymentId,
+  type PaymentMethod,
+  type UserId,
+} from '@annals/contracts'
 import type { Decider, Past } from './decider'
 import { Rejected } from './rejected'
 
@@ -59,10 +67,14 @@ export interface CreatePayment {
   description: string | null
 }
 
+/** An amount has a maximum, so that no one payment is worth a mistyped fortune. Those that were made before there was one go on. */
 export const createPayment =
   (input: CreatePayment) =>
-  (payment: Payment): NewEvent<'payment.created'>[] =>
-    payment.status === 'none' ? [{ type: 'payment.created', data: input }] : []
+  (payment: Payment): NewEvent<'payment.created'>[] => {
+    if (payment.status !== 'none') return []
+    if (input.amount.minor > paymentMinorMax) throw new Rejected('amount-too-large')
+    return [{ type: 'payment.created', data: input }]
+  }
 
 export interface StartProcessing {
   /** Who asks: a payment that is not theirs does not exist for them, unless they are an administrator. */

@@ -1,5 +1,6 @@
 /** Every reason for which a decision refuses. Each has its row in the table of problems, or nothing compiles. */
 export type RejectionCode =
+  | 'amount-too-large'
   | 'email-taken'
   | 'invalid-refresh-token'
   | 'payment-not-found'

@@ -1,5 +1,13 @@
 import type { z } from 'zod'
-import { parseMoney, streamOf, type Principal } from '@annals/contracts'
+import {
+  formatMoney,
+  parseMoney,
+  paymentMinorMax,
+  streamOf,
+  type AmountFault,
+  type CurrencyCode,
+  type Principal,
+} from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
 import type { createLogin, Tokens } from '../commands/login'
 import type { createPaymentCommands } from '../commands/payments'
@@ -44,6 +52,14 @@ export type Handlers = {
 /** Tokens are for one client: no cache keeps them. */
 const noStore = { 'cache-control': 'no-store' }
 const etag = (revision: number) => `"${revision}"`
+
+function amountProblem(fault: AmountFault, currency: CurrencyCode): HttpProblem {
+  if (fault === 'too-large') {
+    const most = formatMoney({ minor: paymentMinorMax, currency })
+    return new HttpProblem('amount-too-large', { detail: `A payment in ${currency} is at most ${most}.` })
+  }
+  return new HttpProblem('amount-not-representable', { detail: `${currency} has fewer decimal places.` })
+}
 
 /** Each translates: a request into a command, its outcome into an answer. */
 export function createHandlers(
@@ -92,8 +108,7 @@ export function createHandlers(
 
     async createPayment({ body, principal, ...request }) {
       const amount = parseMoney(body.amount, body.currency)
-      if (!amount)
-        throw new HttpProblem('amount-not-representable', { detail: `${body.currency} has fewer decimal places.` })
+      if (typeof amount === 'string') throw amountProblem(amount, body.currency)
       const { method, description = null } = body
       const payment = await payments.create(request, principal, { amount, method, description })
       return {

@@ -1,4 +1,4 @@
-import type { ProblemCode } from '@annals/contracts'
+import { paymentMinorMax, type ProblemCode } from '@annals/contracts'
 import { StreamDeleted, UnknownAppendOutcome } from '@annals/platform/event-log'
 import { HttpProblem } from '@annals/platform/http'
 import { InvalidCredentials, LoginThrottled } from '../commands/login'
@@ -15,6 +15,10 @@ import {
 
 /** Each reason to refuse is one problem; a reason without its row does not compile. `detail`: what to do about it. */
 const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string }> = {
+  'amount-too-large': {
+    problem: 'amount-too-large',
+    detail: `A payment is at most ${paymentMinorMax} of the smallest unit of its currency.`,
+  },
   'email-taken': { problem: 'email-taken', detail: 'Log in with this address, or register another one.' },
   'invalid-refresh-token': { problem: 'invalid-refresh-token', detail: 'Log in again.' },
   'payment-not-found': { problem: 'payment-not-found' },

@@ -111,6 +111,7 @@ export const commandRoutes = {
     problems: [
       'idempotency-key-required',
       'amount-not-representable',
+      'amount-too-large',
       'user-not-found',
       ...withStream,
       ...withPersonal,

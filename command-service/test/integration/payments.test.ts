@@ -84,7 +84,9 @@ describe('creating a payment', () => {
       ['0.10', 'USD', 10],
       ['1200', 'JPY', 1200],
       ['1.005', 'KWD', 1005],
-      ['9007199254740.99', 'EUR', 900719925474099],
+      ['9999999999.99', 'EUR', 999999999999],
+      ['100.00', 'JPY', 100],
+      ['12.5000', 'EUR', 1250],
     ] as const) {
       const { body } = await create({ ...aPayment(), amount, currency })
       const [event] = await log.readStream(`payment-${body.paymentId}`)
@@ -99,9 +101,16 @@ describe('creating a payment', () => {
     ['a currency that is none', { currency: 'EURO' }, 400, 'invalid-request'],
     ['a card number', { method: { type: 'card', token: '4242424242424242' } }, 400, 'invalid-request'],
     ['cents of a currency without', { amount: '1.5', currency: 'JPY' }, 422, 'amount-not-representable'],
+    ['a fortune', { amount: '9999999999999.999', currency: 'KWD' }, 422, 'amount-too-large'],
+    ['a fortune of many digits', { amount: '1'.repeat(30) }, 422, 'amount-too-large'],
   ])('refuses %s', async (_, change, wanted, code) => {
     const { status, body } = await create({ ...aPayment(), ...change })
     expect([status, body.code]).toEqual([wanted, code])
+  })
+
+  it('says how much a payment may be, in its currency', async () => {
+    const { body } = await create({ ...aPayment(), amount: '1000000000', currency: 'KWD' })
+    expect(body.detail).toBe('A payment in KWD is at most 999999999.999.')
   })
 
   it('needs an idempotency key', async () => {

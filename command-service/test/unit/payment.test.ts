@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import type { NewEvent } from '@annals/contracts'
+import { paymentMinorMax, type NewEvent } from '@annals/contracts'
 import * as fc from 'fast-check'
 import { createPayment, paymentDecider, settle, startProcessing } from '../../src/domain/payment'
 import { Rejected } from '../../src/domain/rejected'
@@ -33,6 +33,19 @@ const silence = { outcome: 'unknown' } as const
 describe('creating a payment', () => {
   it('records what is to be paid', () => given().when(createPayment(order)).yields(created))
   it('does nothing when repeated', () => given(created).when(createPayment(order)).yields())
+  it('takes the largest amount, and refuses one more', () => {
+    const of = (minor: number) => ({ ...order, amount: { ...amount, minor } })
+    given()
+      .when(createPayment(of(paymentMinorMax)))
+      .yields({ type: 'payment.created', data: of(paymentMinorMax) })
+    given()
+      .when(createPayment(of(paymentMinorMax + 1)))
+      .rejects('amount-too-large')
+  })
+  it('goes on with a larger one that was made before there was a largest', () =>
+    given({ ...created, data: { ...order, amount: { ...amount, minor: Number.MAX_SAFE_INTEGER } } })
+      .when(startProcessing(by(owner)))
+      .yields(started))
   it('does nothing to a payment that has gone on', () => given(created, started).when(createPayment(order)).yields())
 })
 

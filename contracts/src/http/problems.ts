@@ -39,6 +39,7 @@ export const problems = {
   'unsupported-media-type': { status: 415, title: 'The body must be application/json' },
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for another request' },
   'amount-not-representable': { status: 422, title: 'The amount does not fit its currency' },
+  'amount-too-large': { status: 422, title: 'The amount is larger than a payment may be' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'internal-error': { status: 500, title: 'Something went wrong here' },
   overloaded: { status: 503, title: 'Too much work is waiting; try again later' },

@@ -4,6 +4,8 @@ interface ColumnTypes {
   text: string
   integer: number
   bigint: bigint
+  /** A whole number without a bound: for sums, which grow with what people enter. */
+  numeric: bigint
   /** ISO 8601, UTC; kept to the millisecond, which is as fine as every reader of ours can see. */
   timestamptz: string
   /** `YYYY-MM-DD`. */
@@ -52,6 +54,7 @@ const fits: Record<ColumnType, (value: unknown) => boolean> = {
   uuid: (value) => typeof value === 'string' && uuidForm.test(value),
   integer: (value) => Number.isInteger(value) && (value as number) >= int4.min && (value as number) <= int4.max,
   bigint: (value) => typeof value === 'bigint' && value >= int8.min && value <= int8.max,
+  numeric: (value) => typeof value === 'bigint',
   timestamptz: (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
   date: (value) => typeof value === 'string' && dateForm.test(value),
   jsonb: (value) => {
@@ -69,6 +72,7 @@ const write: Record<ColumnType, (value: never) => string> = {
   uuid: (value: string) => value,
   integer: String,
   bigint: String,
+  numeric: String,
   timestamptz: (value: string) => (value.length === 24 ? value : new Date(value).toISOString()),
   date: (value: string) => value,
   jsonb: (value: unknown) => JSON.stringify(value),
@@ -81,6 +85,8 @@ export interface ColumnCodec {
   check(value: unknown): void
   /** Of a value that was checked. `null` and `undefined` are the database's null. */
   write(value: unknown): string | null
+  /** Of a value as the driver hands it out: what was written. */
+  read(value: unknown): unknown
 }
 
 export function columnCodec(name: string, kind: ColumnKind): ColumnCodec {
@@ -96,6 +102,8 @@ export function columnCodec(name: string, kind: ColumnKind): ColumnCodec {
       }
     },
     write: (value) => (value === null || value === undefined ? null : write[type](value as never)),
+    // The driver leaves numeric as text, since other people's have places behind the point.
+    read: (value) => (type === 'numeric' && typeof value === 'string' ? BigInt(value) : value),
   }
 }
 

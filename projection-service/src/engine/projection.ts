@@ -131,6 +131,11 @@ export function storedRow(projection: Projection, key: string, shard: number, ro
   return { key, shard, row }
 }
 
+/** A row as folds see it, of one that PostgreSQL's driver handed out. */
+export function decodeRow(projection: Projection, found: Row): Row {
+  return Object.fromEntries(codecsOf(projection).columns.map(([name, codec]) => [name, codec.read(found[name])]))
+}
+
 /** Values of a row in the order of `columnsOf`, as PostgreSQL reads them. */
 export function encodeRow(projection: Projection, { key, shard, row }: StoredRow): (string | null)[] {
   const encoded: (string | null)[] = projection.grain === 'shard' ? [key, String(shard)] : [key]

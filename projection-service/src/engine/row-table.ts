@@ -4,7 +4,7 @@ import type { PoolClient } from '@annals/platform/postgres'
 import { from as copyFrom } from 'pg-copy-streams'
 import { copyLine, typeOf } from './columns'
 import { prepared } from './prepared'
-import { columnsOf, encodeRow, keyWidth, type Projection, type RowKey, type StoredRow } from './projection'
+import { columnsOf, decodeRow, encodeRow, keyWidth, type Projection, type RowKey, type StoredRow } from './projection'
 
 /** Reads and writes the rows of one projection's table, many at a time. */
 export interface RowTable {
@@ -43,8 +43,8 @@ export function rowTable(projection: Projection, table: string): RowTable {
       const parameters = [wanted.map(({ key }) => key), ...(sharded ? [wanted.map(({ shard }) => shard)] : [])]
       const { rows } = await client.query<Record<string, unknown>>({ ...select, values: parameters })
       return rows.map((found) => {
-        const { [projection.keyColumn]: key, shard, ...row } = found
-        return { key: key as string, shard: sharded ? (shard as number) : 0, row }
+        const { [projection.keyColumn]: key, shard } = found
+        return { key: key as string, shard: sharded ? (shard as number) : 0, row: decodeRow(projection, found) }
       })
     },
 

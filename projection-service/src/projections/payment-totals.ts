@@ -41,7 +41,8 @@ const plus = (
 /** Payments created, completed and failed, per day of the fact and currency; a reader adds the shards up. */
 export const paymentTotals = defineProjection({
   name: 'payment_totals',
-  version: 1,
+  // 2: sums are numeric. As bigint, one person's payments could fill them, and then nobody's fitted.
+  version: 2,
   table: 'payment_total',
   grain: 'shard',
   keyColumn: 'bucket',
@@ -51,11 +52,11 @@ export const paymentTotals = defineProjection({
     day: 'date',
     currency: 'text',
     created_count: 'bigint',
-    created_minor: 'bigint',
+    created_minor: 'numeric',
     completed_count: 'bigint',
-    completed_minor: 'bigint',
+    completed_minor: 'numeric',
     failed_count: 'bigint',
-    failed_minor: 'bigint',
+    failed_minor: 'numeric',
   },
   indexes: { payment_total_by_day: '(day, currency)' },
   key: ({ at, data }) => `${dayOf(at)}|${data.amount.currency}`,
