@@ -46,6 +46,8 @@ export const CommandConfig = z.object({
   /** Base URL of the payment gateway; the sandbox of `npm start` listens on http://127.0.0.1:3010. */
   GATEWAY_URL: field.url('http', 'https'),
   GATEWAY_TIMEOUT_MS: field.integer(10_000, 100, 60_000),
+  /** How long the gateway remembers the key of a charge for certain; an hour less than Stripe promises. */
+  GATEWAY_KEY_HOURS: field.integer(23, 1, 24 * 365),
   /** Proxies in front whose `X-Forwarded-For` is believed; 0: none. */
   TRUSTED_PROXIES: field.integer(0, 0, 10),
 })

@@ -108,6 +108,7 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     payments: createPaymentCommands({
       ...shared,
       gateway,
+      gatewayKeyHours: config.GATEWAY_KEY_HOURS,
       onGatewayAnswer: (outcome) => gatewayAnswers.inc({ outcome }),
     }),
   }

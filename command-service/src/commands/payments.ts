@@ -11,6 +11,7 @@ import {
 import { derivedId } from '@annals/platform/ids'
 import {
   createPayment,
+  mayCharge,
   paymentDecider,
   settle,
   startProcessing,
@@ -30,8 +31,10 @@ export interface PaymentDeps {
   inFlight: InFlight
   tenant: string
   now: () => string
-  /** A gateway's answer came, or did not. */
-  onGatewayAnswer: (outcome: GatewayProof['outcome']) => void
+  /** How long the gateway remembers a key for certain. */
+  gatewayKeyHours: number
+  /** A gateway's answer came, or did not; `forgotten`: it knows nothing of a key that it may have forgotten. */
+  onGatewayAnswer: (outcome: GatewayProof['outcome'] | 'forgotten') => void
 }
 
 export interface NewPayment {
@@ -54,7 +57,7 @@ const createRoute = 'POST /api/v1/payments'
 const processRoute = (paymentId: PaymentId) => `POST /api/v1/payments/${paymentId}/process`
 
 export function createPaymentCommands(deps: PaymentDeps) {
-  const { execute, gateway, fingerprint, inFlight, tenant, now, onGatewayAnswer } = deps
+  const { execute, gateway, gatewayKeyHours, fingerprint, inFlight, tenant, now, onGatewayAnswer } = deps
 
   function contextOf(request: Request, principal: Principal, route: string, asked: unknown): CommandContext {
     const { idempotencyKey, correlationId } = request
@@ -83,11 +86,15 @@ export function createPaymentCommands(deps: PaymentDeps) {
 
   /**
    * What the gateway proves about the attempt in force. An attempt that another call began is asked after before it is
-   * charged; charging is safe even then, since the gateway knows the key.
+   * charged; charging is safe even then, as long as the gateway can not have forgotten the key.
    */
   async function proofOf(payment: Extract<Payment, { gatewayKey: string }>, begunNow: boolean): Promise<GatewayProof> {
     const { gatewayKey: key, amount, method } = payment
     const found = begunNow ? ({ outcome: 'absent' } as const) : await gateway.find(key)
+    if (found.outcome === 'absent' && !mayCharge(payment, { at: now(), keyHours: gatewayKeyHours })) {
+      onGatewayAnswer('forgotten')
+      return { outcome: 'unknown' }
+    }
     const answer = found.outcome === 'absent' ? await gateway.charge({ key, amount, method }) : found
     onGatewayAnswer(answer.outcome)
     return answer.outcome === 'unknown' ? { outcome: 'unknown' } : answer

@@ -24,6 +24,8 @@ interface Asked extends Order {
   attempt: number
   /** The key under which the gateway knows this attempt. */
   gatewayKey: string
+  /** ISO 8601: when the attempt began. Before it the gateway had not heard of the key. */
+  begunAt: string
 }
 
 export type Payment =
@@ -38,6 +40,11 @@ const initial: Payment = { status: 'none' }
 
 const orderOf = ({ paymentId, owner, amount, method }: Order): Order => ({ paymentId, owner, amount, method })
 
+const askedOf = ({ data }: { data: Pick<Asked, 'attempt' | 'gatewayKey'> }) => ({
+  attempt: data.attempt,
+  gatewayKey: data.gatewayKey,
+})
+
 function evolve(payment: Payment, event: Past<PaymentEventType>): Payment {
   if (event.type === 'payment.created') {
     const { paymentId, userId, amount, method } = event.data
@@ -47,9 +54,14 @@ function evolve(payment: Payment, event: Past<PaymentEventType>): Payment {
   const order = orderOf(payment)
   switch (event.type) {
     case 'payment.process_started':
-      return { status: 'processing', ...order, attempt: event.data.attempt, gatewayKey: event.data.gatewayKey }
+      return { status: 'processing', ...order, ...askedOf(event), begunAt: event.at }
     case 'payment.outcome_unknown':
-      return { status: 'unknown', ...order, attempt: event.data.attempt, gatewayKey: event.data.gatewayKey }
+      return {
+        status: 'unknown',
+        ...order,
+        ...askedOf(event),
+        begunAt: 'begunAt' in payment ? payment.begunAt : event.at,
+      }
     case 'payment.processed':
       return { status: 'completed', ...order, gatewayReference: event.data.gatewayReference }
     case 'payment.failed':
@@ -107,6 +119,18 @@ export const startProcessing =
         throw new Rejected('payment-not-processable')
     }
   }
+
+/**
+ * Whether a charge may be asked for under the key of an attempt of which the gateway says that it knows nothing. A gateway forgets
+ * keys: within their life `absent` proves that nothing was charged, and charging again is safe. Afterwards it proves nothing; the
+ * attempt stays unknown, and only proof from elsewhere ends it.
+ * @param at ISO 8601: now.
+ * @param keyHours how long the gateway remembers a key for certain; less than it promises, since clocks differ.
+ */
+export const mayCharge = (
+  { begunAt }: Pick<Asked, 'begunAt'>,
+  { at, keyHours }: { at: string; keyHours: number },
+): boolean => Date.parse(at) - Date.parse(begunAt) < keyHours * 3_600_000
 
 /** What the gateway has proved about an attempt, or that it proved nothing. */
 export type GatewayProof =

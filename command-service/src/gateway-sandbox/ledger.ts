@@ -13,6 +13,8 @@ import { z } from 'zod'
 
 const Entry = z.object({
   key: z.string(),
+  /** Epoch ms; former releases did not write it. */
+  at: z.number().optional(),
   /** What was asked, as text: a key belongs to one request. */
   request: z.string(),
   /** `null`: the request came and nothing became of it. */
@@ -25,16 +27,24 @@ const Entry = z.object({
 })
 export type Entry = z.infer<typeof Entry>
 
+export interface LedgerOptions {
+  /** After so long a key is forgotten, as by a real gateway; what was charged under it stays on record. Default: a day. */
+  keyHours?: number
+  /** Epoch ms. */
+  now?: () => number
+}
+
 /** What the sandbox has been asked and what became of it, one JSON line each, so that it remembers over restarts. */
 export interface Ledger {
+  /** `undefined` too when the key was forgotten. */
   find(key: string): Entry | undefined
   /** Durable when it returns. */
-  record(entry: Entry): void
+  record(entry: Omit<Entry, 'at'>): void
   close(): void
 }
 
 /** @param file made when it is missing, with its folder. A last line that was cut off by a crash is left out. */
-export function openLedger(file: string): Ledger {
+export function openLedger(file: string, { keyHours = 24, now = Date.now }: LedgerOptions = {}): Ledger {
   mkdirSync(path.dirname(file), { recursive: true })
   const entries = new Map<string, Entry>()
   if (existsSync(file)) {
@@ -49,8 +59,12 @@ export function openLedger(file: string): Ledger {
   }
   const descriptor = openSync(file, 'a')
   return {
-    find: (key) => entries.get(key),
-    record(entry) {
+    find(key) {
+      const entry = entries.get(key)
+      return entry?.at !== undefined && now() - entry.at > keyHours * 3_600_000 ? undefined : entry
+    },
+    record(asked) {
+      const entry = { ...asked, at: now() }
       appendFileSync(descriptor, `${JSON.stringify(entry)}\n`)
       fsyncSync(descriptor)
       entries.set(entry.key, entry)

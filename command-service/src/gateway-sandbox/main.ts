@@ -12,13 +12,19 @@ const Config = z.object({
   LOG_LEVEL: field.logLevel(),
   /** Where the sandbox remembers its charges. */
   GATEWAY_SANDBOX_FILE: z.string().default(path.resolve('.annals', 'gateway-sandbox.jsonl')),
+  /** After so many hours it forgets the key of a charge, as real gateways do. */
+  GATEWAY_SANDBOX_KEY_HOURS: field.integer(24, 1, 24 * 365),
 })
 
 function main() {
   const config = readConfig(Config, process.env)
   const log = createLogger('gateway-sandbox', config.LOG_LEVEL)
   return runProcess(log, async (scope) => {
-    const ledger = scope.add('ledger', openLedger(config.GATEWAY_SANDBOX_FILE), (ledger) => ledger.close())
+    const ledger = scope.add(
+      'ledger',
+      openLedger(config.GATEWAY_SANDBOX_FILE, { keyHours: config.GATEWAY_SANDBOX_KEY_HOURS }),
+      (ledger) => ledger.close(),
+    )
     const app = scope.add('http', buildGatewaySandbox(ledger), (app) => app.close())
     await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
     log.info({ host: config.HTTP_HOST, port: config.HTTP_PORT }, 'payment gateway sandbox: for development and tests')

@@ -8,8 +8,11 @@ export type GatewayAnswer =
 
 /** A payment gateway. Its methods never throw: every failure is an answer that proves nothing. */
 export interface Gateway {
-  /** Charges once per key, however often it is asked; a repeat is answered as the first was. */
+  /** Charges once per key, however often it is asked while it remembers the key; a repeat is answered as the first was. */
   charge(charge: { key: string; amount: Money; method: PaymentMethod }): Promise<GatewayAnswer>
-  /** What became of a key; `absent`: the gateway has never carried out a charge under it. */
+  /**
+   * What became of a key; `absent`: the gateway knows of no charge under it. That is proof only while it remembers keys: Stripe
+   * forgets them after a day.
+   */
   find(key: string): Promise<GatewayAnswer | { outcome: 'absent' }>
 }

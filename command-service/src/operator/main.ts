@@ -1,23 +1,30 @@
 import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import { z } from 'zod'
-import { Role } from '@annals/contracts'
+import { PaymentFailureCode, PaymentId, Role } from '@annals/contracts'
 import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
 import { exitWithMessage, Scope } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
 import { createPool } from '@annals/platform/postgres'
-import { createAddressHash } from '../commands/registration'
+import { createAddressHash, type AddressHash } from '../commands/registration'
 import { logFields } from '../config'
 import { Rejected } from '../domain/rejected'
-import { createExecute } from '../execution/execute'
+import { createExecute, type Execute } from '../execution/execute'
 import { masterKeyOf } from '../service'
 import { createKeyWriter } from '../subject-keys/key-writer'
 import { grantRoleTo } from './grant-role'
+import { settlePayment } from './settle-payment'
 
-async function grant(who: string, roleText: string) {
-  const role = Role.safeParse(roleText)
-  if (!role.success) throw new Error(`There is no role "${roleText}"; there are: ${Role.options.join(', ')}.`)
+interface Opened {
+  execute: Execute
+  addressHash: AddressHash
+  operator: string
+  at: string
+}
+
+/** Opens the log and what is sealed in it, does one thing, and closes them again. */
+async function withLog<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
   const config = readConfig(z.object(logFields), process.env)
   const log = createLogger('operator', 'warn')
   const scope = new Scope(log)
@@ -26,17 +33,52 @@ async function grant(who: string, roleText: string) {
     const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
     const keys = createKeyWriter({ pool, master: masterKeyOf(config.MASTER_KEY), log: eventLog })
     const observe = { append: () => undefined, conflict: () => undefined }
-    const execute = createExecute({ log: eventLog, keys, tenant: config.TENANT, observe })
-    const addressHash = createAddressHash(config.RESERVATION_KEY, config.TENANT)
-    const operator = userInfo().username
-    const at = new Date().toISOString()
-    const { userId, granted } = await grantRoleTo(execute, addressHash, { who, role: role.data, operator, at })
-    process.stdout.write(`${userId} ${granted ? 'has now' : 'had already'} the role ${role.data}.\n`)
-  } catch (error) {
-    throw error instanceof Rejected ? new Error(`There is no user "${who}".`, { cause: error }) : error
+    return await work({
+      execute: createExecute({ log: eventLog, keys, tenant: config.TENANT, observe }),
+      addressHash: createAddressHash(config.RESERVATION_KEY, config.TENANT),
+      operator: userInfo().username,
+      at: new Date().toISOString(),
+    })
   } finally {
     await scope.close()
   }
+}
+
+const oneOf = <Schema extends z.ZodEnum>(schema: Schema, what: string, text: string): z.output<Schema> => {
+  const result = schema.safeParse(text)
+  if (result.success) return result.data
+  throw new Error(`There is no ${what} "${text}"; there are: ${schema.options.join(', ')}.`)
+}
+
+async function grant(who: string, roleText: string) {
+  const role = oneOf(Role, 'role', roleText)
+  const granted = withLog(({ execute, addressHash, operator, at }) =>
+    grantRoleTo(execute, addressHash, { who, role, operator, at }),
+  )
+  const { userId, granted: isNew } = await granted.catch((error: unknown) => {
+    throw error instanceof Rejected ? new Error(`There is no user "${who}".`, { cause: error }) : error
+  })
+  process.stdout.write(`${userId} ${isNew ? 'has now' : 'had already'} the role ${role}.\n`)
+}
+
+async function settle(id: string, { charged, refused }: { charged?: string; refused?: string }) {
+  const paymentId = PaymentId.safeParse(id)
+  if (!paymentId.success) throw new Error(`"${id}" is no id of a payment.`)
+  if ((charged === undefined) === (refused === undefined))
+    throw new Error('Say what the gateway has on record: --charged <its reference>, or --refused <why>.')
+  const proof =
+    charged === undefined
+      ? ({ outcome: 'refused', code: oneOf(PaymentFailureCode, 'reason', refused!) } as const)
+      : ({ outcome: 'charged', reference: charged } as const)
+  const settling = withLog(({ execute, operator, at }) =>
+    settlePayment(execute, { paymentId: paymentId.data, proof, operator, at }),
+  )
+  const { status, settled } = await settling.catch((error: unknown) => {
+    throw error instanceof Rejected
+      ? new Error(`${id} is not being processed: ${error.code}.`, { cause: error })
+      : error
+  })
+  process.stdout.write(`${id} ${settled ? 'is now' : 'was already'} ${status}.\n`)
 }
 
 new Command('operator')
@@ -47,6 +89,14 @@ new Command('operator')
       .argument('<who>', 'e-mail address or user id')
       .argument('<role>', Role.options.join(' or '))
       .action(grant),
+  )
+  .addCommand(
+    new Command('settle-payment')
+      .description('Say what the gateway has on record of a payment that is unknown for ever. Look it up there first.')
+      .argument('<payment>', 'id of the payment')
+      .option('--charged <reference>', "money was taken: the gateway's own name for the charge")
+      .option('--refused <why>', `no money was taken: ${PaymentFailureCode.options.join(', ')}`)
+      .action(settle),
   )
   .parseAsync()
   .catch(exitWithMessage)

@@ -2,10 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { decodeConsistencyToken } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
+import { derivedId } from '@annals/platform/ids'
 import { eventually } from '@annals/platform/testing'
 import { createAddressHash } from '../../src/commands/registration'
 import { createExecute } from '../../src/execution/execute'
 import { grantRoleTo } from '../../src/operator/grant-role'
+import { settlePayment } from '../../src/operator/settle-payment'
+import { chargeFaults } from '../support/charge-faults'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { startTestGateway, type TestGateway } from '../support/gateway'
 import {
@@ -48,7 +51,21 @@ const create = (body: unknown, key: string | undefined = randomUUID(), token = a
   through.post('/api/v1/payments', { token, body, headers: key === '' ? {} : { 'idempotency-key': key } })
 const process = (paymentId: string, headers: Record<string, string> = {}, token = anna.token, through = service) =>
   through.post(`/api/v1/payments/${paymentId}/process`, { token, headers })
-const eventsOf = async (paymentId: string) => (await log.readStream(`payment-${paymentId}`)).map(({ type }) => type)
+const streamOf = (paymentId: string) => log.readStream(`payment-${paymentId}`)
+const eventsOf = async (paymentId: string) => (await streamOf(paymentId)).map(({ type }) => type)
+/** A payment whose amount no other has: by it the gateway's charges are found, whatever key they were asked under. */
+let cents = 1_000_000
+async function ownPayment(token = 'tok_visa', through = service) {
+  const minor = ++cents
+  const { body } = await create(
+    { ...aPayment(token), amount: (minor / 100).toFixed(2) },
+    undefined,
+    anna.token,
+    through,
+  )
+  const paymentId: string = body.paymentId
+  return { paymentId, taken: () => gateway.charges().filter(({ amountMinor }) => amountMinor === minor) }
+}
 const [created, started, processed, failed, unknown] = [
   'payment.created',
   'payment.process_started',
@@ -215,13 +232,14 @@ describe('an idempotency key', () => {
 
 describe('processing a payment', () => {
   it('completes it, once', async () => {
-    const paymentId = await newPayment(service, anna)
-    const charges = gateway.charges
+    const { paymentId, taken } = await ownPayment()
+    const asked = gateway.asked
     const first = await process(paymentId)
     expect([first.status, first.body.status, first.headers.get('etag')]).toEqual([200, 'completed', '"2"'])
     expect((await process(paymentId)).body).toEqual(first.body)
     expect(await eventsOf(paymentId)).toEqual([created, started, processed])
-    expect(gateway.charges - charges).toBe(1)
+    expect(gateway.asked - asked).toBe(1)
+    expect(taken()).toHaveLength(1)
   })
 
   it.each([
@@ -253,7 +271,7 @@ describe('processing a payment', () => {
   })
 
   it('charges once when asked many times at the same moment', async () => {
-    const paymentId = await newPayment(service, anna)
+    const { paymentId, taken } = await ownPayment()
     const other = await startTestService(environment)
     try {
       const replies = await Promise.all(
@@ -261,6 +279,8 @@ describe('processing a payment', () => {
       )
       for (const { status, body } of replies) expect([status, body.status]).toEqual([200, 'completed'])
       expect(await eventsOf(paymentId)).toEqual([created, started, processed])
+      expect(taken()).toHaveLength(1)
+      expect(chargeFaults([await streamOf(paymentId)], taken())).toEqual([])
     } finally {
       await other.close()
     }
@@ -320,19 +340,21 @@ describe('If-Match', () => {
 
 describe('a gateway that does not answer', () => {
   it.each([
-    ['after it charged', 'tok_timeout', 1],
-    ['and never charged', 'tok_timeout_not_charged', 2],
-    ['but breaks', 'tok_error_500', 2],
-  ])('%s leaves the payment unknown until it has proved something', async (_, token, chargesMax) => {
-    const paymentId = await newPayment(service, anna, token)
-    const charges = gateway.charges
+    ['after it charged', 'tok_timeout', 1, 1],
+    ['and never charged', 'tok_timeout_not_charged', 2, 0],
+    ['but breaks', 'tok_error_500', 2, 0],
+  ])('%s leaves the payment unknown until it has proved something', async (_, token, askedMax, takenFirst) => {
+    const { paymentId, taken } = await ownPayment(token)
+    const asked = gateway.asked
     const first = await process(paymentId)
     expect([first.status, first.body.status]).toEqual([200, 'unknown'])
     expect(await eventsOf(paymentId)).toEqual([created, started, unknown])
+    expect(taken()).toHaveLength(takenFirst)
     const second = await process(paymentId)
     expect(second.body.status).toBe('completed')
     expect(await eventsOf(paymentId)).toEqual([created, started, unknown, processed])
-    expect(gateway.charges - charges).toBe(chargesMax)
+    expect(gateway.asked - asked).toBe(askedMax)
+    expect(chargeFaults([await streamOf(paymentId)], taken())).toEqual([])
   })
 
   it('is asked anew under the same idempotency key too: unknown is no final answer', async () => {
@@ -384,6 +406,134 @@ describe('a gateway that does not answer', () => {
     gateway.cut()
     await abandoned
     await slow.close()
+  })
+})
+
+describe('answers that are lost, and commands that are repeated', () => {
+  /** Final after how many rounds at most; nine of ten rounds settle half of what is left. */
+  const roundsMax = 40
+
+  it('charge each payment once, over two processes, as the gateway itself has it', async () => {
+    const other = await startTestService(environment)
+    const tokens = ['tok_visa', 'tok_visa', 'tok_declined', 'tok_timeout', 'tok_timeout_not_charged', 'tok_error_500']
+    const made = await Promise.all(Array.from({ length: 24 }, (_, i) => ownPayment(tokens[i % tokens.length])))
+    const open = new Set(made.map(({ paymentId }) => paymentId))
+    gateway.losses.request = () => Math.random() < 0.2
+    gateway.losses.answer = () => Math.random() < 0.3
+    try {
+      for (let round = 0; open.size > 0 && round < roundsMax; round++) {
+        const asked = [...open].flatMap((paymentId) =>
+          [service, other, service].map(async (through) => {
+            const { status, body } = await process(paymentId, {}, anna.token, through)
+            const isFinal = ['completed', 'failed'].includes(body.status) || body.code === 'payment-not-processable'
+            if (isFinal) open.delete(paymentId)
+            else expect([status, body.status ?? body.code]).toEqual([200, 'unknown'])
+          }),
+        )
+        await Promise.all(asked)
+      }
+    } finally {
+      gateway.losses.request = () => false
+      gateway.losses.answer = () => false
+      await other.close()
+    }
+    expect([...open]).toEqual([])
+    const streams = await Promise.all(made.map(({ paymentId }) => streamOf(paymentId)))
+    const taken = made.flatMap((payment) => payment.taken())
+    expect(chargeFaults(streams, taken)).toEqual([])
+    const ends = streams.map((events) => events.at(-1)!.type).toSorted()
+    expect(ends).toEqual([...Array(4).fill(failed), ...Array(20).fill(processed)].toSorted())
+    expect(taken).toHaveLength(20)
+  }, 60_000)
+
+  it('are found when they did charge twice, not at all, or another sum', async () => {
+    const { paymentId, taken } = await ownPayment()
+    await process(paymentId)
+    const stream = await streamOf(paymentId)
+    const [charge] = taken()
+    expect(chargeFaults([stream], [charge!])).toEqual([])
+    // What a service that made up a new key for each call would do, to the gateway itself.
+    const body = JSON.stringify({ amountMinor: charge!.amountMinor, currency: 'EUR', source: 'tok_visa' })
+    const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
+    expect((await fetch(new URL('/v1/charges', gateway.url), { method: 'POST', body, headers })).status).toBe(200)
+    expect(taken()).toHaveLength(2)
+    expect(chargeFaults([stream], taken())).toEqual([expect.stringMatching(/belongs to no payment/)])
+    expect(chargeFaults([stream], [charge!, charge!])).toEqual([expect.stringMatching(/charged 2 times/)])
+    expect(chargeFaults([stream], [])).toEqual([expect.stringMatching(/never charged/)])
+    expect(chargeFaults([stream], [{ ...charge!, amountMinor: 1 }])).toEqual([expect.stringMatching(/another sum/)])
+  })
+})
+
+describe('an attempt that the gateway may have forgotten', () => {
+  /** A payment whose attempt was begun some time ago by a process that died; what became of it is the gateway's to know. */
+  async function begunAgo(ms: number) {
+    const payment = await ownPayment()
+    const { paymentId } = payment
+    const [first] = await streamOf(paymentId)
+    const gatewayKey = derivedId('charge', 'main', paymentId, 1)
+    const data = { paymentId, userId: anna.userId, attempt: 1, gatewayKey }
+    const occurredAt = new Date(Date.now() - ms).toISOString()
+    const { subject: _, ...envelope } = first!.metadata as Record<string, unknown>
+    const metadata = { ...envelope, schemaVersion: 1, commandId: randomUUID(), fingerprint: undefined, occurredAt }
+    await log.append(`payment-${paymentId}`, [{ id: randomUUID(), type: started, data, metadata }], 0)
+    return { ...payment, gatewayKey }
+  }
+  const keyMs = 23 * 3_600_000
+  /** As that process asked for it. */
+  async function chargeAsBefore(gatewayKey: string, cents: number) {
+    const body = JSON.stringify({ amountMinor: cents, currency: 'EUR', source: 'tok_visa' })
+    const headers = { 'content-type': 'application/json', 'idempotency-key': gatewayKey }
+    await fetch(new URL('/v1/charges', gateway.url), { method: 'POST', body, headers })
+  }
+
+  it('is charged under its key while the gateway would know it', async () => {
+    const { paymentId, taken } = await begunAgo(keyMs - 60_000)
+    expect((await process(paymentId)).body.status).toBe('completed')
+    expect(taken()).toHaveLength(1)
+  })
+
+  it('is never charged again afterwards: it stays unknown, and that is counted', async () => {
+    const { paymentId, taken, gatewayKey } = await begunAgo(keyMs)
+    await chargeAsBefore(gatewayKey, cents)
+    expect(taken()).toHaveLength(1)
+    gateway.forgetKeys()
+    for (let i = 0; i < 3; i++) expect((await process(paymentId)).body.status).toBe('unknown')
+    expect(await eventsOf(paymentId)).toEqual([created, started, unknown])
+    expect(taken()).toHaveLength(1)
+    expect(await service.metrics()).toMatch(/gateway_answers_total\{outcome="forgotten",service="command-service"\} 3/)
+  })
+
+  it('is completed all the same when the gateway does know it', async () => {
+    const { paymentId, taken, gatewayKey } = await begunAgo(keyMs + 3_600_000)
+    await chargeAsBefore(gatewayKey, cents)
+    expect((await process(paymentId)).body.status).toBe('completed')
+    expect(taken()).toHaveLength(1)
+  })
+
+  it('is settled by an operator who has looked it up', async () => {
+    const { paymentId } = await begunAgo(keyMs)
+    expect((await process(paymentId)).body.status).toBe('unknown')
+    const keys = { sealFor: async () => () => '', openAll: async (parts: readonly unknown[]) => parts.map(() => null) }
+    const execute = createExecute({
+      log,
+      keys,
+      tenant: 'main',
+      observe: { append: () => undefined, conflict: () => undefined },
+    })
+    const by = { operator: 'root', at: new Date().toISOString() }
+    const proof = { outcome: 'charged', reference: 'ch_seen' } as const
+    expect(await settlePayment(execute, { paymentId, proof, ...by })).toEqual({ status: 'completed', settled: true })
+    expect(await settlePayment(execute, { paymentId, proof, ...by })).toEqual({ status: 'completed', settled: false })
+    expect((await process(paymentId)).body.status).toBe('completed')
+    expect((await streamOf(paymentId)).at(-1)).toMatchObject({
+      type: processed,
+      data: { gatewayReference: 'ch_seen' },
+      metadata: { actor: { type: 'operator', id: 'root' } },
+    })
+    const untouched = await ownPayment()
+    await expect(settlePayment(execute, { paymentId: untouched.paymentId, proof, ...by })).rejects.toThrow(
+      'payment-not-processable',
+    )
   })
 })
 

@@ -1,15 +1,36 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { openLedger } from '../../src/gateway-sandbox/ledger'
 import { buildGatewaySandbox } from '../../src/gateway-sandbox/sandbox'
 
+/** Money that a gateway has taken. */
+export interface Charge {
+  key: string
+  amountMinor: number
+  currency: string
+  source: string
+  reference: string
+}
+
+/** Whether a connection breaks at a request. */
+export interface Losses {
+  request?(): boolean
+  answer?(): boolean
+}
+
 /** The gateway sandbox on a port of its own, with what it was asked. */
 export interface TestGateway {
   url: string
-  /** Requests for a charge since the start. */
-  readonly charges: number
+  /** Requests for a charge since the start; most of them are repeats. */
+  readonly asked: number
+  /** The charges that it carried out, by its own record, in their order. */
+  charges(): Charge[]
+  /** A day goes by for it: it knows no key any more, and keeps its record. */
+  forgetKeys(): void
+  /** What happens to requests before they are looked at, and to answers before they are sent. Default: nothing. */
+  losses: Losses
   /** Ends every connection, as a restart would: whoever waits for an answer gets none. */
   cut(): void
   close(): Promise<void>
@@ -17,17 +38,38 @@ export interface TestGateway {
 
 export async function startTestGateway(): Promise<TestGateway> {
   const folder = mkdtempSync(path.join(tmpdir(), 'annals-gateway-'))
-  const ledger = openLedger(path.join(folder, 'charges.jsonl'))
+  const file = path.join(folder, 'charges.jsonl')
+  let later = 0
+  const ledger = openLedger(file, { now: () => Date.now() + later })
   const app = buildGatewaySandbox(ledger)
-  let charges = 0
-  app.addHook('onRequest', async ({ method }) => {
-    if (method === 'POST') charges++
+  let asked = 0
+  const losses: Losses = {}
+  app.addHook('onRequest', async ({ method, raw }, reply) => {
+    if (method === 'POST') asked++
+    if (!losses.request?.()) return
+    raw.destroy()
+    reply.hijack()
+  })
+  app.addHook('onSend', async ({ raw }) => {
+    if (losses.answer?.()) raw.destroy()
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   return {
     url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
-    get charges() {
-      return charges
+    get asked() {
+      return asked
+    },
+    losses,
+    // From its file, not from what it has in memory by key: there a key could not be charged twice.
+    charges: () =>
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line))
+        .filter(({ result }) => result?.status === 'succeeded')
+        .map(({ key, request, result }) => ({ key, reference: result.id, ...JSON.parse(request) })),
+    forgetKeys() {
+      later += 25 * 3_600_000
     },
     cut: () => app.server.closeAllConnections(),
     async close() {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -92,6 +92,24 @@ describe('the HTTP gateway', () => {
 })
 
 describe("the sandbox's ledger", () => {
+  it('forgets a key after a day, and never what was charged', () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'annals-ledger-'))
+    const file = path.join(folder, 'charges.jsonl')
+    let now = 0
+    const ledger = openLedger(file, { now: () => now })
+    try {
+      ledger.record({ key: 'k', request: '{}', result: { status: 'succeeded', id: 'ch_1' } })
+      now = 24 * 3_600_000
+      expect(ledger.find('k')).toBeDefined()
+      now += 1
+      expect(ledger.find('k')).toBeUndefined()
+      expect(readFileSync(file, 'utf8')).toContain('ch_1')
+    } finally {
+      ledger.close()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
   it('remembers over a restart, and leaves out a line that was cut off', () => {
     const folder = mkdtempSync(path.join(tmpdir(), 'annals-ledger-'))
     const file = path.join(folder, 'deep', 'charges.jsonl')
@@ -103,7 +121,7 @@ describe("the sandbox's ledger", () => {
       first.close()
       appendFileSync(file, '{"key":"cut","req')
       const second = openLedger(file)
-      expect(second.find('k')).toEqual(entry)
+      expect(second.find('k')).toMatchObject(entry)
       expect(second.find('cut')).toBeUndefined()
       second.record({ ...entry, key: 'next' })
       second.close()

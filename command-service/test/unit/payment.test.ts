@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { paymentMinorMax, type NewEvent } from '@annals/contracts'
 import * as fc from 'fast-check'
-import { createPayment, paymentDecider, settle, startProcessing } from '../../src/domain/payment'
+import { createPayment, mayCharge, paymentDecider, settle, startProcessing } from '../../src/domain/payment'
 import { Rejected } from '../../src/domain/rejected'
 import { scenario } from '../support/scenario'
 
@@ -103,6 +103,33 @@ describe('settling a payment', () => {
   it('never makes a settled payment unknown', () => given(created, started, failed).when(settle(silence)).yields())
   it('refuses a payment never begun', () => given(created).when(settle(charged)).rejects('payment-not-processable'))
   it('refuses a payment never created', () => given().when(settle(charged)).rejects('payment-not-found'))
+})
+
+describe('asking the gateway again', () => {
+  const begun = '2026-03-01T12:00:00.000Z'
+  const after = (ms: number) => new Date(Date.parse(begun) + ms).toISOString()
+  const keyHours = 23
+  const keyMs = keyHours * 3_600_000
+
+  it.each([
+    ['at once', 0, true],
+    ['in the last millisecond of its key', keyMs - 1, true],
+    ['when its key may have been forgotten', keyMs, false],
+    ['a year later', 365 * 24 * 3_600_000, false],
+    ['by a process whose clock is behind', -60_000, true],
+  ])('%s', (_, ms, may) => expect(mayCharge({ begunAt: begun }, { at: after(ms), keyHours })).toBe(may))
+
+  it('counts from when the attempt began, not from when its outcome was found to be unknown', () => {
+    const at = (event: NewEvent<'payment.process_started' | 'payment.outcome_unknown'>, ms: number) => ({
+      ...event,
+      at: after(ms),
+    })
+    expect(given(created, at(started, 0)).state).toMatchObject({ begunAt: begun })
+    expect(given(created, at(started, 0), at(unknown, keyMs)).state).toMatchObject({
+      status: 'unknown',
+      begunAt: begun,
+    })
+  })
 })
 
 it('has four events at most, however often it is processed and whatever the gateway says', () => {

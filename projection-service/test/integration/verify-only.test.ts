@@ -44,9 +44,9 @@ describe('a verification alone', () => {
     )
     expect(stages.slice(-2)).toEqual(['verifying', 'verified'])
     expect(await outcomes()).toEqual(three.map(({ name }) => [name, 'verified-equal']))
-    for (const { name } of three) {
+    for (const { name, version } of three) {
       expect(await schemaExists(world.database.pool, schemaOf(name, 'next'))).toBe(false)
-      expect(await registered(world.database.pool, name)).toEqual({ version: 1, previousVersion: undefined })
+      expect(await registered(world.database.pool, name)).toEqual({ version, previousVersion: undefined })
     }
     // And the next one begins with a shadow of its world.own.
     await models.feed((await world.own.pay(5)).events)

@@ -1,0 +1,39 @@
+import { streamOf, type PaymentId, type PaymentStatus } from '@annals/contracts'
+import { newId } from '@annals/platform/ids'
+import { paymentDecider, settle, type GatewayProof } from '../domain/payment'
+import { Rejected } from '../domain/rejected'
+import type { Execute } from '../execution/execute'
+
+export interface SettlePayment {
+  paymentId: PaymentId
+  /** What the gateway's own records say of the attempt. */
+  proof: Exclude<GatewayProof, { outcome: 'unknown' }>
+  /** Who has looked it up: kept in the log. */
+  operator: string
+  at: string
+}
+
+/**
+ * Ends an attempt of which the gateway gives no proof by itself any more.
+ * @returns what the payment is now, and whether that is new.
+ * @throws Rejected `payment-not-found`; `payment-not-processable` when it was never begun.
+ */
+export async function settlePayment(
+  execute: Execute,
+  { paymentId, proof, operator, at }: SettlePayment,
+): Promise<{ status: PaymentStatus; settled: boolean }> {
+  const commandId = newId()
+  const { state, appended } = await execute(paymentDecider, {
+    stream: streamOf.payment(paymentId),
+    context: {
+      commandId,
+      correlationId: commandId,
+      causationId: commandId,
+      actor: { type: 'operator', id: operator },
+      occurredAt: at,
+    },
+    decide: settle(proof),
+  })
+  if (state.status === 'none') throw new Rejected('payment-not-found')
+  return { status: state.status, settled: appended }
+}
