@@ -1,4 +1,5 @@
 import { Client } from 'pg'
+import { nothingHappened } from './aftermath.mjs'
 
 /** Some ten thousand rows take a second. */
 const queryMsMax = 30_000
@@ -93,9 +94,10 @@ export function intendedMails(events) {
  * @param {ReceivedMail[]} inbox
  * @param {Map<string, { email: string }>} people by user id
  * @param {import('./findings.mjs').Findings} findings
+ * @param {import('./aftermath.mjs').Aftermath} [aftermath] of a restored log: mails of facts that are gone are no findings
  * @returns {{ recorded: number, received: number, receivedAgain: number }}
  */
-export function checkMails(intended, ledger, inbox, people, findings) {
+export function checkMails(intended, ledger, inbox, people, findings, { gone, forgotten } = nothingHappened) {
   const key = ({ eventId, rule }) => `${rule} of event ${eventId}`
   const recorded = groupBy(ledger, key)
   const arrived = groupBy(inbox, ({ messageId }) => messageId)
@@ -120,12 +122,14 @@ export function checkMails(intended, ledger, inbox, people, findings) {
     }
   }
   for (const row of ledger)
-    if (!wanted.has(key(row))) findings.wrong('mails', `${key(row)} was recorded, and nothing in the log asks for it`)
+    if (!wanted.has(key(row)) && !gone.has(row.eventId))
+      findings.wrong('mails', `${key(row)} was recorded, and nothing in the log asks for it`)
   const identities = new Set(ledger.map(({ messageId }) => messageId))
   if (identities.size < ledger.length)
     findings.doubled('mails', 'several recorded mails share a Message-ID', ledger.length - identities.size)
   for (const messageId of arrived.keys())
-    if (!identities.has(messageId)) findings.doubled('inbox', `${messageId} arrived, and was never recorded`)
+    if (!identities.has(messageId) && !forgotten.has(messageId))
+      findings.doubled('inbox', `${messageId} arrived, and was never recorded`)
   return { recorded: ledger.length, received: arrived.size, receivedAgain: inbox.length - arrived.size }
 }
 
@@ -140,9 +144,9 @@ const mayHaveArrived = (outcome) => outcome === 'unknown' || outcome === null
  * @param {Attempt[]} attempts
  * @param {ReceivedMail[]} inbox
  * @param {import('./findings.mjs').Findings} findings
- * @param {Map<string, number>} [forgotten] copies by Message-ID of which a restored ledger knows no more
+ * @param {import('./aftermath.mjs').Aftermath} [aftermath] of a restored ledger: it need not know of copies that were there before
  */
-export function checkAttempts(ledger, attempts, inbox, findings, forgotten = new Map()) {
+export function checkAttempts(ledger, attempts, inbox, findings, { forgotten } = nothingHappened) {
   const made = groupBy(attempts, ({ messageId }) => messageId)
   const arrived = groupBy(inbox, ({ messageId }) => messageId)
   for (const { messageId, state, attempts: count } of ledger) {

@@ -26,6 +26,9 @@ const readModels = {
   activity: { schema: 'activity', sql: 'select event_id::text as key, * from activity.activity' },
 }
 
+/** @param {string} model as the check calls it @returns {string} as operators do, which is also its schema */
+export const schemaOf = (model) => readModels[model].schema
+
 /**
  * @typedef {object} Snapshot of all read models at one moment
  * @property {Record<string, Record<string, unknown>[]>} rows by read model; `key` is a column of each

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { goneCharges, nothingHappened, stillGone } from './aftermath.mjs'
 import { checkGateway, readCharges } from './check-gateway.mjs'
 import { checkLog, readLog } from './check-log.mjs'
 import { checkAttempts, checkMails, intendedMails, readInbox, readLedger } from './check-mails.mjs'
@@ -20,11 +21,13 @@ const settleMs = 3_000
  *
  * @param {Record<string, string>} env addresses of the servers
  * @param {ReturnType<import('./load.mjs').createLoad>} load what was acknowledged and sent
+ * @param {import('./aftermath.mjs').Aftermath} [restored] what restored stores have lost by definition
  * @returns {Promise<{ findings: Findings, events: import('./check-log.mjs').LogEvent[], numbers: Record<string, number> }>}
  */
-export async function inspect(env, load) {
+export async function inspect(env, load, restored = nothingHappened) {
   const findings = new Findings()
   const events = await readLog(env.EVENTSTORE_URL)
+  const aftermath = stillGone(restored, events)
   const [records, readModels, { ledger, attempts }, inbox] = await Promise.all([
     readTopics(env.KAFKA_BROKERS),
     readReadModels(env.QUERY_DATABASE_URL),
@@ -35,10 +38,10 @@ export async function inspect(env, load) {
   checkTopics(events, records, findings)
   checkReadModels(events, load, readModels, findings)
   const intended = intendedMails(events)
-  const mails = checkMails(intended, ledger, inbox, load.people, findings)
-  checkAttempts(ledger, attempts, inbox, findings)
+  const mails = checkMails(intended, ledger, inbox, load.people, findings, aftermath)
+  checkAttempts(ledger, attempts, inbox, findings, aftermath)
   const charges = readCharges(env.GATEWAY_SANDBOX_FILE)
-  checkGateway(events, charges, findings, { past: load.past?.streams })
+  checkGateway(events, charges, findings, { past: load.past?.streams, gone: goneCharges(aftermath) })
   for (const contradiction of load.contradictions) findings.wrong('answers', contradiction)
   return {
     findings,

@@ -1,6 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
+import { decodeConsistencyToken } from '@annals/contracts'
 import { createClient, Refused } from './client.mjs'
 import { pick } from './random.mjs'
 
@@ -21,6 +23,14 @@ const finishedMax = 32
 /** One person in so many logs in again and out; that token must not be accepted any more. */
 const logoutOneIn = 4
 
+/** While nobody may begin a command, this often it is asked whether one may again. */
+const heldLookMs = 50
+
+/** What this person did may be in no log any more: the log was put back while they were at it. */
+class LogSetBack extends Error {
+  name = 'LogSetBack'
+}
+
 /** Of everybody. */
 export const password = 'correct horse battery staple'
 const settled = ['payment.processed', 'payment.failed']
@@ -32,23 +42,31 @@ const currencies = ['EUR', 'USD', 'JPY', 'KWD']
  * is later held to.
  *
  * @param {{ urls: Record<string, string>, commands?: number, past?: import('./past.mjs').Past, random: () => number,
- *   signal: AbortSignal }} options `commands`: how many are to be acknowledged; the last person finishes, so it may become a few
+ *   signal: AbortSignal, insistMsMax?: number }} options `commands`: how many are to be acknowledged; the last person finishes, so it may become a few
  *   more; default: until `finish` is called. `past`: what was there before
  */
-export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, random, signal }) {
-  const client = createClient({ signal })
+export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, random, signal, insistMsMax }) {
+  const client = createClient({ signal, insistMsMax })
   const api = `${urls.command}/api/v1`
   /** @type {import('./check-log.mjs').Acknowledged[]} */
   const acknowledged = []
   const people = new Map(past?.people)
   const descriptions = new Map(past?.descriptions)
   const finished = []
+  /** The log was put back so often; each person lives in one of these times, and ends with it. */
+  let era = 0
+  let eraEnds = new AbortController()
+  const bornIn = new AsyncLocalStorage()
+  const lost = { commands: 0, people: 0 }
+  const readersLeave = new AbortController()
+  const gate = { held: false }
+  let underWay = 0
   /** Answers that contradict what was acknowledged, in words. */
   const contradictions = []
   const reads = { done: 0, open: new Set() }
   /** When each command and each read was first asked and when it was answered, in epoch ms; a read: since its write's answer. */
   const timeline = { commands: [], reads: [] }
-  /** Access tokens of those who have logged out. */
+  /** Access tokens of those who have logged out, and when that was answered, in epoch ms. */
   const loggedOut = []
   const pace = { intervalMs: 0, nextAt: 0 }
   const run = randomUUID().slice(0, 8)
@@ -56,23 +74,39 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
   let done = false
   let enough = false
   const wanted = () => !enough && acknowledged.length < commands
+  /** Whether the log was put back since this person came. */
+  const isOver = () => (bornIn.getStore() ?? era) !== era
 
   /** Waits for this command's turn; turns missed in an outage are not made up for. */
   async function turn() {
     const now = Date.now()
     pace.nextAt = Math.max(now, pace.nextAt + pace.intervalMs)
     if (pace.nextAt > now) await delay(pace.nextAt - now, undefined, { signal })
+    while (gate.held) await delay(heldLookMs, undefined, { signal })
   }
 
   /** Sends a command until it is answered, and remembers the answer. */
   async function command(kind, path, options, factOf) {
     await turn()
+    if (isOver()) throw new LogSetBack()
+    underWay += 1
+    try {
+      return await send(kind, path, options, factOf)
+    } finally {
+      underWay -= 1
+    }
+  }
+
+  async function send(kind, path, options, factOf) {
     const askedAt = Date.now()
     const { body } = await client.insist(kind, `${api}${path}`, { method: 'POST', ...options })
-    timeline.commands.push({ askedAt, answeredAt: Date.now() })
-    acknowledged.push({ kind, token: body?.consistencyToken, ...factOf(body) })
+    const answeredAt = Date.now()
+    timeline.commands.push({ askedAt, answeredAt })
+    acknowledged.push({ kind, token: body?.consistencyToken, answeredAt, ...factOf(body) })
+    if (isOver()) throw new LogSetBack()
     if (options.headers && random() < 1 / repeatOneIn) {
       const repeat = await client.insist(`${kind} (repeat)`, `${api}${path}`, { method: 'POST', ...options })
+      if (isOver()) throw new LogSetBack()
       if (!isDeepStrictEqual(comparable(repeat.body), comparable(body)))
         contradictions.push(`${kind} was answered ${JSON.stringify(body)}, its repeat ${JSON.stringify(repeat.body)}`)
     }
@@ -116,7 +150,7 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     } catch (error) {
       if (!(error instanceof Refused && error.doubt && error.code === 'session-ended')) throw error
     }
-    loggedOut.push(token)
+    loggedOut.push({ token, at: Date.now() })
   }
 
   async function pay({ accessToken: token }, number) {
@@ -137,7 +171,9 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     if (random() < 1 / readBackOneIn && reads.open.size < readsOpenMax) {
       // Beside the commands: a read model that is behind keeps its readers waiting, and nobody else.
       const read = readBack(paymentId, { status, consistencyToken }, token)
-        .catch((error) => signal.aborted || contradictions.push(error.message))
+        .catch(
+          (error) => signal.aborted || isOver() || readersLeave.signal.aborted || contradictions.push(error.message),
+        )
         .finally(() => reads.open.delete(read))
       reads.open.add(read)
     }
@@ -167,11 +203,29 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     const url = `${urls.query}/api/v1/payments/${paymentId}`
     const headers = { 'consistency-token': consistencyToken }
     const askedAt = Date.now()
-    const { body } = await client.insist('read back', url, { token, headers }, readMsMax)
+    const { body } = await client.insist(
+      'read back',
+      url,
+      { token, headers, signal: AbortSignal.any([eraEnds.signal, readersLeave.signal]) },
+      readMsMax,
+    )
     timeline.reads.push({ askedAt, answeredAt: Date.now() })
     reads.done += 1
     if (body.status !== status)
       contradictions.push(`payment ${paymentId} was acknowledged ${status}, and read back as ${body.status}`)
+  }
+
+  /** One after the other. Who was at it when the log was put back has to be refused sooner or later, and is gone. */
+  async function worker() {
+    while (wanted()) {
+      const born = era
+      try {
+        await bornIn.run(born, () => person(++started))
+      } catch (error) {
+        if (signal.aborted || born === era) throw error
+        lost.people += 1
+      }
+    }
   }
 
   async function person(number) {
@@ -204,6 +258,39 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     setInterval: (ms) => {
       pace.intervalMs = ms
     },
+    /** Commands of which no log knows any more, and people who were at it then. */
+    lost,
+    /** Commands that were sent and not answered yet, and reads. */
+    get underWay() {
+      return underWay + reads.open.size
+    },
+    /** From now on nobody begins a command; those under way go on. */
+    hold() {
+      gate.held = true
+    },
+    release() {
+      gate.held = false
+    },
+    /** Readers that still wait go home, and nobody holds it against anybody. */
+    giveUpReads() {
+      readersLeave.abort()
+    },
+    /**
+     * The log was put back to an older copy: what it acknowledged since is gone by definition, and is set aside.
+     *
+     * @param {{ position: bigint, takenAt: number }} copy the copy's last position, and when it was taken, in epoch ms
+     */
+    logSetBack({ position, takenAt }) {
+      const isThere = ({ tokenless, token, answeredAt }) =>
+        tokenless ? answeredAt <= takenAt : decodeConsistencyToken(token).position <= position
+      const there = acknowledged.filter(isThere)
+      lost.commands += acknowledged.length - there.length
+      acknowledged.splice(0, acknowledged.length, ...there)
+      loggedOut.splice(0, loggedOut.length, ...loggedOut.filter(({ at }) => at <= takenAt))
+      era += 1
+      eraEnds.abort(new LogSetBack())
+      eraEnds = new AbortController()
+    },
     get left() {
       return Math.max(0, commands - acknowledged.length)
     },
@@ -216,9 +303,6 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     },
     /** Resolves when enough commands were acknowledged. @throws when one was refused, or never answered */
     async run() {
-      const worker = async () => {
-        while (wanted()) await person(++started)
-      }
       await Promise.all(Array.from({ length: clientsMax }, worker))
       await Promise.all(reads.open)
       done = true

@@ -2,13 +2,26 @@ import { parseOptions } from '../../dev/options.mjs'
 import { Trouble } from '../../dev/trouble.mjs'
 
 /** What can be run, in this order; scenarios/ holds them. */
-export const scenarioNames = ['processes', 'rebuild', 'servers', 'silence']
+export const scenarioNames = ['processes', 'rebuild', 'servers', 'restores', 'silence']
 
 /** What the scenario `processes` can kill: processes of the system, and servers. */
 export const targets = {
   services: ['relay', 'projector', 'notifier', 'command'],
   servers: ['eventstore', 'kafka'],
 }
+
+/** What the scenario `restores` can set back or make anew, in this order; restores/ holds them. */
+export const stepNames = [
+  'topic',
+  'topics',
+  'kafka',
+  'log',
+  'read-models',
+  'deliveries',
+  'keys',
+  'redis',
+  'redis-restart',
+]
 const targetNames = Object.values(targets).flat()
 
 export const usage = `npm run test:faults [-- <options>]
@@ -20,12 +33,16 @@ export const usage = `npm run test:faults [-- <options>]
                          rebuilds
     servers              kills, freezes and restarts the servers: of three Kafka
                          nodes a leader every 10 s, the others in turn
+    restores             sets each store back to an older copy, or makes it
+                         anew, and follows the words of those who refuse
     silence              makes each connection of each process fall silent:
                          nothing is closed, nothing arrives
   --commands <n>       acknowledged commands before the load ends (3000)
   --kills <n>          kills of each target (10)
   --targets <names>    of ${targetNames.slice(0, 4).join(', ')},
                        ${targetNames.slice(4).join(', ')}; default: all
+  --steps <names>      restores: of ${stepNames.slice(0, 6).join(', ')},
+                       ${stepNames.slice(6).join(', ')}; default: all
   --events <n>         rebuild: events of the past in the log (200000)
   --rebuilds <n>       rebuild: how many, each killed at least once (100)
   --minutes <n>        servers: for how long faults begin (5)
@@ -68,6 +85,7 @@ export const promises = {
   processes: ofTheSystem,
   rebuild: ['live-row', 'query-down'],
   servers: ofTheSystem,
+  restores: ['logged-in', 'skip-remedy'],
   silence: ofTheSystem,
 }
 
@@ -77,6 +95,7 @@ export const promises = {
  * @property {number} commands
  * @property {number} kills of each target
  * @property {string[]} targets
+ * @property {string[]} steps of the scenario `restores`
  * @property {number} events of the past, before anything is rebuilt
  * @property {number} rebuilds each of them killed
  * @property {number} minutes how long servers are done harm
@@ -101,6 +120,7 @@ export function readOptions(args) {
   return {
     only,
     targets: list('targets', values.targets, targetNames),
+    steps: list('steps', values.steps, stepNames),
     commands: whole('commands', values.commands, 10, 100_000),
     kills: whole('kills', values.kills, 0, 100),
     events: whole('events', values.events, 1_000, 1_000_000),
@@ -124,6 +144,7 @@ function readArguments(args) {
     minutes: { type: 'string', default: '5' },
     only: { type: 'string' },
     targets: { type: 'string' },
+    steps: { type: 'string' },
     events: { type: 'string', default: '200000' },
     rebuilds: { type: 'string', default: '100' },
     json: { type: 'string' },

@@ -8,6 +8,7 @@ import { createRandom } from './random.mjs'
 import { writeReport } from './report.mjs'
 import { processes } from './scenarios/processes.mjs'
 import { rebuild } from './scenarios/rebuild.mjs'
+import { restores } from './scenarios/restores.mjs'
 import { servers } from './scenarios/servers.mjs'
 import { silence } from './scenarios/silence.mjs'
 
@@ -42,7 +43,7 @@ const oneHouse = { LOGIN_ATTEMPTS_PER_IP: '100000', LOGIN_ATTEMPTS_PER_ADDRESS: 
  */
 
 /** By what `--only` calls them, in the order in which they run. @type {Record<string, Scenario>} */
-const scenarios = { processes, rebuild, servers, silence }
+const scenarios = { processes, rebuild, servers, restores, silence }
 
 /**
  * The fault run: one scenario after the other, each from nothing to its verdict.

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import { encodeConsistencyToken, placeOf, toCloudEvent } from '@annals/contracts'
+import { createAftermath, goneCharges, stillGone } from '../faults/aftermath.mjs'
 import { checkGateway } from '../faults/check-gateway.mjs'
 import { checkLog } from '../faults/check-log.mjs'
 import { checkAttempts, checkMails, intendedMails } from '../faults/check-mails.mjs'
@@ -439,7 +440,9 @@ describe('an attempt', () => {
   it('need not be known for a copy that came before the ledger was restored', () => {
     world.inbox.push({ ...world.inbox[0]! })
     const findings = new Findings()
-    checkAttempts(world.ledger, world.attempts, world.inbox, findings, new Map([[world.inbox[0]!.messageId, 1]]))
+    const restored = createAftermath()
+    restored.forgotten.set(world.inbox[0]!.messageId, 1)
+    checkAttempts(world.ledger, world.attempts, world.inbox, findings, restored)
     expect(findings.summary()).toBe('')
   })
 })
@@ -482,8 +485,11 @@ describe('a charge', () => {
   })
   it('may be left from a fact that a restored log has no more', () => {
     const findings = new Findings()
+    const restored = createAftermath()
+    const fact = { ...world.log[4]!, id: 'gone', data: { ...world.log[4]!.data, gatewayKey: 'key-2' } }
+    restored.gone.set(fact.id, fact)
     const charges = [...world.charges, { ...world.charges[0]!, key: 'key-2' }]
-    checkGateway(world.log, charges, findings, { gone: new Set(['key-2']) })
+    checkGateway(world.log, charges, findings, { gone: goneCharges(stillGone(restored, world.log)) })
     expect(findings.summary()).toBe('')
   })
   it('was made for a payment that was declined', () => {

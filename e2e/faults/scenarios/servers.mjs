@@ -1,6 +1,6 @@
 import { besideLoad } from '../beside-load.mjs'
-import { exchange } from '../../http.mjs'
 import { breakEach, breaks } from '../breaks.mjs'
+import { checkLoggedOut } from '../check-sessions.mjs'
 import { drain, inspect } from '../inspection.mjs'
 import { createLoad } from '../load.mjs'
 import { promises } from '../options.mjs'
@@ -116,17 +116,6 @@ export const servers = {
       worthReading: (!passed && (options.selfCheck || names.length === 0)) || failedStarts.length > 0,
     }
   },
-}
-
-/** Who has logged out stays so, whatever Redis forgot: both APIs refuse the token. */
-async function checkLoggedOut(urls, { loggedOut }, findings) {
-  for (const [index, token] of loggedOut.entries()) {
-    for (const url of [`${urls.command}/api/v1/auth/validate`, `${urls.query}/api/v1/payments`]) {
-      const { status, body } = await exchange(url, { token })
-      if (body?.code !== 'session-ended')
-        findings.wrong('sessions', `the token of logout ${index} was answered ${status} by ${new URL(url).pathname}`)
-    }
-  }
 }
 
 const recoveryBy = (recoveries) => {
