@@ -1,3 +1,5 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import fastify, {
   LogController,
   type FastifyBaseLogger,
@@ -12,6 +14,7 @@ import { z } from 'zod'
 import { newId } from '../ids'
 import { durations } from '../metrics'
 import { SpanKind, startSpan, withContext } from '../tracing'
+import { jsonBody, refuseEncodedBody } from './json-body'
 import { addOperations, type Readiness } from './operations'
 import { HttpProblem, type ProblemRow } from './problem'
 
@@ -49,9 +52,19 @@ const correlationIdForm = /^[\x21-\x7e]{1,128}$/
 
 /** What fastify itself refuses, by its error code. */
 const frameworkProblems: Record<string, string> = {
+  FST_ERR_BAD_URL: 'invalid-request',
+  FST_ERR_MAX_PARAM_LENGTH: 'uri-too-long',
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload-too-large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
 }
+/** What Node's HTTP parser refuses before there is a request, by its error code; all else is no HTTP. */
+const clientProblems: Record<string, string> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout',
+  HPE_HEADER_OVERFLOW: 'header-fields-too-large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'payload-too-large',
+}
+/** A path is repeated to its sender up to here. */
+const pathShownMax = 200
 
 /** Which methods a path knows; asked only when a request found no route. */
 function allowedMethods(app: FastifyInstance): (path: string) => string[] {
@@ -75,7 +88,12 @@ export function createApi(options: ApiOptions): FastifyInstance {
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
     bodyLimit: bodyBytesMax,
     requestTimeout: requestMsMax,
-    return503OnClosing: true,
+    // Ours is a problem like all others; see `stopping`.
+    return503OnClosing: false,
+    // Node's own refusal has no body; see `onRequest`.
+    http: { requireHostHeader: false },
+    frameworkErrors: (error, request, reply) => answerEarly(error, request, reply),
+    clientErrorHandler: (error, socket) => answerOnSocket(error, socket as Socket),
     trustProxy: (_address: string, hop: number) => hop < (options.trustProxy ?? 0),
     genReqId: (request) => {
       const given = request.headers['x-correlation-id']
@@ -89,7 +107,9 @@ export function createApi(options: ApiOptions): FastifyInstance {
   ])
 
   // Bodies are JSON and nothing else: what an HTML form of another site can send is refused.
-  app.removeContentTypeParser('text/plain')
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, jsonBody(app))
+  app.addHook('preParsing', refuseEncodedBody)
   app.setValidatorCompiler<z.ZodType>(({ schema }) => (data) => {
     const result = schema.safeParse(data)
     return result.success ? { value: result.data } : { error: result.error }
@@ -97,23 +117,59 @@ export function createApi(options: ApiOptions): FastifyInstance {
   // Answers are built from typed values; serialising them needs no second schema.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data))
 
+  function bodyOf({ code, facts: { detail, errors } }: HttpProblem, correlationId: string) {
+    const { status, title } = problems[code] ?? { status: 500, title: code }
+    return {
+      type: problemType(code),
+      title,
+      status,
+      code,
+      ...(detail ? { detail } : {}),
+      correlationId,
+      ...(errors ? { errors } : {}),
+    }
+  }
+
   function answer(problem: HttpProblem, request: FastifyRequest, reply: FastifyReply) {
-    const row = problems[problem.code] ?? { status: 500, title: problem.code }
-    const { detail, errors, headers = {} } = problem.facts
+    const body = bodyOf(problem, request.id)
     reply.problemCode = problem.code
     return reply
-      .code(row.status)
-      .headers(headers)
+      .code(body.status)
+      .headers(problem.facts.headers ?? {})
       .type('application/problem+json')
-      .send({
-        type: problemType(problem.code),
-        title: row.title,
-        status: row.status,
-        code: problem.code,
-        ...(detail ? { detail } : {}),
-        correlationId: request.correlationId,
-        ...(errors ? { errors } : {}),
-      })
+      .send(body)
+  }
+
+  /** What fastify refuses before it looks for a route: no hook of ours runs for it. */
+  function answerEarly(error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+    const problem = problemOf(error)
+    if (!problem) log.error({ err: error, correlationId: request.id }, 'request failed')
+    reply.header('x-correlation-id', request.id)
+    reply.raw.once('close', () => observe(request.method, 'unknown', reply, request.id))
+    void answer(problem ?? new HttpProblem('internal-error'), request, reply)
+  }
+
+  /** What Node refuses before there is a request: written by hand, since there is nothing yet that could answer. */
+  function answerOnSocket(error: NodeJS.ErrnoException, socket: Socket) {
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+    const correlationId = newId()
+    const code = clientProblems[error.code ?? ''] ?? 'invalid-request'
+    const detail = code === 'invalid-request' ? { detail: 'This is no HTTP request.' } : {}
+    const body = bodyOf(new HttpProblem(code, detail), correlationId)
+    const text = JSON.stringify(body)
+    log.info({ correlationId, status: body.status, problem: code }, 'no request')
+    socket.end(
+      [
+        `HTTP/1.1 ${body.status} ${STATUS_CODES[body.status] ?? ''}`,
+        'content-type: application/problem+json; charset=utf-8',
+        `content-length: ${Buffer.byteLength(text)}`,
+        `x-correlation-id: ${correlationId}`,
+        'connection: close',
+        '',
+        text,
+      ].join('\r\n'),
+      () => socket.destroy(),
+    )
   }
 
   function problemOf(error: FastifyError | z.ZodError): HttpProblem | undefined {
@@ -121,7 +177,9 @@ export function createApi(options: ApiOptions): FastifyInstance {
     const known = toProblem(error)
     if (known) return known
     if (error instanceof z.ZodError) {
-      const place = (error as { validationContext?: string }).validationContext ?? 'body'
+      // Marked by fastify: a request did not fit its schema. An unmarked one was thrown while we worked, and is a fault of ours.
+      const place = (error as { validationContext?: string }).validationContext
+      if (place === undefined) return undefined
       return new HttpProblem('invalid-request', {
         detail: 'Correct the fields named in "errors" and send the request again; nothing was changed.',
         errors: error.issues.map(({ path, message }) => ({
@@ -153,7 +211,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
     const methods = methodsAt(path)
     const problem = methods.length
       ? new HttpProblem('method-not-allowed', { headers: { allow: methods.join(', ') } })
-      : new HttpProblem('not-found', { detail: `There is no ${request.method} ${path}.` })
+      : new HttpProblem('not-found', { detail: `There is no ${request.method} ${path.slice(0, pathShownMax)}.` })
     return answer(problem, request, reply)
   })
 
@@ -161,9 +219,21 @@ export function createApi(options: ApiOptions): FastifyInstance {
   const requestLog = log.child({}, { redact: [] })
   app.decorateRequest('correlationId', '')
   app.decorateReply('problemCode', undefined)
-  app.addHook('onRequest', (request, reply, done) => {
+  let stopping = false
+  app.addHook('preClose', (done) => {
+    stopping = true
+    done()
+  })
+  app.addHook('onRequest', async (request, reply) => {
     request.correlationId = request.id
+    // Here as well, for what is refused in the next line.
     reply.header('x-correlation-id', request.id)
+    if (stopping) throw new HttpProblem('stopping', { headers: { 'retry-after': '1', connection: 'close' } })
+    // RFC 9112 § 3.2: an HTTP/1.1 request names its host.
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
+      throw new HttpProblem('invalid-request', { detail: 'Send a header "Host".' })
+  })
+  app.addHook('onRequest', (request, reply, done) => {
     const traceparent = request.headers['traceparent']
     const { span, context } = startSpan({
       name: `${request.method} ${request.routeOptions.url ?? 'unknown'}`,
@@ -176,21 +246,24 @@ export function createApi(options: ApiOptions): FastifyInstance {
     })
     withContext(context, done)
   })
-  app.addHook('onResponse', (request, reply, done) => {
-    const route = request.routeOptions.url ?? 'unknown'
-    const seconds = reply.elapsedTime / 1000
-    requestSeconds.observe({ method: request.method, route, status: reply.statusCode }, seconds)
+  function observe(method: string, route: string, reply: FastifyReply, correlationId: string) {
+    // 0 for what was refused before it was timed.
+    const ms = reply.elapsedTime || 0
+    requestSeconds.observe({ method, route, status: reply.statusCode }, ms / 1000)
     requestLog.info(
       {
-        correlationId: request.correlationId,
-        method: request.method,
+        correlationId,
+        method,
         route,
         status: reply.statusCode,
         ...(reply.problemCode ? { problem: reply.problemCode } : {}),
-        ms: Math.round(reply.elapsedTime * 10) / 10,
+        ms: Math.round(ms * 10) / 10,
       },
       'request',
     )
+  }
+  app.addHook('onResponse', (request, reply, done) => {
+    observe(request.method, request.routeOptions.url ?? 'unknown', reply, request.id)
     done()
   })
 

@@ -1,4 +1,5 @@
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
@@ -23,6 +24,10 @@ beforeAll(async () => {
       refused: { status: 409, title: 'Refused' },
       'not-found': { status: 404, title: 'Not found' },
       'method-not-allowed': { status: 405, title: 'Not allowed' },
+      'request-timeout': { status: 408, title: 'Too slow' },
+      'uri-too-long': { status: 414, title: 'Too long' },
+      'header-fields-too-large': { status: 431, title: 'Too many fields' },
+      stopping: { status: 503, title: 'Ends' },
       'payload-too-large': { status: 413, title: 'Too large' },
       'unsupported-media-type': { status: 415, title: 'Not JSON' },
       'internal-error': { status: 500, title: 'Broken' },
@@ -36,10 +41,12 @@ beforeAll(async () => {
   })
   const body = z.strictObject({ count: z.int(), tags: z.array(z.string()).max(2) })
   app.post('/things', { schema: { body } }, async (request) => ({ got: request.body, from: request.ip }))
+  app.post('/doings', async (request) => ({ got: request.body ?? null }))
   app.get('/things/:id', { schema: { params: z.object({ id: z.uuid() }) } }, async () => ({}))
   app.get('/refused', async () => {
     throw new Refused()
   })
+  app.get('/unfit', async () => z.strictObject({ count: z.int() }).parse({ count: 'the password is swordfish' }))
   app.get('/broken', async () => {
     throw new Error('the password is swordfish')
   })
@@ -95,6 +102,66 @@ describe('a request', () => {
     expect([reply.status, reply.body.code]).toEqual([status, code])
   })
 
+  it('is read as UTF-8, and only that', async () => {
+    const bytes = (text: string, encoding: BufferEncoding) =>
+      ask('/things', {
+        method: 'POST',
+        body: Buffer.from(`{"count":1,"tags":["${text}"]}`, encoding),
+        headers: { 'content-type': 'application/json' },
+      })
+    expect((await bytes('café', 'utf8')).body.got.tags).toEqual(['café'])
+    const { status, body } = await bytes('café', 'latin1')
+    expect([status, body.code, body.detail]).toEqual([400, 'invalid-request', 'The body is not valid UTF-8.'])
+    // A surrogate as CESU-8 has it, an overlong NUL, and a code point beyond the last.
+    for (const wrong of ['\xed\xa0\x80', '\xc0\x80', '\xf4\x90\x80\x80'])
+      expect((await bytes(wrong, 'latin1')).status).toBe(400)
+  })
+
+  it.each([
+    ['application/json; charset=utf-8', 200],
+    ['application/json;charset="UTF-8"', 200],
+    ['application/json; charset=utf8', 200],
+    ['application/json; charset=iso-8859-1', 415],
+    ['application/json; charset=utf-16', 415],
+    ['application/json; charset=utf-8; charset=latin1', 415],
+    ['application/jsonp', 415],
+    ['nonsense', 415],
+  ])('of the type %s is answered %i', async (type, status) => {
+    const reply = await post('{"count":1,"tags":[]}', { 'content-type': type })
+    expect(reply.status).toBe(status)
+    if (status !== 200) expect(reply.body.code).toBe('unsupported-media-type')
+  })
+
+  it.each(['gzip', 'br', 'identity, gzip', 'nonsense'])(
+    'that says that it is encoded (%s) is not read',
+    async (encoding) => {
+      for (const body of [gzipSync('{"count":1,"tags":[]}'), '{"count":1,"tags":[]}']) {
+        const reply = await ask('/things', {
+          method: 'POST',
+          body,
+          headers: { 'content-type': 'application/json', 'content-encoding': encoding },
+        })
+        expect([reply.status, reply.body.code, reply.headers.get('accept-encoding')]).toEqual([
+          415,
+          'unsupported-media-type',
+          'identity',
+        ])
+      }
+    },
+  )
+
+  it('says "identity" when it is not encoded', async () =>
+    expect((await post('{"count":1,"tags":[]}', { 'content-encoding': 'identity' })).status).toBe(200))
+
+  it.each([
+    ['with a type', { 'content-type': 'application/json' }],
+    ['with a type and a charset', { 'content-type': 'application/json; charset=utf-8' }],
+    ['with neither', {}],
+  ])('without a body is taken where none is needed, %s', async (_, headers) => {
+    const { status, body } = await ask('/doings', { method: 'POST', headers: headers as Record<string, string> })
+    expect([status, body]).toEqual([200, { got: null }])
+  })
+
   it('comes from where the one trusted proxy says, not from where a client says', async () => {
     const { body } = await post('{"count":1,"tags":[]}', { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' })
     expect(body.from).toBe('198.51.100.7')
@@ -119,6 +186,11 @@ describe('a problem', () => {
     expect(line.err.message).toContain('swordfish')
   })
 
+  it('of ours is not taken for the client’s, also when it is about a schema', async () => {
+    const { status, body } = await ask('/unfit')
+    expect([status, body.code, JSON.stringify(body).includes('swordfish')]).toEqual([500, 'internal-error', false])
+  })
+
   it('is counted and logged by its code', async () => {
     await ask('/refused', { headers: { 'x-correlation-id': 'counted' } })
     const line = written.map((text) => JSON.parse(text)).find(({ correlationId }) => correlationId === 'counted')
@@ -132,6 +204,67 @@ describe('a path', () => {
   it('that knows other methods says which', async () => {
     const { status, headers } = await ask('/things/1b4e28ba-2fa1-41d2-883f-0016d3cca427', { method: 'DELETE' })
     expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+  })
+})
+
+/** Sends bytes as they are. @returns status line, headers in lower case, and the body. */
+function raw(bytes: string): Promise<{ status: number; headers: string; body: string }> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(url).port), '127.0.0.1', () => socket.write(bytes, 'latin1'))
+    let text = ''
+    socket.setEncoding('utf8')
+    socket.setTimeout(5_000, () => socket.destroy(new Error('no answer')))
+    socket.on('data', (chunk) => (text += chunk))
+    socket.on('error', reject)
+    socket.on('close', () => {
+      const [head = '', body = ''] = text.split('\r\n\r\n')
+      resolve({ status: Number(head.split(' ')[1]), headers: head.toLowerCase(), body })
+    })
+  })
+}
+
+describe('what is refused before there is a route', () => {
+  const host = 'host: annals\r\nconnection: close\r\n'
+
+  it.each([
+    ['an address that does not decode', `GET /things/%ZZ HTTP/1.1\r\n${host}\r\n`, 400, 'invalid-request'],
+    ['one that is no UTF-8', `GET /things/%ff HTTP/1.1\r\n${host}\r\n`, 400, 'invalid-request'],
+    ['a NUL in it', `GET /things/%00 HTTP/1.1\r\n${host}\r\n`, 400, 'invalid-request'],
+    ['an id that is too long', `GET /things/${'a'.repeat(101)} HTTP/1.1\r\n${host}\r\n`, 414, 'uri-too-long'],
+    [
+      'a header of 20 kB',
+      `GET /things/1 HTTP/1.1\r\nx: ${'y'.repeat(20_000)}\r\n${host}\r\n`,
+      431,
+      'header-fields-too-large',
+    ],
+    ['an address of 20 kB', `GET /${'y'.repeat(20_000)} HTTP/1.1\r\n${host}\r\n`, 431, 'header-fields-too-large'],
+    ['no host', 'GET /things/1 HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'invalid-request'],
+    ['a method that is none', `FETCH /things/1 HTTP/1.1\r\n${host}\r\n`, 400, 'invalid-request'],
+    ['a control character in a header', `GET /things/1 HTTP/1.1\r\nx: a\x00b\r\n${host}\r\n`, 400, 'invalid-request'],
+    [
+      'two lengths',
+      `POST /things HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n${host}\r\n{}`,
+      400,
+      'invalid-request',
+    ],
+    ['no HTTP at all', '\x16\x03\x01\x02\x00\r\n\r\n', 400, 'invalid-request'],
+  ])('%s is a problem like all others', async (_, bytes, status, code) => {
+    const reply = await raw(bytes)
+    expect(reply.status).toBe(status)
+    expect(reply.headers).toContain('content-type: application/problem+json; charset=utf-8')
+    const body = JSON.parse(reply.body)
+    expect(body).toMatchObject({ type: `urn:test:${code}`, status, code })
+    expect(reply.headers).toContain(`x-correlation-id: ${body.correlationId}`)
+  })
+
+  it('is logged and counted once', async () => {
+    const before = written.length
+    const { body } = await raw(`GET /things/%ZZ HTTP/1.1\r\n${host}\r\n`)
+    const { correlationId } = JSON.parse(body)
+    const lines = written.slice(before).map((text) => JSON.parse(text))
+    expect(lines.filter((line) => line.correlationId === correlationId)).toEqual([
+      expect.objectContaining({ route: 'unknown', status: 400, problem: 'invalid-request', msg: 'request' }),
+    ])
   })
 })
 
@@ -160,5 +293,43 @@ describe('operations', () => {
       /http_server_request_duration_seconds_count\{method="GET",route="\/things\/:id",status="400"\} [1-9]/,
     )
     expect(text).not.toContain('/things/17')
+  })
+})
+
+describe('an API that is closed', () => {
+  it('refuses what still comes as a problem, with the time to try again', async () => {
+    let entered = () => undefined as void
+    const isIn = new Promise<void>((resolve) => (entered = resolve))
+    let finish = () => undefined as void
+    const other = createApi({
+      log: createLogger('test', 'silent'),
+      metrics: new Registry(),
+      readiness: {},
+      problems: { stopping: { status: 503, title: 'Ends' } },
+      problemType: (code) => `urn:test:${code}`,
+      toProblem: () => undefined,
+    })
+    other.get('/slow', async () => {
+      entered()
+      await new Promise<void>((resolve) => (finish = resolve))
+      return {}
+    })
+    await other.listen({ host: '127.0.0.1', port: 0 })
+    const socket = connect((other.server.address() as AddressInfo).port, '127.0.0.1')
+    let text = ''
+    socket.setEncoding('utf8').on('data', (chunk) => (text += chunk))
+    const ended = new Promise((resolve) => socket.once('close', resolve))
+    const request = 'GET /slow HTTP/1.1\r\nhost: annals\r\n\r\n'
+    socket.write(request)
+    await isIn
+    const closed = other.close()
+    // On the same connection, behind the request that is being answered.
+    const comes = new Promise((resolve) => other.server.once('request', resolve))
+    socket.write(request)
+    await comes
+    finish()
+    await Promise.all([closed, ended])
+    expect(text).toMatch(/^HTTP\/1.1 200/)
+    expect(text).toMatch(/HTTP\/1.1 503[^]*retry-after: 1[^]*"code":"stopping"/)
   })
 })
