@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { Envelope, type EnvelopeInput } from './envelope'
+import { Envelope, WrittenEnvelope, type EnvelopeInput } from './envelope'
 import type { EventDefinition } from './events/define-event'
 import { eventDefinitions, type AnnalsEvent, type EventType, type NewEvent } from './events/registry'
+import { readable, unstorable } from './text'
 
 /** An event as the log and Kafka hold it: nothing about its data or metadata has been believed yet. */
 export interface RecordedEvent {
@@ -52,15 +53,31 @@ const definitionOf = (type: string): EventDefinition | undefined =>
 const contextOf = (tenant: string, subject: string, type: string, eventId: string) =>
   `${tenant}|${subject}|${type}|${eventId}`
 
+/** An event that may not be written: a fault of ours, found before it becomes a fact. Says where, never what stands there. */
+export class UnfitEvent extends Error {
+  override readonly name = 'UnfitEvent'
+}
+
+/** @throws UnfitEvent */
+function assertFits(type: string, part: 'data' | 'metadata', schema: z.ZodType, value: unknown): void {
+  const { error } = schema.safeParse(value)
+  if (error) throw new UnfitEvent(`${type}: ${part}: ${z.prettifyError(error)}`)
+  const pointer = unstorable(value)
+  if (pointer) throw new UnfitEvent(`${type}: ${part}${pointer}: holds characters that can not be stored everywhere`)
+}
+
 /**
- * Turns a decided event into what is written to the log: validated, versioned, personal fields sealed.
+ * Turns a decided event into what is written to the log: validated, versioned, personal fields sealed. What it lets through, every
+ * read model can hold: this is the door that all writers share.
  * @param id of the event; it is part of what the seal authenticates.
- * @throws z.ZodError when the data does not fit its schema: a fault of ours, found before it becomes a fact.
+ * @throws UnfitEvent when data or metadata are not what may be written today.
  */
 export function encodeEvent(event: NewEvent, id: string, input: EnvelopeInput, seal: Seal) {
   const definition = definitionOf(event.type)!
+  assertFits(event.type, 'data', definition.written, event.data)
   const data = definition.data.parse(event.data) as Record<string, unknown>
   const metadata: Envelope = { ...input, schemaVersion: definition.version }
+  assertFits(event.type, 'metadata', WrittenEnvelope, metadata)
   if (definition.personal.length === 0) return { id, type: event.type, data, metadata }
 
   const subject = String(data[definition.subject!])
@@ -98,7 +115,8 @@ function openedSchemaOf(definition: EventDefinition): z.ZodObject {
 }
 
 /**
- * Reads one recorded event as today's version. Never throws: what cannot be read is a result of its own.
+ * Reads one recorded event as today's version. Never throws: what cannot be read is a result of its own. Texts of former releases are
+ * made {@link readable} first.
  * @param personal what `OpenAll` has made of the sealed part; `undefined` when nothing was sealed.
  */
 export function decodeEvent(recorded: RecordedEvent, personal?: Opened): DecodeResult {
@@ -106,7 +124,7 @@ export function decodeEvent(recorded: RecordedEvent, personal?: Opened): DecodeR
   const definition = definitionOf(type)
   if (!definition) return { kind: 'unknown-type', type }
 
-  const envelope = Envelope.safeParse(recorded.metadata)
+  const envelope = Envelope.safeParse(readable(recorded.metadata))
   if (!envelope.success) return { kind: 'invalid', type, reason: `metadata: ${z.prettifyError(envelope.error)}` }
   const { schemaVersion } = envelope.data
   if (schemaVersion > definition.version) return { kind: 'newer-version', type, version: schemaVersion }
@@ -120,6 +138,7 @@ export function decodeEvent(recorded: RecordedEvent, personal?: Opened): DecodeR
     const { sealed: _, ...open } = data
     data = { ...open, ...(personal ?? Object.fromEntries(definition.personal.map((field) => [field, null]))) }
   }
+  data = readable(data)
   try {
     for (let version = schemaVersion; version < definition.version; version++) data = definition.upcast[version]!(data)
   } catch (error) {

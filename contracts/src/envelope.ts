@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { writtenTime } from './time'
 
 /** Who caused an event: a user by id, or a part of the system by name. */
 export const Actor = z.object({
@@ -27,6 +28,9 @@ export const Envelope = z.object({
   subject: z.string().max(64).optional(),
 })
 export type Envelope = z.infer<typeof Envelope>
+
+/** The envelope as it is written today. */
+export const WrittenEnvelope = Envelope.extend({ occurredAt: writtenTime })
 
 /** The metadata without what the codec itself adds. */
 export type EnvelopeInput = Omit<Envelope, 'schemaVersion' | 'subject'>

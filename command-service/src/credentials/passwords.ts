@@ -1,14 +1,17 @@
 import bcrypt from 'bcrypt'
+import { canonicalPassword, passwordFault } from '@annals/contracts'
 import { Overloaded } from '../execution/faults'
 
 /** bcrypt beside the event loop, so much at a time as the machine bears. */
 export interface Passwords {
   /** @throws Overloaded before any work is done. Ask before something is written that the hash is needed for. */
   admit(): void
-  /** @throws Overloaded when too many wait. */
+  /** @param password canonical. @throws Overloaded when too many wait. */
   hash(password: string): Promise<string>
   /**
-   * Compares with a hash, or, when there is none, with one that no password has: both take as long.
+   * Compares with a hash, or, when there is none, with one that no password has: both take as long. A password that no account can
+   * have matches nothing: bcrypt would cut it, or take half of a surrogate pair for U+FFFD. One in another form than NFC is tried
+   * as it was typed as well, since it was kept so before passwords had one form.
    * @throws Overloaded when too many wait.
    */
   matches(password: string, hash: string | null | undefined): Promise<boolean>
@@ -59,8 +62,13 @@ export function createPasswords({ cost, concurrency, queueMax }: PasswordOptions
     admit,
     hash: (password) => inTurn(() => bcrypt.hash(password, cost)),
     matches: async (password, hash) => {
-      const same = await inTurn(() => bcrypt.compare(password, hash ?? nobodys))
-      return same && hash !== null && hash !== undefined
+      const canonical = canonicalPassword(password)
+      const compare = async (text: string) => {
+        const usable = hash !== null && hash !== undefined && passwordFault(text) === undefined
+        const same = await inTurn(() => bcrypt.compare(text, usable ? hash : nobodys))
+        return same && usable
+      }
+      return (await compare(canonical)) || (canonical !== password && (await compare(password)))
     },
     get load() {
       return running + waiting.length

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { PaymentFailureCode } from '@annals/contracts'
+import { GatewayReference, type PaymentFailureCode } from '@annals/contracts'
 import type { Gateway, GatewayAnswer } from './port'
 
 export interface HttpGatewayOptions {
@@ -9,7 +9,7 @@ export interface HttpGatewayOptions {
 }
 
 const Charge = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('succeeded'), id: z.string().min(1).max(128) }),
+  z.object({ status: z.literal('succeeded'), id: GatewayReference }),
   z.object({ status: z.literal('declined'), reason: z.string().max(200) }),
 ])
 

@@ -1,5 +1,14 @@
+import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { problems, problemType, type Principal, type ProblemCode, type RouteDescription } from '@annals/contracts'
+import {
+  keptLine,
+  problems,
+  problemType,
+  userAgentForm,
+  type Principal,
+  type ProblemCode,
+  type RouteDescription,
+} from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, HttpProblem, type ApiOptions } from '@annals/platform/http'
 import { counter } from '@annals/platform/metrics'
@@ -18,8 +27,14 @@ export interface AppDeps extends Pick<ApiOptions, 'log' | 'metrics' | 'readiness
   authenticate: Authenticate<Principal>
 }
 
-/** Longer ones are cut: they are kept with the login, for its owner to recognise. */
-const userAgentLengthMax = 400
+/**
+ * Where a request comes from. What a proxy says in its place is believed when it is an address; a zone (`%eth0`) means something on
+ * one machine only.
+ */
+function addressOf({ ip, socket }: FastifyRequest): string {
+  const told = ip.split('%')[0]!
+  return isIP(told) ? told : (socket.remoteAddress ?? '').split('%')[0]!
+}
 
 /** The command API. It does not listen. */
 export function buildApp({ handlers, authenticate, ...options }: AppDeps): FastifyInstance {
@@ -70,8 +85,9 @@ const incomingOf = (request: FastifyRequest) => ({
   correlationId: request.correlationId,
   idempotencyKey: request.headers['idempotency-key'],
   principal: request.principal,
-  ip: request.ip,
-  userAgent: request.headers['user-agent']?.slice(0, userAgentLengthMax) ?? null,
+  ip: addressOf(request),
+  // Kept with the login, for its owner to recognise: mended rather than refused.
+  userAgent: keptLine(request.headers['user-agent'] ?? '', userAgentForm),
   params: request.params,
   headers: request.headers,
   body: request.body,

@@ -1,4 +1,4 @@
-import { EmailAddress, streamOf, UserId, type Role } from '@annals/contracts'
+import { KnownEmailAddress, streamOf, UserId, type Role } from '@annals/contracts'
 import { newId } from '@annals/platform/ids'
 import { emailReservationDecider } from '../domain/email-reservation'
 import { Rejected } from '../domain/rejected'
@@ -20,7 +20,7 @@ export interface GrantRole {
  * @throws Rejected `user-not-found`; z.ZodError when `who` is neither an address nor an id.
  */
 export async function grantRoleTo(execute: Execute, addressHash: AddressHash, { who, role, operator, at }: GrantRole) {
-  const userId = UserId.safeParse(who).success ? who : await userOf(execute, addressHash(EmailAddress.parse(who)))
+  const userId = UserId.safeParse(who).success ? who : await userOf(execute, addressHash(KnownEmailAddress.parse(who)))
   const commandId = newId()
   const { appended } = await execute(userDecider, {
     stream: streamOf.user(userId),

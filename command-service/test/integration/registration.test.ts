@@ -81,7 +81,7 @@ describe('registering', () => {
     })
     const [registered] = await log.readStream(`user-${body.userId}`)
     expect(registered!.metadata).toMatchObject({
-      schemaVersion: 1,
+      schemaVersion: 2,
       tenant: 'main',
       correlationId: 'my-request',
       actor: { type: 'user', id: body.userId },

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
+import { Password } from '@annals/contracts'
 import { createPasswords } from '../../src/credentials/passwords'
 import { Overloaded } from '../../src/execution/faults'
 
@@ -12,6 +13,40 @@ describe('passwords', () => {
     expect(await passwords.matches(password, hash)).toBe(true)
     expect(await passwords.matches(`${password}!`, hash)).toBe(false)
   })
+
+  it('are the same in whatever form of Unicode they are typed', async () => {
+    const passwords = createPasswords({ cost: 4, concurrency: 2, queueMax: 10 })
+    const [composed, decomposed] = ['z\u00e4hlbare W\u00f6rter', 'za\u0308hlbare Wo\u0308rter']
+    const hash = await passwords.hash(Password.parse(decomposed))
+    expect(await passwords.matches(composed, hash)).toBe(true)
+    expect(await passwords.matches(decomposed, hash)).toBe(true)
+    // Kept by a release that took them as they were typed.
+    const former = await passwords.hash(decomposed)
+    expect(await passwords.matches(decomposed, former)).toBe(true)
+    expect(await passwords.matches(composed, former)).toBe(false)
+  })
+
+  it('that no account can have match nothing, though bcrypt reads them as another', async () => {
+    const passwords = createPasswords({ cost: 4, concurrency: 2, queueMax: 10 })
+    const replaced = await passwords.hash('swordfish \ufffd swordfish')
+    expect(await passwords.matches('swordfish \ufffd swordfish', replaced)).toBe(true)
+    expect(await passwords.matches('swordfish \ud800 swordfish', replaced)).toBe(false)
+    const longest = 'x'.repeat(72)
+    const cut = await passwords.hash(longest)
+    expect(await passwords.matches(longest, cut)).toBe(true)
+    expect(await passwords.matches(`${longest}y`, cut)).toBe(false)
+    expect(await passwords.matches(`${password}\0`, await passwords.hash(password))).toBe(false)
+  })
+
+  it.each([
+    ['72 bytes', 'x'.repeat(72), true],
+    ['72 bytes of 24 characters', '\u20ac'.repeat(24), true],
+    ['73 bytes', 'x'.repeat(73), false],
+    ['75 bytes of 25 characters', '\u20ac'.repeat(25), false],
+    ['72 bytes once it is in form C', 'e\u0301'.repeat(36), true],
+    ['half of a surrogate pair', `${password}\ud800`, false],
+    ['a NUL', `${password}\0`, false],
+  ])('of %s are set: %s', (_, given, taken) => expect(Password.safeParse(given).success).toBe(taken))
 
   it('match nothing where there is no hash, after as much work', async () => {
     const passwords = createPasswords({ cost: 10, concurrency: 1, queueMax: 10 })

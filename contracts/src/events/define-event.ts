@@ -11,8 +11,10 @@ export interface EventDefinition<
   readonly type: Type
   /** The version that is written today. */
   readonly version: number
-  /** Data of today's version, as the domain sees it: complete and in clear. */
+  /** Data of today's version, as the domain sees it: complete and in clear. What any release wrote of this version fits it. */
   readonly data: Data
+  /** The same as it is written today: fields may be narrower than they once were, so that what was written stays readable. */
+  readonly written: Shape
   /** The field that names the person under whose key the `personal` fields are sealed. */
   readonly subject?: string
   /** Fields that never leave the process in clear: sealed in the log and on Kafka, `null` once the key is destroyed. */
@@ -33,16 +35,18 @@ export function defineEvent<
   type: Type
   version: number
   data: Data
+  /** Fields that are written in a narrower form than they are read in. */
+  written?: { readonly [Field in keyof z.infer<Data>]?: z.ZodType }
   subject?: keyof z.infer<Data> & string
   personal?: readonly Personal[]
   upcast?: Record<number, Upcast>
 }): EventDefinition<Type, Data, Personal> {
-  const { type, version, subject, personal = [], upcast = {} } = definition
+  const { type, version, data, written = {}, subject, personal = [], upcast = {} } = definition
   for (let from = 1; from < version; from++) {
     if (!upcast[from]) throw new Error(`${type}: version ${from} has no upcast to ${from + 1}`)
   }
   if (personal.length > 0 && !subject) throw new Error(`${type}: personal fields need a subject`)
-  return { ...definition, personal, upcast }
+  return { ...definition, written: data.extend(written as z.core.$ZodLooseShape), personal, upcast }
 }
 
 type DataOf<D> = D extends EventDefinition<string, infer Data, string> ? z.infer<Data> : never

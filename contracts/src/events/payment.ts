@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { PaymentId, UserId } from '../ids'
 import { Money } from '../money'
+import { descriptionForm, recordedText, writtenText, type TextForm } from '../text'
 import { defineEvent } from './define-event'
 
 /** A payment method by reference: the card data itself stays with the gateway. */
@@ -15,6 +16,13 @@ export const PaymentFailureCode = z.enum(['card-declined', 'insufficient-funds',
 export type PaymentFailureCode = z.infer<typeof PaymentFailureCode>
 
 const attempt = z.int().positive()
+/** As it is written: read models count attempts in 32 bits. */
+const writtenAttempt = attempt.max(2 ** 31 - 1)
+
+/** A name that a gateway knows something by. */
+const gatewayForm: TextForm = { max: 128 }
+/** A gateway's own name for a charge: anything else in its place proves nothing. */
+export const GatewayReference = writtenText(gatewayForm)
 
 export const PaymentCreated = defineEvent({
   type: 'payment.created',
@@ -26,8 +34,9 @@ export const PaymentCreated = defineEvent({
     userId: UserId,
     amount: Money,
     method: PaymentMethod,
-    description: z.string().min(1).max(500).nullable(),
+    description: recordedText(descriptionForm).min(1).nullable(),
   }),
+  written: { description: writtenText(descriptionForm).nullable() },
   upcast: {
     // v1 held a bare USD amount in cents, and no description.
     1: ({ amountCents, ...rest }) => ({ ...rest, amount: { minor: amountCents, currency: 'USD' }, description: null }),
@@ -39,6 +48,7 @@ export const PaymentProcessStarted = defineEvent({
   type: 'payment.process_started',
   version: 1,
   data: z.object({ paymentId: PaymentId, userId: UserId, attempt, gatewayKey: z.string().min(1).max(128) }),
+  written: { attempt: writtenAttempt },
 })
 
 export const PaymentProcessed = defineEvent({
@@ -52,12 +62,14 @@ export const PaymentProcessed = defineEvent({
     /** The gateway's own name for the charge. */
     gatewayReference: z.string().min(1).max(128),
   }),
+  written: { attempt: writtenAttempt, gatewayReference: GatewayReference },
 })
 
 export const PaymentFailed = defineEvent({
   type: 'payment.failed',
   version: 1,
   data: z.object({ paymentId: PaymentId, userId: UserId, attempt, amount: Money, code: PaymentFailureCode }),
+  written: { attempt: writtenAttempt },
 })
 
 /** The gateway gave no answer that proves anything; only its own word on the same key ends this state. */
@@ -65,4 +77,5 @@ export const PaymentOutcomeUnknown = defineEvent({
   type: 'payment.outcome_unknown',
   version: 1,
   data: z.object({ paymentId: PaymentId, userId: UserId, attempt, gatewayKey: z.string().min(1).max(128) }),
+  written: { attempt: writtenAttempt },
 })

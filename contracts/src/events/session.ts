@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { SessionId, UserId } from '../ids'
+import { recordedText, writtenText, type TextForm } from '../text'
+import { writtenTime } from '../time'
 import { defineEvent } from './define-event'
+
+/** What a login is told apart by; cut where it is longer. */
+export const userAgentForm: TextForm = { max: 400 }
+/** An IPv6 address with an IPv4 tail has 45 characters. */
+const ipForm: TextForm = { max: 64 }
 
 /** A session begins. The name is the product's first; its siblings follow the usual form. */
 export const UserLoggedIn = defineEvent({
@@ -13,10 +20,15 @@ export const UserLoggedIn = defineEvent({
     userId: UserId,
     method: z.enum(['password']),
     ip: z.string().max(64).nullable(),
-    userAgent: z.string().max(400).nullable(),
+    userAgent: recordedText(userAgentForm).nullable(),
     /** ISO 8601, UTC: no refresh is accepted after it. */
     expiresAt: z.iso.datetime(),
   }),
+  written: {
+    ip: writtenText(ipForm).nullable(),
+    userAgent: writtenText(userAgentForm).nullable(),
+    expiresAt: writtenTime,
+  },
 })
 
 export const SessionRefreshed = defineEvent({

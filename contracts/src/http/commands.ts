@@ -1,34 +1,61 @@
 import { z } from 'zod'
+import { EmailAddress, KnownEmailAddress } from '../email'
 import { Locale, Role } from '../events/user'
 import { PaymentFailureCode, PaymentMethod } from '../events/payment'
 import { PaymentId, SessionId, UserId } from '../ids'
 import { Currency, DecimalAmount } from '../money'
+import { descriptionForm, nameForm, requestText } from '../text'
 
 /** Send it back to a query as the header `Consistency-Token`: the answer will not be older than this command. */
 const consistencyToken = z.string().describe('Opaque; a query that sends it back sees at least this change')
 
+/** What bcrypt reads of a password: a longer one would be cut in silence. */
+export const passwordBytesMax = 72
+
+/** What a password may be in any spelling: longer ones are not looked at. A form other than C takes up to three times the room. */
+const passwordUnitsMax = 200
+
 /**
- * 12 to 72 bytes: the least that NIST SP 800-63B-4 would have beside a blocklist (§ 3.1.1.2 asks 15 alone, 8 with a second
- * factor), and the most that bcrypt reads: a longer password would be cut in silence.
+ * A password in the form in which it is compared: NFC, so that it is the same from every keyboard (NIST SP 800-63B-4 § 3.1.1.2).
+ * What is no password (half of a surrogate pair, a NUL, too long) stays as it is: it is refused when it is set, and matches nothing.
+ */
+export const canonicalPassword = (password: string): string =>
+  password.length <= passwordUnitsMax && password.isWellFormed() ? password.normalize('NFC') : password
+
+/** Why no account can have this password; `undefined`: one may. */
+export function passwordFault(password: string): string | undefined {
+  if (!password.isWellFormed()) return 'must be well-formed Unicode: it holds half of a surrogate pair'
+  if (password.includes('\0')) return 'must not contain a NUL character'
+  if (new TextEncoder().encode(password).length > passwordBytesMax)
+    return `must have at most ${passwordBytesMax} bytes in UTF-8`
+  return undefined
+}
+
+/**
+ * 12 characters to 72 bytes: the least that NIST SP 800-63B-4 would have beside a blocklist (§ 3.1.1.2 asks 15 alone, 8 with a
+ * second factor), and the most that bcrypt reads. Kept in form C.
  */
 export const Password = z
   .string()
+  .overwrite(canonicalPassword)
   .min(12, 'must have at least 12 characters')
-  .refine((password) => new TextEncoder().encode(password).length <= 72, 'must have at most 72 bytes in UTF-8')
-  .refine((password) => !password.includes('\u0000'), 'must not contain a NUL character')
-
-/** An address in the form in which it is compared: trimmed, lower case. */
-export const EmailAddress = z.string().trim().max(254).toLowerCase().pipe(z.email('must be an e-mail address'))
+  .check(({ value, issues }) => {
+    const fault = passwordFault(value)
+    if (fault) issues.push({ code: 'custom', message: fault, input: value })
+  })
 
 export const RegisterRequest = z.strictObject({
   email: EmailAddress,
   password: Password,
-  name: z.string().trim().min(1).max(200),
+  name: requestText(nameForm),
   locale: Locale.default('en'),
 })
 export const RegisterResponse = z.object({ userId: UserId, consistencyToken })
 
-export const LoginRequest = z.strictObject({ email: EmailAddress, password: z.string().min(1).max(200) })
+export const LoginRequest = z.strictObject({
+  email: KnownEmailAddress,
+  password: z.string().min(1).max(passwordUnitsMax),
+})
 export const RefreshRequest = z.strictObject({ refreshToken: z.string().min(1).max(400) })
 export const TokenResponse = z.object({
   accessToken: z.string(),
@@ -51,7 +78,7 @@ export const CreatePaymentRequest = z.strictObject({
   amount: DecimalAmount,
   currency: Currency,
   method: PaymentMethod,
-  description: z.string().trim().min(1).max(500).optional(),
+  description: requestText(descriptionForm).optional(),
 })
 export const PaymentStatus = z.enum(['pending', 'processing', 'completed', 'failed', 'unknown'])
 export type PaymentStatus = z.infer<typeof PaymentStatus>

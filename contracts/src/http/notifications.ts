@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { DateTime } from '../time'
 
 export const NotificationStatsQuery = z.strictObject({
-  from: z.iso.datetime().optional().describe('Recorded at or after; 30 days before `before` when it is not given'),
-  before: z.iso.datetime().optional().describe('Recorded before; now when it is not given'),
+  from: DateTime.optional().describe('Recorded at or after; 30 days before `before` when it is not given'),
+  before: DateTime.optional().describe('Recorded before; now when it is not given'),
 })
 
 export const NotificationStatsResponse = z.object({

@@ -1,8 +1,11 @@
 import { z } from 'zod'
+import { knownAddress } from '../email'
 import { PaymentFailureCode } from '../events/payment'
 import { Role } from '../events/user'
 import { PaymentId, UserId } from '../ids'
 import { Currency, DecimalAmount } from '../money'
+import { requestText } from '../text'
+import { CalendarDate, DateTime } from '../time'
 import { PaymentStatus } from './commands'
 
 /** How current an answer is. */
@@ -17,9 +20,18 @@ export const Freshness = z.object({
 const page = <Item extends z.ZodType>(item: Item) =>
   z.object({ items: z.array(item), nextCursor: z.string().nullable(), freshness: Freshness })
 
+/** Digits and nothing else: `0x10`, `1e1` and ` 5` are numbers to JavaScript only. */
+const isDigits = (given: unknown): boolean => typeof given === 'string' && /^\d{1,15}$/.test(given)
+
 /** 100 bounds the work and the size of one answer. */
 const paging = {
-  limit: z.coerce.number().int().min(1).max(100).default(20),
+  limit: z
+    .preprocess(
+      (given) => (isDigits(given) ? Number(given) : given),
+      z.int('must be a number from 1 to 100').min(1).max(100),
+    )
+    .default(20)
+    .meta({ default: 20 }),
   cursor: z.string().max(400).optional(),
 }
 
@@ -78,19 +90,25 @@ export const PaymentTotalsView = z.object({
   failedAmount: z.string(),
 })
 
-export const ListUsersQuery = z.strictObject({ ...paging, email: z.string().max(254).optional() })
+export const ListUsersQuery = z.strictObject({
+  ...paging,
+  /** Compared as it was registered; a text that is no address finds nobody. */
+  email: requestText({ max: 254 })
+    .overwrite((text) => knownAddress(text) ?? text.toLowerCase())
+    .optional(),
+})
 export const ListPaymentsQuery = z.strictObject({
   ...paging,
   userId: UserId.optional(),
   status: PaymentStatus.optional(),
   currency: Currency.optional(),
-  createdFrom: z.iso.datetime().optional(),
-  createdBefore: z.iso.datetime().optional(),
+  createdFrom: DateTime.optional(),
+  createdBefore: DateTime.optional(),
 })
 export const ListActivityQuery = z.strictObject(paging)
 export const PaymentStatsQuery = z.strictObject({
-  from: z.iso.date().optional(),
-  to: z.iso.date().optional(),
+  from: CalendarDate.optional(),
+  to: CalendarDate.optional(),
   currency: Currency.optional(),
 })
 

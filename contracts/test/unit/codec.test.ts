@@ -4,6 +4,7 @@ import {
   decodeEvent,
   encodeEvent,
   sealedPartOf,
+  UnfitEvent,
   type EnvelopeInput,
   type NewEvent,
   type RecordedEvent,
@@ -87,6 +88,89 @@ describe('encodeEvent', () => {
     const wrong = { ...registered, data: { ...registered.data, roles: [] } } as NewEvent
     expect(() => encodeEvent(wrong, 'id-1', envelope, seal)).toThrow(/roles/)
   })
+})
+
+describe('what was written before texts were checked', () => {
+  const created = (description: string): RecordedEvent =>
+    record(
+      {
+        type: 'payment.created',
+        data: {
+          paymentId: userId,
+          userId,
+          amount: { minor: 1, currency: 'EUR' },
+          method: { type: 'card', token: 'tok_visa' },
+          description: null,
+        },
+      },
+      {
+        data: {
+          paymentId: userId,
+          userId,
+          amount: { minor: 1, currency: 'EUR' },
+          method: { type: 'card', token: 'tok_visa' },
+          description,
+        },
+      },
+    )
+
+  it.each([
+    ['a NUL', 'a\u0000b', 'a\ufffdb'],
+    ['half of a surrogate pair', 'a\ud83d', 'a\ufffd'],
+    ['other control characters', 'a\u0007\u202eb', 'a\u0007\u202eb'],
+    ['another form than C', 'e\u0301', 'e\u0301'],
+    ['nothing visible', '\u200b', '\u200b'],
+  ])('is readable with %s', (_, written, read) =>
+    expect(decodeEvent(created(written))).toMatchObject({ kind: 'event', event: { data: { description: read } } }),
+  )
+
+  it('is readable in what was sealed and in the metadata', () => {
+    const { metadata, ...rest } = record(registered)
+    const hostile = { ...rest, metadata: { ...(metadata as object), correlationId: 'r\ud800' } }
+    const result = decodeEvent(hostile, { email: 'ada@example.org', name: 'Ada\u0000' })
+    expect(result).toMatchObject({ event: { data: { name: 'Ada\ufffd' }, envelope: { correlationId: 'r\ufffd' } } })
+  })
+
+  it('is a registration of the first version, whose address is read as it was', () => {
+    const { metadata, ...rest } = record(registered)
+    const first = { ...rest, metadata: { ...(metadata as object), schemaVersion: 1 } }
+    expect(decodeEvent(first, { email: 'a@example-.org', name: 'Ada' })).toMatchObject({
+      event: { data: { email: 'a@example-.org' } },
+    })
+  })
+})
+
+describe('the door of the log', () => {
+  it.each([
+    ['a name with a NUL', { name: 'A\u0000' }, /name/],
+    ['a name with half of a surrogate pair', { name: 'A\ud800' }, /name/],
+    ['a name in another form than C', { name: 'e\u0301' }, /name/],
+    ['a name that nobody sees', { name: '\u200b' }, /name/],
+    ['an address that is not canonical', { email: 'Ada@example.org' }, /email/],
+    ['a missing field', { locale: undefined }, /locale/],
+  ])('refuses %s', (_, over, where) => {
+    const wrong = { ...registered, data: { ...registered.data, ...over } } as NewEvent
+    expect(() => encodeEvent(wrong, 'id-1', envelope, seal)).toThrow(UnfitEvent)
+    expect(() => encodeEvent(wrong, 'id-1', envelope, seal)).toThrow(where)
+  })
+
+  it('refuses a string that can not be stored in a field without a form of its own, and does not repeat it', () => {
+    const started: NewEvent = {
+      type: 'payment.process_started',
+      data: { paymentId: userId, userId, attempt: 1, gatewayKey: 'secret\u0000' },
+    }
+    expect(() => encodeEvent(started, 'id-1', envelope, seal)).toThrow(/data\/gatewayKey: holds characters/)
+    expect(() => encodeEvent(started, 'id-1', envelope, seal)).not.toThrow(/secret/)
+  })
+
+  it.each([
+    ['a correlation id that can not be stored', { correlationId: 'r\u0000' }],
+    ['a time of the year 0', { occurredAt: '0000-01-01T00:00:00.000Z' }],
+    ['a time that is none', { occurredAt: '2026-02-30T00:00:00.000Z' }],
+    ['an actor without a name', { actor: { type: 'user' as const, id: '' } }],
+  ])('refuses metadata with %s', (_, over) =>
+    expect(() => encodeEvent(registered, 'id-1', { ...envelope, ...over }, seal)).toThrow(/metadata/),
+  )
 })
 
 describe('decodeAll', () => {

@@ -1,8 +1,8 @@
-import { NotificationStatsQuery, problems, problemType, type ProblemCode } from '@annals/contracts'
-import { createApi, type Readiness } from '@annals/platform/http'
+import { notBeforeFirst, NotificationStatsQuery, problems, problemType, type ProblemCode } from '@annals/contracts'
+import { createApi, HttpProblem, type Readiness } from '@annals/platform/http'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
-import type { Pool } from '@annals/platform/postgres'
+import { isDataException, isTransientPostgresError, type Pool } from '@annals/platform/postgres'
 import type { z } from 'zod'
 import { countDeliveries } from '../ledger/stats'
 import type { RequireAdmin } from './access'
@@ -24,13 +24,22 @@ const spanDaysStandard = 30
 const StatsQuery = NotificationStatsQuery.transform(({ from, before }) => {
   // A minute ahead: what is recorded while this is asked counts.
   const end = before ?? new Date(Date.now() + 60_000).toISOString()
-  return { before: end, from: from ?? new Date(Date.parse(end) - spanDaysStandard * dayMs).toISOString() }
+  return { before: end, from: from ?? notBeforeFirst(Date.parse(end) - spanDaysStandard * dayMs) }
 })
   .refine(({ from, before }) => Date.parse(from) < Date.parse(before), 'from must lie before before')
   .refine(
     ({ from, before }) => Date.parse(before) - Date.parse(from) <= spanDaysMax * dayMs,
     `must not span more than ${spanDaysMax} days`,
   )
+
+function toProblem(error: unknown): HttpProblem | undefined {
+  if (isTransientPostgresError(error))
+    return new HttpProblem('dependency-unavailable', { headers: { 'retry-after': '2' }, cause: error })
+  // All values of the statement come from the request.
+  if (isDataException(error))
+    return new HttpProblem('invalid-request', { detail: 'A value of the request can not be looked for.', cause: error })
+  return undefined
+}
 
 /** `GET /api/v1/notifications/stats` for administrators, beside health, readiness and metrics. Does not listen. */
 export function buildApp({ pool, requireAdmin, readiness, registry, log }: AppDeps) {
@@ -40,7 +49,7 @@ export function buildApp({ pool, requireAdmin, readiness, registry, log }: AppDe
     readiness,
     problems,
     problemType: (code) => problemType(code as ProblemCode),
-    toProblem: () => undefined,
+    toProblem,
   })
   app.get(notifierRoutes.stats.path, { schema: { querystring: StatsQuery } }, async ({ headers, query }) => {
     await requireAdmin(headers.authorization)

@@ -124,10 +124,22 @@ describe('GET /api/v1/notifications/stats', () => {
     ['?from=2026-01-02T00:00:00Z&before=2026-01-01T00:00:00Z'],
     ['?from=2001-01-01T00:00:00Z'],
     ['?x=1'],
+    ['?from=0000-01-01T00:00:00Z'],
+    ['?before=0000-01-01T00:00:00Z'],
+    ['?from=2026-02-30T00:00:00Z'],
+    ['?before=%00'],
   ])('refuses %s', async (query) => {
     const { status, body } = await ask(`Bearer ${await token()}`, query)
     expect([status, body['code']]).toEqual([400, 'invalid-request'])
   })
+
+  it.each([
+    ['?before=0001-01-15T00:00:00Z'],
+    ['?from=9999-12-01T00:00:00Z&before=9999-12-31T23:59:59.999Z'],
+    ['?from=2026-01-01T00:00:00%2B02:00&before=2026-02-01T00:00:00-05:00'],
+  ])('counts nothing where nothing can be: %s', async (query) =>
+    expect(await ask(`Bearer ${await token()}`, query)).toMatchObject({ status: 200, body: { items: [] } }),
+  )
 
   it('says so when the keys can not be read, rather than calling the token bad', async () => {
     const base = await listen(appWith('http://127.0.0.1:1/'))

@@ -144,6 +144,11 @@ describe('the name in a greeting', () => {
     ['  Ada \n  Lovelace ', 'Ada Lovelace'],
     ['Søren Å. Kierkegaard', 'Søren Å. Kierkegaard'],
     ['J. R. R. Tolkien', 'J. R. R. Tolkien'],
+    ['J.R.R.Tolkien', 'J. R. R. Tolkien'],
+    ['Dr.Smith', 'Dr. Smith'],
+    ['St.John Smyth', 'St. John Smyth'],
+    ['Prof.Dr.Ada Lovelace', 'Prof. Dr. Ada Lovelace'],
+    ['Ada Lovelace Jr.', 'Ada Lovelace Jr.'],
   ])('%j is used as %j', (name, used) => expect(greetingName(name)).toBe(used))
 
   it.each([
@@ -152,7 +157,10 @@ describe('the name in a greeting', () => {
     ['an address', 'mail evil@evil.example'],
     ['markup', '<b>Ada</b>'],
     ['a message of its own', 'You have won a prize, call us to get it before it is gone, hurry up'],
+    ['a domain that begins with a title', 'dr.rich'],
+    ['a domain in capitals', 'EVIL.EXAMPLE'],
     ['nothing to see', '\u200b \u00a0'],
+    ['a filler that counts as a letter', '\u3164'],
   ])('%s is not repeated', (_, name) => expect(greetingName(name)).toBeNull())
 
   it('is left out for an erased person', () => expect(greetingName(null)).toBeNull())

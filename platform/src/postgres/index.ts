@@ -1,16 +1,17 @@
 import path from 'node:path'
 import { Pool, types, type PoolClient, type PoolConfig, type QueryResult, type QueryResultRow } from 'pg'
 import type { Logger } from 'pino'
+import { isoTime } from './iso-time'
 import { besideSilence, postgresDeadlines, queryMsFor, throwAwaySilent } from './deadlines'
 
 export type { Pool, PoolClient } from 'pg'
 export { postgresDeadlines } from './deadlines'
-export { isTransientPostgresError } from './transient'
+export { isDataException, isTransientPostgresError } from './transient'
 
 /** Positions and counts are int8: as bigint they are exact; pg's own default is text. */
 types.setTypeParser(types.builtins.INT8, (text) => BigInt(text))
 /** Times cross our code as ISO 8601 text in UTC, never as local dates. */
-types.setTypeParser(types.builtins.TIMESTAMPTZ, (text) => new Date(text).toISOString())
+types.setTypeParser(types.builtins.TIMESTAMPTZ, isoTime)
 types.setTypeParser(types.builtins.DATE, (text) => text)
 
 /**

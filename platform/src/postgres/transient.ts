@@ -30,3 +30,12 @@ export function isTransientPostgresError(error: unknown): boolean {
   if (typeof code === 'string') return transientCodes.has(code) || transientClasses.has(code.slice(0, 2))
   return typeof message === 'string' && transientMessages.test(message)
 }
+
+/**
+ * SQLSTATE class 22, data exception: a value is none that its type can hold (a NUL in a text, a day that the calendar has not). Where
+ * all values of a statement come from a request, the request is wrong.
+ */
+export function isDataException(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' && /^22[0-9A-Z]{3}$/.test(code)
+}

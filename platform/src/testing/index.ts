@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
+export { arbitraryOf } from './arbitrary'
+export { hostileTexts, hostileValues } from './hostile'
 export { startTestEventStore, type TestEventStore } from './event-store'
 export { proxyOf, startSilentProxy, type Silence, type SilentProxy } from './silent-proxy'
 

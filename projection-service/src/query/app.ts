@@ -4,7 +4,7 @@ import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, HttpProblem } from '@annals/platform/http'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
-import { isTransientPostgresError } from '@annals/platform/postgres'
+import { isDataException, isTransientPostgresError } from '@annals/platform/postgres'
 import type { ConsistencyWait } from './consistency'
 import type { LogState } from './log-state'
 import type { ReadModels } from './read-models'
@@ -26,6 +26,9 @@ const missing = new Set(['42P01', '3F000'])
 
 function toProblem(error: unknown): HttpProblem | undefined {
   const retry = { headers: { 'Retry-After': '2' }, cause: error }
+  // All values of these statements come from the request. Its schemas should have refused it: the log tells.
+  if (isDataException(error))
+    return new HttpProblem('invalid-request', { detail: 'A value of the request can not be looked for.', cause: error })
   if (missing.has(String((error as { code?: unknown } | null)?.code)))
     return new HttpProblem('read-model-rebuilding', retry)
   return isTransientPostgresError(error) ? new HttpProblem('dependency-unavailable', retry) : undefined

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { DateTime } from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
 
 /** Where a page ended in a list ordered by time and id, both descending. */
@@ -9,7 +10,7 @@ export interface PagePoint {
   id: string
 }
 
-const Content = z.strictObject({ v: z.literal(1), f: z.string(), at: z.iso.datetime(), id: z.uuid() })
+const Content = z.strictObject({ v: z.literal(1), f: z.string(), at: DateTime, id: z.uuid() })
 
 /** What the cursor was made for: a cursor of one list or filter means nothing in another. */
 const fingerprintOf = (list: string, filters: Readonly<Record<string, unknown>>) =>

@@ -259,6 +259,49 @@ describe('payments', () => {
     expect(other.body['code']).toBe('invalid-cursor')
   })
 
+  it.each([
+    ['createdFrom=2026-03-01T12:00:00%2B02:00&createdBefore=2026-03-01T12:00:00.001%2B02:00', 6],
+    ['createdFrom=0001-01-01T00:00:00Z&createdBefore=9999-12-31T23:59:59.999Z', 6],
+    ['createdFrom=9999-12-31T00:00:00Z', 0],
+    ['createdBefore=0050-01-01T00:00:00Z', 0],
+  ])('knows times by any offset and of any year that there is: %s', async (query, count) => {
+    const { status, body } = await api.get(`/payments?limit=100&${query}`, { token: asRoot })
+    expect([status, body.items?.length]).toEqual([200, count])
+  })
+
+  it.each([
+    'createdFrom=0000-01-01T00:00:00Z',
+    'createdBefore=0000-12-31T23:59:59Z',
+    'createdFrom=0001-01-01T00:00:00%2B12:00',
+    'createdFrom=%2B010000-01-01T00:00:00Z',
+    'createdFrom=2026-02-30T00:00:00Z',
+    'createdFrom=2026-03-01T12:00:00+02:00',
+    'createdFrom=%00',
+    'createdFrom=infinity',
+    'limit=0x10',
+    'limit=1e1',
+    'limit=%205',
+    'limit=5%00',
+    'limit=',
+    'limit=1&limit=2',
+    'status=%00',
+    'currency=%00',
+    'userId=%00',
+  ])('refuses %s', async (query) => {
+    const { status, body } = await api.get(`/payments?${query}`, { token: asRoot })
+    expect([status, body['code']]).toEqual([400, 'invalid-request'])
+  })
+
+  it('refuses a cursor of a year that there is not', async () => {
+    const { body } = await api.get('/payments?limit=2', { token: asBob })
+    const content = JSON.parse(Buffer.from(body.nextCursor!, 'base64url').toString())
+    for (const at of ['0000-01-01T00:00:00.000Z', '2026-02-30T00:00:00.000Z', '\u0000', '\ud800']) {
+      const cursor = Buffer.from(JSON.stringify({ ...content, at })).toString('base64url')
+      const answer = await api.get(`/payments?limit=2&cursor=${cursor}`, { token: asBob })
+      expect([answer.status, answer.body['code']]).toEqual([400, 'invalid-cursor'])
+    }
+  })
+
   it.each(['limit=0', 'limit=101', 'status=lost', 'userId=1', 'surprise=1'])('refuses %s', async (query) => {
     expect(await api.get(`/payments?${query}`, { token: asBob })).toMatchObject({
       status: 400,
@@ -433,4 +476,33 @@ describe('a read model that is not there', () => {
     await early.close()
     await empty.drop()
   })
+})
+
+describe('a filter of an administrator', () => {
+  it.each([
+    ['email=%00', 400],
+    ['email=a%00%40example.org', 400],
+    // No UTF-8: it stays as it is written, and finds nobody.
+    ['email=%ED%A0%80', 200],
+    ['email=%E2%80%8B', 400],
+    ['email=nobody', 200],
+    ['email=ALICE%40example.org%20', 200],
+    ['email=a%40b%C3%BCcher.example', 200],
+  ])('looks for an address or refuses it: %s is answered %i', async (query, status) => {
+    const answer = await api.get(`/users?${query}`, { token: asRoot })
+    expect(answer.status).toBe(status)
+    if (query.includes('ALICE')) expect(answer.body.items).toHaveLength(1)
+  })
+
+  it.each([
+    ['to=0001-01-15', 200],
+    ['from=0001-01-01&to=0001-12-31', 200],
+    ['to=9999-12-31', 200],
+    ['from=0000-12-31&to=0001-01-01', 400],
+    ['to=0000-01-01', 400],
+    ['from=2026-02-30', 400],
+    ['to=%00', 400],
+  ])('counts days that there are: %s is answered %i', async (query, status) =>
+    expect((await api.get(`/stats/payments?${query}`, { token: asRoot })).status).toBe(status),
+  )
 })

@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals'
-import type { RecordedEvent } from '@annals/contracts'
+import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import type { Row } from '../../src/engine/columns'
 import {
   applyEvent,
@@ -29,14 +29,15 @@ export const memoryOf = ({ rows, streams, parked }: Folded): Memory => ({
   park: (event) => parked.push(event),
 })
 
-/** Folds events into what is there already. All personal data opens as erased unless `openAll` says otherwise. */
+/** Folds events into what is there already. Personal data opens as erased unless `openAll` says otherwise. */
 export async function fold(
   projection: Projection,
   events: readonly RecordedEvent[],
   into = nothing(),
   partition = 0,
+  openAll: OpenAll = async (parts) => parts.map(() => null),
 ): Promise<Folded> {
-  const readings = await readFor(projection, events, async (parts) => parts.map(() => null))
+  const readings = await readFor(projection, events, openAll)
   const memory = memoryOf(into)
   for (const [i, recorded] of events.entries()) {
     into.verdicts.push(applyEvent(projection, memory, { recorded, partition, reading: readings[i]! }))

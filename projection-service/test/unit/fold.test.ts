@@ -71,10 +71,21 @@ describe('what becomes of an event', () => {
   })
 
   it('is parked when the table could not hold the row, and the column is named', async () => {
-    const data = { ...(created.data as object), description: 'a\u0000b' }
-    const { parked } = await fold(payments, [{ ...created, data }])
-    expect(parked[0]?.error?.message).toMatch(/column description.*text can not hold/)
+    const narrow = { ...payments, columns: { ...payments.columns, description: 'uuid?' as const } }
+    const data = { ...(created.data as object), description: 'tea' }
+    const { parked } = await fold(narrow, [{ ...created, data }])
+    expect(parked[0]?.error?.message).toMatch(/column description.*uuid can not hold/)
   })
+
+  it.each(['a\u0000b', 'a\ud800b'])(
+    'of a former release is applied with a text that no table could hold: %j',
+    async (text) => {
+      const data = { ...(created.data as object), description: text }
+      const { parked, rows } = await fold(payments, [{ ...created, data }])
+      expect(parked).toEqual([])
+      expect([...rows.values()].map(({ row }) => row['description'])).toEqual(['a\ufffdb'])
+    },
+  )
 
   it('is parked when the key is wrong', async () => {
     const { parked } = await fold({ ...payments, key: () => 'no uuid' }, [created])

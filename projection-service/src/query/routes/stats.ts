@@ -1,4 +1,10 @@
-import { formatMoney, PaymentStatsQuery, PaymentStatsResponse, type CurrencyCode } from '@annals/contracts'
+import {
+  formatMoney,
+  notBeforeFirst,
+  PaymentStatsQuery,
+  PaymentStatsResponse,
+  type CurrencyCode,
+} from '@annals/contracts'
 import { HttpProblem } from '@annals/platform/http'
 import { paymentTotals } from '../../projections'
 import { freshRead } from '../fresh-read'
@@ -21,7 +27,7 @@ interface TotalsRow {
   failed_minor: string
 }
 
-const isoDay = (ms: number) => new Date(ms).toISOString().slice(0, 10)
+const isoDay = (ms: number) => notBeforeFirst(ms).slice(0, 10)
 
 /** @throws HttpProblem when the days are in the wrong order or too many. */
 function period(
