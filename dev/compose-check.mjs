@@ -18,11 +18,12 @@ const command = z.array(text).min(1)
 /** The part of the compose specification that this project uses; another key is a mistake until it is added here. */
 const Service = z.strictObject({
   image: text,
+  platform: text.optional(),
   build: z.strictObject({ context: text, dockerfile: text }).optional(),
   command: command.optional(),
   environment: z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string()).optional(),
   ports: z.array(z.string()).optional(),
-  volumes: z.array(z.string().regex(/^[a-z-]+:\/[\w/.-]+$/, 'must be a named volume')).optional(),
+  volumes: z.array(z.string().regex(/^[a-z-]+:(\/[\w/.-]+|\$\{[A-Z_]+:-\/[\w/.-]+\})$/, 'must be a named volume')).optional(),
   tmpfs: z.array(text).optional(),
   depends_on: z.record(z.string(), z.strictObject({ condition })).optional(),
   healthcheck: z

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,6 +11,13 @@ import type { JSONEventData } from '@eventstore/db-client'
 import { startEventStore } from '../src'
 import type { EventStore, EventStoreOptions } from '../src'
 
+export interface TestClient {
+  /** `esdb://…` */
+  url: string
+  client: EventStoreDBClient
+  close(): Promise<void>
+}
+
 export interface TestStore {
   store: EventStore
   client: EventStoreDBClient
@@ -17,6 +25,20 @@ export interface TestStore {
   /** Closes the server and starts it again on the same directory and port. */
   restart(): Promise<void>
   close(): Promise<void>
+}
+
+/**
+ * The official client, connected to the server that `EVENTSTORE_TEST_URL` names (`esdb://…`, a real EventStoreDB or KurrentDB) or, without it, to a server of
+ * its own: what such a test says of us has to hold there as well.
+ */
+export async function openTestClient(): Promise<TestClient> {
+  const url = process.env['EVENTSTORE_TEST_URL']
+  if (!url) {
+    const { store, client, close } = await openTestStore()
+    return { url: store.url, client, close }
+  }
+  const client = EventStoreDBClient.connectionString(url)
+  return { url, client, close: () => client.dispose() }
 }
 
 /** A server of its own in this process, on a directory of its own, and the official client connected to it. */
@@ -76,8 +98,9 @@ export async function ended(child: ChildProcess): Promise<void> {
 }
 
 let serial = 0
-/** A name that no other test uses. */
-export const streamName = (kind: string): string => `${kind}-${++serial}`
+const run = randomUUID().slice(0, 8)
+/** A name that no other test uses, in this run or another. */
+export const streamName = (kind: string): string => `${kind}-${run}-${++serial}`
 
 export const testEvent = (type = 'tested', data: Record<string, unknown> = {}): JSONEventData =>
   jsonEvent({ type, data }) as JSONEventData

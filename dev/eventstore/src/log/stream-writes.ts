@@ -41,6 +41,9 @@ export type WriteResult =
 export function write(log: EventLog, request: WriteRequest, now: number, changed: Set<number>): WriteResult {
   const existing = log.find(request.stream)
   const facts = factsOf(log, request.stream, existing)
+  // There is nothing to hide in a stream that never was, whatever the client expects of it.
+  if (request.kind === 'soft-delete' && !facts.tombstoned && facts.lastRevision === NO_EVENTS && !facts.hasMetadata)
+    return { kind: 'wrong-expected-revision', expected: request.expected, lastRevision: NO_EVENTS }
   const events = request.kind === 'append' ? request.events : [deletion()]
   const decision = decideAppend(
     request.expected,

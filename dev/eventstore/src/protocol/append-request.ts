@@ -4,6 +4,9 @@ import type { ProposedEvent } from '../log/event-log'
 import type { ExpectedRevision } from '../rules/expected-revision'
 import { invalidArgument, requiredMetadataMissing } from './errors'
 
+/** What a client sends that has set no id. */
+const NO_ID = '00000000-0000-0000-0000-000000000000'
+
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** @returns lower-case text form. @throws ServiceError INVALID_ARGUMENT */
@@ -46,10 +49,13 @@ export function parseProposed(message: AppendReq.ProposedMessage | BatchAppendRe
   const entries = message.getMetadataMap()
   const type = entries.get('type')
   if (type === undefined) throw requiredMetadataMissing('type')
+  if (type === '') throw invalidArgument('the event type is empty')
   const contentType = entries.get('content-type')
   if (contentType === undefined) throw requiredMetadataMissing('content-type')
+  const id = parseUuid(message.getId())
+  if (id === NO_ID) throw invalidArgument('the event id is empty')
   return {
-    id: parseUuid(message.getId()),
+    id,
     type,
     contentType,
     metadata: message.getCustomMetadata_asU8(),

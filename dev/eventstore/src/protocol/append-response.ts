@@ -17,8 +17,11 @@ import { AppendResp, BatchAppendResp } from '@eventstore/db-client/generated/str
 import { NO_EVENTS } from '../rules/expected-revision'
 import type { WriteResult } from '../log/stream-writes'
 
-/** Numbers of `google.rpc.Code`, of which the client package ships types only. */
-const code = { unknown: 2, invalidArgument: 3, deadlineExceeded: 4, failedPrecondition: 9 } as const
+/**
+ * Numbers of `google.rpc.Code`, of which the client package ships types only; a wrong expected version has that of "already
+ * exists", a deleted stream that of "not found", as EventStoreDB gives them in a batch.
+ */
+const code = { unknown: 2, invalidArgument: 3, deadlineExceeded: 4, notFound: 5, alreadyExists: 6 } as const
 
 export type Written = Extract<WriteResult, { kind: 'written' }>
 export type WrongRevision = Extract<WriteResult, { kind: 'wrong-expected-revision' }>
@@ -67,11 +70,11 @@ function batchSuccess({ revision, position }: Written): BatchAppendResp.Success 
 function statusOf(failure: BatchFailure, stream: string): Status {
   switch (failure.kind) {
     case 'wrong-expected-revision':
-      return status(code.failedPrecondition, 'WrongExpectedVersion', wrongExpectedVersion(failure))
+      return status(code.alreadyExists, 'WrongExpectedVersion', wrongExpectedVersion(failure))
     case 'stream-deleted': {
       const details = new StreamDeleted()
       details.setStreamIdentifier(identifier(stream))
-      return status(code.failedPrecondition, 'StreamDeleted', details)
+      return status(code.notFound, 'StreamDeleted', details)
     }
     case 'expired':
       return status(code.deadlineExceeded, 'Timeout', new Timeout())

@@ -32,16 +32,16 @@ export const streamDeleted = (stream: string): ServiceError =>
     'stream-name': stream,
   })
 
-export const wrongExpectedRevision = (stream: string, expected: ExpectedRevision, lastRevision: number): ServiceError =>
+/** Of a deletion; an append is refused by its answer. `lastRevision` is told also where there are no events: -1. */
+export const deleteRefused = (stream: string, expected: ExpectedRevision, lastRevision: number): ServiceError =>
   failure(
     status.FAILED_PRECONDITION,
-    `Append failed due to WrongExpectedVersion. Stream: ${stream}, Expected version: ${expected}, Actual version: ${lastRevision}`,
+    `Delete failed due to WrongExpectedVersion. Stream: ${stream}, Expected version: ${expected}, Actual version: ${lastRevision}`,
     {
       exception: 'wrong-expected-version',
       'stream-name': stream,
       'expected-version': String(typeof expected === 'number' ? expected : expectedNumbers[expected]),
-      // Left out for a stream without events: that is how the client knows "no_stream".
-      ...(lastRevision !== NO_EVENTS && { 'actual-version': String(lastRevision) }),
+      'actual-version': String(lastRevision),
     },
   )
 

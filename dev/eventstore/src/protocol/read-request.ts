@@ -58,6 +58,8 @@ export function parseReadRequest(request: ReadReq): ReadRequest {
     target = { stream: name, start, filter: undefined }
   } else if (all) {
     const position = all.getPosition()
+    if (position && BigInt(position.getCommitPosition()) < BigInt(position.getPreparePosition()))
+      throw invalidArgument('the commit position can not be less than the prepare position')
     const start = position ? exact(position.getCommitPosition()) : all.hasEnd() ? 'end' : 'start'
     target = { stream: undefined, start, filter: parseFilter(options.getFilter()) }
   } else throw invalidArgument('neither a stream nor $all is named')

@@ -3,14 +3,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { EventLog, StoredEvent } from '../log/event-log'
 import type { GroupCommit } from '../log/group-commit'
 import { streamDeleted } from '../protocol/errors'
-import { caughtUp, checkpoint, confirmation, fellBehind } from '../protocol/read-messages'
+import { caughtUp, checkpoint, confirmation } from '../protocol/read-messages'
 import type { SubscriptionRequest } from '../protocol/read-request'
 import { NO_EVENTS } from '../rules/expected-revision'
 import type { Outlet } from './outlet'
 import { filteredColumn, PAGE_EVENTS, readableStream } from './pages'
-
-/** A live subscriber that finds more than this waiting has fallen behind, and is told. */
-const BEHIND_EVENTS = 2 * PAGE_EVENTS
 
 /**
  * Serves one subscription until its client goes. There is one way for an event to reach a subscriber: by being read from
@@ -28,17 +25,11 @@ export async function serveSubscription(
   try {
     await outlet.send([confirmation(randomUUID())])
     let live = false
-    let sinceWait = 0
     while (!outlet.closed) {
       const page = source.next(live)
       if (page === 'deleted') return outlet.fail(streamDeleted(request.stream as string))
-      sinceWait += page.considered
-      if (live && sinceWait > BEHIND_EVENTS) {
-        live = false
-        await outlet.send([fellBehind])
-      }
       const messages = page.events.map((event) => event.message)
-      if (page.checkpoint !== undefined) messages.push(checkpoint(page.checkpoint))
+      if (page.checkpoint !== undefined) messages.push(checkpoint(page.checkpoint, Date.now()))
       await outlet.send(messages)
       if (page.more) {
         await nextTurn()
@@ -46,10 +37,12 @@ export async function serveSubscription(
       }
       if (!live) {
         live = true
-        await outlet.send([caughtUp])
+        const { reached } = source
+        const last =
+          request.filter && reached && 'position' in reached ? [checkpoint(reached.position, Date.now())] : []
+        await outlet.send([...last, caughtUp(Date.now(), reached)])
       }
       await wakeUp.wait()
-      sinceWait = 0
     }
   } finally {
     wakeUp.close()
@@ -58,8 +51,6 @@ export async function serveSubscription(
 
 interface SourcePage {
   events: StoredEvent[]
-  /** Events looked at, wanted or not. */
-  considered: number
   /** There may be another page. */
   more: boolean
   /** Set when a checkpoint is due after these events. */
@@ -68,6 +59,8 @@ interface SourcePage {
 
 /** Reads on from where it was. `live` when the subscriber had already caught up. */
 interface Source {
+  /** The last place that was considered; `undefined`: none was. */
+  readonly reached: { position: number } | { revision: number } | undefined
   next(live: boolean): SourcePage | 'deleted'
   concerns(streams: ReadonlySet<number>): boolean
 }
@@ -76,16 +69,20 @@ function allSource(log: EventLog, { start, filter, checkpointInterval }: Subscri
   let from = start === 'start' ? 0 : start === 'end' ? log.end : start + 1
   const column = filteredColumn(filter)
   let sinceCheckpoint = 0
+  let last: StoredEvent | undefined
   return {
+    get reached() {
+      return last && { position: last.position }
+    },
     concerns: () => true,
     next() {
       // Ends where a checkpoint is due, so that it names the last event considered and comes right after it.
       const limit = checkpointInterval ? Math.min(PAGE_EVENTS, checkpointInterval - sinceCheckpoint) : PAGE_EVENTS
       const { events: all, more } = log.readAllForwards(from, limit, column)
       const events = filter ? all.filter((event) => filter.matches(event.filtered)) : all
-      const page = { events, considered: all.length, more }
-      const last = all.at(-1)
-      if (!last) return page
+      const page = { events, more }
+      last = all.at(-1) ?? last
+      if (!last || all.length === 0) return page
       from = last.position + 1
       sinceCheckpoint += all.length
       if (sinceCheckpoint !== checkpointInterval) return page
@@ -99,6 +96,9 @@ function streamSource(log: EventLog, name: string, { start }: SubscriptionReques
   const lastRevision = log.find(name)?.lastRevision ?? NO_EVENTS
   let from = start === 'start' ? 0 : start === 'end' ? lastRevision + 1 : start + 1
   return {
+    get reached() {
+      return from > 0 ? { revision: from - 1 } : undefined
+    },
     concerns(streams) {
       const stream = log.find(name)
       return stream !== undefined && streams.has(stream.id)
@@ -106,13 +106,13 @@ function streamSource(log: EventLog, name: string, { start }: SubscriptionReques
     next(live) {
       const readable = readableStream(log, name, Date.now())
       if (readable.kind === 'deleted') return 'deleted'
-      if (readable.kind === 'not-found') return { events: [], considered: 0, more: false }
+      if (readable.kind === 'not-found') return { events: [], more: false }
       // What was appended while the subscriber was waiting is its own, even if $maxCount has hidden it since.
       const first = live ? from : Math.max(from, readable.window.firstRevision)
       const createdFrom = live ? 0 : readable.window.createdFrom
       const { events, more } = log.readStreamForwards(readable.stream.id, first, createdFrom, PAGE_EVENTS)
       from = (events.at(-1)?.revision ?? from - 1) + 1
-      return { events, considered: events.length, more }
+      return { events, more }
     },
   }
 }

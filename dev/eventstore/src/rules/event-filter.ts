@@ -1,3 +1,5 @@
+import { RE2JS, RE2JSException } from 're2js'
+
 /** Which events a filtered read or subscription of $all wants. */
 export interface EventFilter {
   on: 'stream' | 'type'
@@ -34,13 +36,16 @@ export function eventFilter(on: EventFilter['on'], expression: FilterExpression)
 function byRegex(regex: string): (name: string) => boolean {
   if (regex.length > REGEX_LENGTH_MAX)
     throw new RangeError(`filter regex is longer than ${REGEX_LENGTH_MAX} characters`)
-  let compiled: RegExp
+  // RE2's time grows with the length of the name only: no expression keeps the server from its other calls.
   try {
-    compiled = new RegExp(regex)
-  } catch {
-    throw new RangeError('filter regex is not a regular expression')
+    const compiled = RE2JS.compile(regex)
+    return (name) => compiled.matcher(name).find()
+  } catch (error) {
+    if (!(error instanceof RE2JSException)) throw error
+    throw new RangeError(
+      `filter regex is no expression that RE2 knows (it has no lookaround and no backreferences): ${error.message}`,
+    )
   }
-  return (name) => compiled.test(name)
 }
 
 function byPrefix(prefixes: readonly string[]): (name: string) => boolean {

@@ -11,7 +11,7 @@ import type { EventLog } from '../log/event-log'
 import type { GroupCommit } from '../log/group-commit'
 import type { DeleteRequest } from '../log/stream-writes'
 import { parseExpected, parseStreamName } from '../protocol/append-request'
-import { streamDeleted, timedOut, toServiceError, unavailable, wrongExpectedRevision } from '../protocol/errors'
+import { deleteRefused, streamDeleted, timedOut, toServiceError, unavailable } from '../protocol/errors'
 import { parseReadRequest } from '../protocol/read-request'
 import { serveRead } from '../reading/counted-read'
 import { messageForm } from '../reading/message-form'
@@ -123,6 +123,6 @@ async function remove(
     case 'stream-deleted':
       throw streamDeleted(stream)
     case 'wrong-expected-revision':
-      throw wrongExpectedRevision(stream, outcome.expected, outcome.lastRevision)
+      throw deleteRefused(stream, outcome.expected, outcome.lastRevision)
   }
 }

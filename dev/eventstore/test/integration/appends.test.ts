@@ -10,12 +10,12 @@ import {
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
 import type { AppendExpectedRevision, AppendToStreamOptions } from '@eventstore/db-client'
-import { collect, failureOf, openTestStore, streamName, testEvent, testEvents } from '../event-store'
-import type { TestStore } from '../event-store'
+import { collect, failureOf, openTestClient, streamName, testEvent, testEvents } from '../event-store'
+import type { TestClient } from '../event-store'
 
-let test: TestStore
+let test: TestClient
 beforeAll(async () => {
-  test = await openTestStore()
+  test = await openTestClient()
 })
 afterAll(() => test.close())
 
@@ -151,7 +151,7 @@ describe.each(calls)('%s', (_, call) => {
   })
 
   it('tells instead of throwing when the client is set so', async () => {
-    const quiet = EventStoreDBClient.connectionString(`${test.store.url}&throwOnAppendFailure=false`)
+    const quiet = EventStoreDBClient.connectionString(`${test.url}&throwOnAppendFailure=false`)
     try {
       const stream = streamName('quiet')
       await append(stream, testEvents(2))

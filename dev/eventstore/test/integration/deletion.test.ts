@@ -6,12 +6,21 @@ import {
   StreamNotFoundError,
   WrongExpectedVersionError,
 } from '@eventstore/db-client'
-import { collect, eventually, failureOf, openTestStore, streamName, testEvent, testEvents } from '../event-store'
-import type { TestStore } from '../event-store'
+import {
+  collect,
+  eventually,
+  failureOf,
+  openTestClient,
+  openTestStore,
+  streamName,
+  testEvent,
+  testEvents,
+} from '../event-store'
+import type { TestClient } from '../event-store'
 
-let test: TestStore
+let test: TestClient
 beforeAll(async () => {
-  test = await openTestStore()
+  test = await openTestClient()
 })
 afterAll(() => test.close())
 
@@ -75,6 +84,18 @@ describe('a soft-deleted stream', () => {
     expect(await revisions(stream)).toEqual([0, 1, 2])
     expect((await test.client.deleteStream(stream, { expectedRevision: 2n })).position?.commit).toBeGreaterThan(0n)
   })
+
+  it.each(['any', 'no_stream'] as const)(
+    'is refused where there never was a stream, expecting %s, and says that there is none',
+    async (expectedRevision) => {
+      const stream = streamName('never')
+      const failure = await failureOf(test.client.deleteStream(stream, { expectedRevision }))
+      expect(failure).toBeInstanceOf(WrongExpectedVersionError)
+      expect(failure).toMatchObject({ streamName: stream, actualVersion: -1n })
+      expect((failure as Error).message).toContain('Delete failed due to WrongExpectedVersion')
+      await test.client.appendToStream(stream, testEvent(), { expectedRevision: 'no_stream' })
+    },
+  )
 
   it('is refused to who expects no stream', async () => {
     const stream = streamName('soft')

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { BACKWARDS, binaryEvent, END, START, StreamNotFoundError } from '@eventstore/db-client'
 import type { AllStreamResolvedEvent, ReadAllOptions, ReadStreamOptions } from '@eventstore/db-client'
-import { collect, failureOf, openTestStore, streamName, testEvent, testEvents } from '../event-store'
-import type { TestStore } from '../event-store'
+import { collect, failureOf, openTestClient, streamName, testEvent, testEvents } from '../event-store'
+import type { TestClient } from '../event-store'
 
-let test: TestStore
+let test: TestClient
 beforeAll(async () => {
-  test = await openTestStore()
+  test = await openTestClient()
 })
 afterAll(() => test.close())
 

@@ -22,7 +22,12 @@ describe('eventFilter', () => {
     expect(passed).toHaveLength(2_500)
   })
   it('refuses a regex that is none', () =>
-    expect(() => eventFilter('type', { regex: '(' })).toThrow('filter regex is not a regular expression'))
+    expect(() => eventFilter('type', { regex: '(' })).toThrow('filter regex is no expression that RE2 knows'))
+  it('decides in a time that does not explode, whatever the regex', () => {
+    const filter = eventFilter('stream', { regex: '^redos-(a+)+$' })
+    expect(filter.matches(`redos-${'a'.repeat(50_000)}!`)).toBe(false)
+    expect(filter.matches(`redos-${'a'.repeat(50_000)}`)).toBe(true)
+  })
   it('refuses a regex that is too long', () =>
     expect(() => eventFilter('type', { regex: 'a'.repeat(2_001) })).toThrow(RangeError))
   it('refuses too many prefixes', () =>
