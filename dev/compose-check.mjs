@@ -23,7 +23,9 @@ const Service = z.strictObject({
   command: command.optional(),
   environment: z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string()).optional(),
   ports: z.array(z.string()).optional(),
-  volumes: z.array(z.string().regex(/^[a-z-]+:(\/[\w/.-]+|\$\{[A-Z_]+:-\/[\w/.-]+\})$/, 'must be a named volume')).optional(),
+  volumes: z
+    .array(z.string().regex(/^[a-z-]+:(\/[\w/.-]+|\$\{[A-Z_]+:-\/[\w/.-]+\})$/, 'must be a named volume'))
+    .optional(),
   tmpfs: z.array(text).optional(),
   depends_on: z.record(z.string(), z.strictObject({ condition })).optional(),
   healthcheck: z
