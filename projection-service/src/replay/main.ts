@@ -38,7 +38,20 @@ function program(): Command {
   return cli.addHelpText('after', `\n${exitCodeHelp}`)
 }
 
+/**
+ * Whoever reads what is told may stop reading (`replay history | head -1`): what is told after that is lost, and what is done goes on
+ * to its end, with its own exit code. A rebuild is not ended by it.
+ */
+function outliveReaders(): void {
+  for (const output of [process.stdout, process.stderr]) {
+    output.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE' && error.code !== 'ERR_STREAM_DESTROYED') throw error
+    })
+  }
+}
+
 async function main(): Promise<void> {
+  outliveReaders()
   useEnvironment(process.env)
   try {
     await program().parseAsync()

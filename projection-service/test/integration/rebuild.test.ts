@@ -318,7 +318,8 @@ describe('a new version of a projection', () => {
     ['event', paymentHistory, 'payment_event', 'event_id', 'revision = 7', 'revision'],
   ]
 
-  it.each(grains)('of grain %s is counted a second time on the way, and swapped when both agree', async (_, old) => {
+  const olds = grains.map(([grain, old]) => ({ grain, old }))
+  it.each(olds)('of grain $grain is counted a second time on the way, and swapped when both agree', async ({ old }) => {
     const models = await createReadModels(world.database.pool, [old])
     await models.feed((await world.own.pay(60)).events)
     const next = nextOf(old)

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
@@ -38,14 +39,16 @@ afterAll(async () => {
   await database.drop()
 })
 
+const environment = () => ({
+  ...process.env,
+  EVENTSTORE_URL: store.url,
+  PROJECTION_DATABASE_URL: database.url,
+  SUBJECT_KEYS_DATABASE_URL: requireEnv('SUBJECT_KEYS_DATABASE_URL'),
+  MASTER_KEY: requireEnv('MASTER_KEY'),
+})
+
 const replay = (...args: string[]) => {
-  const env = {
-    ...process.env,
-    EVENTSTORE_URL: store.url,
-    PROJECTION_DATABASE_URL: database.url,
-    SUBJECT_KEYS_DATABASE_URL: requireEnv('SUBJECT_KEYS_DATABASE_URL'),
-    MASTER_KEY: requireEnv('MASTER_KEY'),
-  }
+  const env = environment()
   return new Promise<{ code: number; output: string }>((resolve) =>
     execFile(process.execPath, [cli, ...args], { env }, (error, stdout, stderr) =>
       resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr }),
@@ -105,9 +108,42 @@ it('names a side after what it holds, and tells programs in lines of JSON', asyn
   expect(range.output).toMatch(/3 events in payments_asof_second/)
 })
 
+it('makes two sides of two times that differ by milliseconds', async () => {
+  for (const at of ['2026-01-01T10:00:00.100Z', '2026-01-01T10:00:00.900Z', '2026-01-01T10:00:00Z'])
+    expect((await replay('payments', '--as-of', at)).code).toBe(exitCodes.done)
+  const listed = JSON.parse((await replay('sides', '--json')).output) as { label: string; what: string }[]
+  const times = listed.filter(({ what }) => what.startsWith('as of 2026-01-01'))
+  expect(times.map(({ label, what }) => [label, what])).toEqual([
+    ['t1767261600100', 'as of 2026-01-01T10:00:00.100Z'],
+    ['t1767261600900', 'as of 2026-01-01T10:00:00.900Z'],
+    ['t20260101100000', 'as of 2026-01-01T10:00:00.000Z'],
+  ])
+  for (const { label } of times) await replay('drop-side', label)
+})
+
+it.each([
+  ['rebuild', '--help'],
+  ['--help'],
+  ['history'],
+  ['parked', 'list'],
+  ['status'],
+  ['payments', '--dry-run'],
+  ['audit', 'payments'],
+])('ends quietly when nobody reads what `replay %s` tells', async (...args) => {
+  const child = spawn(process.execPath, [cli, ...args], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] })
+  // As `head` does: nothing is left to write to from the beginning.
+  child.stdout.destroy()
+  let told = ''
+  child.stderr.on('data', (text) => (told += String(text)))
+  const [code] = (await once(child, 'exit')) as [number]
+  expect({ code, told }).toEqual({ code: exitCodes.done, told: '' })
+})
+
 it.each([
   ['a wrong label', ['payments', '--as-of', '1', '--into', 'Live!'], /A label has/],
   ['a time without a zone', ['payments', '--as-of', '2026-01-01T10:00'], /A time is like/],
+  ['a day that is in no calendar', ['payments', '--as-of', '2026-02-30'], /A time is like/],
+  ['a time of such a day', ['payments', '--from', '2026-04-31T10:00:00Z'], /A time is like/],
   ['a time of the topics', ['payments', '--as-of', '2026-01-01', '--source', 'kafka'], /--as-of <position>/],
   ['some streams of the topics', ['payments', '--user', user, '--source', 'kafka'], /leave --source out/],
   ['a point and a scope', ['payments', '--as-of', '1', '--user', user], /fold --as-of alone/],

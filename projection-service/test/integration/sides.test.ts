@@ -80,6 +80,53 @@ describe('a side', () => {
     expect(await sums('live')).toEqual(now)
   })
 
+  it('is what the log held at a time, whatever its facts say of themselves', async () => {
+    const start = Date.now()
+    const { payments: future } = await world.own.pay(1, 1, '2999-01-01T00:00:00.000Z')
+    const { payments: past } = await world.own.pay(1, 1, '1999-01-01T00:00:00.000Z')
+    const { payments: now } = await world.own.pay(1)
+    const at = (await world.own.events()).at(-1)!.createdAt
+    await eventually(async () => expect(Date.now()).toBeGreaterThan(at))
+    now.push(...(await world.own.pay(3)).payments)
+    const source = () => logSource(world.own.log, topicsOf([payments]), { kind: 'time', at })
+    const [made] = await make({ projections: [payments], source: source() })
+    expect(made!.events).toBe(9)
+    const { rows } = await world.database.pool.query(
+      'select max(updated_at) as as_of from payments_asof_then.checkpoint',
+    )
+    expect(Date.parse(rows[0].as_of)).toBe(at)
+
+    const scope = (from: number, to?: number) =>
+      streamsInScope(
+        world.own.log,
+        topicsOf([payments]),
+        { from: { kind: 'time', at: from }, to: to === undefined ? undefined : { kind: 'time', at: to } },
+        signal,
+      )
+    const streams = [...future, ...past, ...now].map(({ stream }) => stream).toSorted()
+    expect((await scope(start - 60_000, Date.now() + 60_000)).toSorted()).toEqual(streams)
+    expect(await scope(Date.now() + 60_000)).toEqual([])
+  })
+
+  it('is refused for a time at which the clock of the log went back', async () => {
+    await world.own.pay(3)
+    const held = await world.own.events()
+    const at = held[8]!.createdAt
+    const log = {
+      async *readAll() {
+        // The fifth was recorded with a clock that was a minute ahead.
+        for (const [i, event] of held.entries()) yield i === 4 ? { ...event, createdAt: at + 60_000 } : event
+      },
+    }
+    const source = (time: number) => logSource(log, topicsOf([payments]), { kind: 'time', at: time })
+    await expect(make({ projections: [payments], source: source(at + 1_000) })).rejects.toThrow(
+      `Name a position instead, such as ${held[4]!.position - 1n} or ${held[5]!.position}`,
+    )
+    expect(await schemaExists(world.database.pool, 'payments_asof_then')).toBe(false)
+    const [made] = await make({ projections: [payments], source: source(at + 60_000) })
+    expect(made!.events).toBe(9)
+  })
+
   it('is never overwritten, and what a killed call left is thrown away', async () => {
     await world.own.pay(2)
     const client = await world.database.pool.connect()
@@ -96,7 +143,7 @@ describe('a side', () => {
   it('does not appear when the fold is interrupted or meets a hole', async () => {
     const { events } = await world.own.pay(2)
     const place = (recorded: (typeof events)[number]): PlacedEvent[] => [
-      { recorded, place: 'annals.payments/0', partition: 0 },
+      { recorded, place: 'annals.payments/0', partition: 0, at: 0 },
     ]
     const cut = {
       repeats: 'refused' as const,

@@ -10,16 +10,21 @@ export interface OwnLog {
   log: EventLog
   /**
    * Appends the facts of new payments: created, so many attempts (1), processed.
+   * @param occurredAt when the facts say that they happened; default: now.
    * @returns them, and the events as the log holds them.
    */
-  pay(count: number, attempts?: number): Promise<{ payments: PaymentFacts[]; events: RecordedEvent[] }>
+  pay(
+    count: number,
+    attempts?: number,
+    occurredAt?: string,
+  ): Promise<{ payments: PaymentFacts[]; events: RecordedEvent[] }>
   append(stream: string, revision: number, event: NewEvent): Promise<void>
   /** Events of this test's streams, after a position. */
   events(after?: bigint): Promise<LogEvent[]>
   close(): Promise<void>
 }
 
-const envelope = () => {
+const envelope = (occurredAt = new Date().toISOString()) => {
   const commandId = randomUUID()
   return {
     tenant: 'main',
@@ -27,7 +32,7 @@ const envelope = () => {
     correlationId: commandId,
     causationId: commandId,
     actor: { type: 'system' as const, id: 'test' },
-    occurredAt: new Date().toISOString(),
+    occurredAt,
     source: 'test',
   }
 }
@@ -52,27 +57,27 @@ export async function openOwnLog(seal: Seal = sealsNothing): Promise<OwnLog> {
     },
   }
 
-  async function append(stream: string, revision: number, ...events: NewEvent[]): Promise<void> {
+  async function append(stream: string, revision: number, events: NewEvent[], occurredAt?: string): Promise<void> {
     own.add(stream)
-    const encoded = events.map((event) => encodeEvent(event, randomUUID(), envelope(), seal))
+    const encoded = events.map((event) => encodeEvent(event, randomUUID(), envelope(occurredAt), seal))
     await real.append(stream, encoded, revision - 1)
   }
 
-  function appendPayment({ paymentId, userId, stream, amount }: PaymentFacts, attempts: number): Promise<void> {
+  function appendPayment(payment: PaymentFacts, attempts: number, occurredAt?: string): Promise<void> {
+    const { paymentId, userId, stream, amount } = payment
     const started = (attempt: number): NewEvent => ({
       type: 'payment.process_started',
       data: { paymentId, userId, attempt, gatewayKey: 'key' },
     })
-    return append(
-      stream,
-      0,
+    const events: NewEvent[] = [
       {
         type: 'payment.created',
         data: { paymentId, userId, amount, method: { type: 'card', token: 'tok_visa' }, description: null },
       },
       ...Array.from({ length: attempts }, (_, i) => started(i + 1)),
       { type: 'payment.processed', data: { paymentId, userId, attempt: attempts, amount, gatewayReference: 'ref' } },
-    )
+    ]
+    return append(stream, 0, events, occurredAt)
   }
 
   async function events(after?: bigint): Promise<LogEvent[]> {
@@ -84,12 +89,12 @@ export async function openOwnLog(seal: Seal = sealsNothing): Promise<OwnLog> {
   return {
     log,
     events,
-    append: (stream, revision, event) => append(stream, revision, event),
-    async pay(count, attempts = 1) {
+    append: (stream, revision, event) => append(stream, revision, [event]),
+    async pay(count, attempts = 1, occurredAt) {
       const before = await real.head()
       const payments = Array.from({ length: count }, () => aPayment())
       for (let i = 0; i < count; i += 32) {
-        await Promise.all(payments.slice(i, i + 32).map((payment) => appendPayment(payment, attempts)))
+        await Promise.all(payments.slice(i, i + 32).map((payment) => appendPayment(payment, attempts, occurredAt)))
       }
       const streams = new Set(payments.map(({ stream }) => stream))
       return { payments, events: (await events(before)).filter(({ stream }) => streams.has(stream)) }

@@ -55,7 +55,7 @@ describe('progress without a terminal', () => {
         position: BigInt(ms * 1_000),
         end: 10_000_000n,
         events: ms * 1_000,
-        happenedAt: 1_000_000_000 - 7_500_000,
+        recordedAt: 1_000_000_000 - 7_500_000,
       })
     }
     expect(lines).toEqual([
@@ -118,7 +118,7 @@ describe('progress on a terminal', () => {
     )
     progress.stage('payments', 'folding')
     for (; now <= 10_000; now += 100) {
-      progress.progress({ position: BigInt(now), end: 20_000n, events: now * 1_000, happenedAt: 1_000_000_000 })
+      progress.progress({ position: BigInt(now), end: 20_000n, events: now * 1_000, recordedAt: 1_000_000_000 })
     }
     progress.stage('payments', 'catching-up')
     const painted = written
@@ -144,10 +144,10 @@ describe('lines for programs', () => {
     )
     for (const name of ['payments', 'users']) told.stage(name, 'folding')
     for (; now <= 3_000; now += 100) {
-      told.progress({ position: BigInt(now), end: 3_000n, events: now, happenedAt: now < 2_000 ? 5_000 : Number.NaN })
+      told.progress({ position: BigInt(now), end: 3_000n, events: now, recordedAt: now < 2_000 ? 5_000 : Number.NaN })
     }
     told.stage('users', 'verifying')
-    told.progress({ position: 3_500n, end: 3_600n, events: 3_500, happenedAt: 10_000 })
+    told.progress({ position: 3_500n, end: 3_600n, events: 3_500, recordedAt: 10_000 })
     told.done({
       results: [{ projection: 'users', version: 1, events: 3_500, lockedMs: 4 }],
       seconds: 3.49,

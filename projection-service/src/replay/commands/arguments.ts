@@ -21,9 +21,16 @@ export function chosenProjections(
 const dateForm = /^\d{4}-\d\d-\d\d$/
 const timeForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/
 
-/** ISO 8601 with a zone, or a day, which begins at midnight UTC. @returns epoch ms */
+/** `Date.parse` takes 30 February for 2 March. */
+function isDay(text: string): boolean {
+  const day = Date.parse(`${text.slice(0, 10)}T00:00:00Z`)
+  return !Number.isNaN(day) && new Date(day).toISOString().startsWith(text.slice(0, 10))
+}
+
+/** ISO 8601 with a zone, or a day of the calendar, which begins at midnight UTC. @returns epoch ms */
 export function timeArgument(text: string): number {
-  const at = dateForm.test(text) || timeForm.test(text) ? Date.parse(text) : Number.NaN
+  const isTime = (dateForm.test(text) || timeForm.test(text)) && isDay(text)
+  const at = isTime ? Date.parse(text) : Number.NaN
   if (Number.isNaN(at)) throw new InvalidArgumentError('A time is like 2026-11-23T10:00:00Z, or a day, 2026-11-23.')
   return at
 }

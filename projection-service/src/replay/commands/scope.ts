@@ -76,7 +76,10 @@ export function scopeOf(flags: ScopeFlags, rebuild: Record<string, unknown>): Sc
   return { kind: 'as-of', what, until: asOf, source: source ?? 'log' }
 }
 
-/** A label for those who named none, the same for the same scope: `p1024`, `t20261123100000`, `kafka`, `scope_1f0c9a33`. */
+/**
+ * A label for those who named none, the same for the same scope: `p1024`, `t20261123100000` (`t1795427999900`, epoch ms, where
+ * seconds do not tell it), `kafka`, `scope_1f0c9a33`.
+ */
 export function standardLabel(scope: Scope): Side {
   const hash = () => createHash('sha256').update(scope.what).digest('hex').slice(0, 8)
   const side = scope.kind === 'scope' ? undefined : sideOf(pointLabel(scope.until, scope.source))
@@ -86,6 +89,7 @@ export function standardLabel(scope: Scope): Side {
 function pointLabel(point: Point | undefined, source: Source): string {
   if (!point) return source
   if (point.kind === 'position') return `${source === 'kafka' ? 'k' : 'p'}${point.position}`
+  if (point.at % 1_000 !== 0) return `t${point.at}`
   return `t${new Date(point.at).toISOString().slice(0, 19).replaceAll(/\D/g, '')}`
 }
 

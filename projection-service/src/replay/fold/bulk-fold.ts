@@ -26,6 +26,8 @@ export interface PlacedEvent {
   /** `topic/partition`. */
   place: string
   partition: number
+  /** When the log recorded it, in epoch ms; from topics, which do not tell, when it happened. NaN: unknown. */
+  at: number
 }
 
 /** The source holds something that this release can not fold: the fold ends here, and its tables are not used. */

@@ -1,4 +1,4 @@
-import type { OpenAll, RecordedEvent } from '@annals/contracts'
+import type { OpenAll } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
 import type { EventLog } from '@annals/platform/event-log'
 import { decodeMemo } from '../../engine/fold'
@@ -15,7 +15,7 @@ export interface Pass {
   /** Events per second at most; `undefined`: as fast as it goes. */
   throttle?: number | undefined
   /** Called after every chunk with its last event and how many it had. */
-  onChunk?: (last: RecordedEvent, events: number) => void
+  onChunk?: (last: PlacedEvent, events: number) => void
 }
 
 /** Reads the log once for all builders, from where the one that is furthest behind stands, up to their limits or the end. */
@@ -37,7 +37,7 @@ export async function passOverLog(
   const fold = async () => {
     const memo = decodeMemo()
     for (const { builder, limits } of work) await builder.apply(chunk, limits, openAll, memo)
-    onChunk?.(chunk.at(-1)!.recorded, chunk.length)
+    onChunk?.(chunk.at(-1)!, chunk.length)
     const waitMs = waitAfter(chunk.length)
     chunk = []
     boundHeap()

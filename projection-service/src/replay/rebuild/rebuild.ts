@@ -7,7 +7,6 @@ import type { Projection } from '../../engine/projection'
 import { installProjection, tryRebuildLock } from '../../engine/registry'
 import { paceOf } from '../fold/pace'
 import { Builder, type Limits } from './builder'
-import { timeOf } from '../source/event-source'
 import { passOverLog, type Pass } from './log-pass'
 import { recordingFailure } from './rebuild-run'
 import { endVerification, enterStage, openRebuild, type Rebuild, type RebuildStage } from './rebuild-state'
@@ -55,8 +54,8 @@ export interface RebuildStep {
   end: bigint
   /** Gone through since the call began. */
   events: number
-  /** When the last of them happened, epoch ms; NaN where it does not tell. */
-  happenedAt: number
+  /** When the log recorded the last of them, epoch ms. */
+  recordedAt: number
 }
 
 export interface RebuildObserver {
@@ -180,7 +179,7 @@ async function rebuildLocked(projections: readonly Projection[], deps: RebuildDe
     ...deps,
     onChunk: (last, count) => {
       events += count
-      observer.progress({ position: last.position, end, events, happenedAt: timeOf(last) })
+      observer.progress({ position: last.recorded.position, end, events, recordedAt: last.at })
     },
   }
   const toLive = async (work: readonly Job[]) =>

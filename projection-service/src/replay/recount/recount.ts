@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { RecordedEvent } from '@annals/contracts'
-import type { Pool } from '@annals/platform/postgres'
+import { longQuery, type Pool } from '@annals/platform/postgres'
 import { differingColumns } from '../../drift/stream-comparison'
 import type { ReadEvent, StreamState, Verdict } from '../../engine/fold'
 import type { Tables } from '../../engine/generation'
@@ -180,11 +180,11 @@ async function sampled<Row extends object>(
 ): Promise<Row[]> {
   // Without collation it is the bytes that are hashed.
   const hash = `hashtext(($1 || ${name}) collate "C")::bigint & 4294967295`
-  const { rows } = await pool.query<Row>(`select t.* from ${table} t where ${hash} <= $2 order by ${hash} limit $3`, [
-    sample.salt,
-    sample.threshold,
-    sample.count + surplusMax,
-  ])
+  const { rows } = await longQuery<Row>(
+    pool,
+    `select t.* from ${table} t where ${hash} <= $2 order by ${hash} limit $3`,
+    [sample.salt, sample.threshold, sample.count + surplusMax],
+  )
   return rows
 }
 

@@ -22,13 +22,13 @@ export interface PassProgress {
 export function followPass(now: () => number, clock: () => number): (step: RebuildStep) => PassProgress {
   const rate = createRate(now)
   let begunAt: bigint | undefined
-  return ({ position, end, events, happenedAt }) => {
+  return ({ position, end, events, recordedAt }) => {
     begunAt ??= position
     const span = Number(end - begunAt)
     const fraction = span <= 0 ? 1 : Math.min(1, Number(position - begunAt) / span)
     const { perSecond, etaS } = rate(events, fraction)
     const isThere = position >= end
-    const age = Math.max(0, (clock() - happenedAt) / 1000)
+    const age = Math.max(0, (clock() - recordedAt) / 1000)
     return {
       fraction,
       events,

@@ -38,8 +38,8 @@ export class SideError extends Error {
 /** A side while it grows: what of a source its projection reads, folded in bulk. Killed, it is made anew. */
 class GrowingSide {
   readonly #places
-  /** Time of the last event of each partition, as it was recorded. */
-  readonly #times = new Map<string, string>()
+  /** When the newest event was recorded, epoch ms; -Infinity: there is none, or none that tells. */
+  #at = Number.NEGATIVE_INFINITY
   events = 0
 
   private constructor(
@@ -77,10 +77,7 @@ class GrowingSide {
     if (indexes.length === 0) return
     const wanted = indexes.map((i) => chunk[i]!)
     await this.fold.fold(wanted, openAll, { memo, indexes })
-    for (const { place, recorded } of wanted) {
-      const at = (recorded.metadata as { occurredAt?: unknown } | null)?.occurredAt
-      if (typeof at === 'string') this.#times.set(place, at)
-    }
+    for (const { at } of wanted) if (at > this.#at) this.#at = at
     this.events += wanted.length
     if (this.fold.isDue) await this.fold.flushBehind()
   }
@@ -102,7 +99,8 @@ class GrowingSide {
     await longQuery(this.pool, `analyze ${rows}, ${stream}`)
     // A partition without events has been gone through as far as the others.
     const end = [...this.fold.reached.values()].reduce((max, position) => (position > max ? position : max), -1n)
-    const last = [...this.#times.values()].reduce<string | null>((max, at) => (!max || at > max ? at : max), null)
+    // Topics tell only when events say that they happened: one that says so of the future makes no side newer than now.
+    const last = Number.isFinite(this.#at) ? new Date(Math.min(this.#at, Date.now())).toISOString() : null
     await this.pool.query(
       `update ${checkpoint} set position = $1, updated_at = coalesce($2::timestamptz, updated_at)`,
       [end, last],

@@ -1,5 +1,5 @@
 import { placeOf, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
-import type { EventLog } from '@annals/platform/event-log'
+import type { EventLog, LogEvent } from '@annals/platform/event-log'
 import type { Projection } from '../../engine/projection'
 import type { PlacedEvent } from '../fold/bulk-fold'
 
@@ -17,7 +17,7 @@ export interface EventSource {
 /** A point of the log, itself included. */
 export type Point =
   | { kind: 'position'; position: bigint }
-  /** All before the first event that happened later; epoch ms. */
+  /** All before the first event that the log's server recorded later; epoch ms. What events say of themselves does not count. */
   | { kind: 'time'; at: number }
 
 /** Decoded and folded at once: enough for few statements, few enough for the event loop. */
@@ -38,26 +38,24 @@ export const topicsOf = (projections: readonly Projection[]): TopicName[] => [
 /** Prefixes of the streams that these topics carry. */
 export const prefixesOf = (names: readonly TopicName[]) => names.map((name) => `${topics[name].category}-`)
 
-export function placed(recorded: RecordedEvent): PlacedEvent | undefined {
+export function placed(recorded: RecordedEvent & { createdAt?: number }): PlacedEvent | undefined {
   const place = placeOf(recorded.stream)
-  return place && { recorded, place: `${place.topic}/${place.partition}`, partition: place.partition }
+  const at = recorded.createdAt ?? happenedAt(recorded)
+  return place && { recorded, place: `${place.topic}/${place.partition}`, partition: place.partition, at }
 }
 
-/** When an event happened, in epoch ms; NaN where its metadata does not tell. */
-export const timeOf = ({ metadata }: RecordedEvent) =>
-  Date.parse(String((metadata as { occurredAt?: unknown } | null)?.occurredAt))
+/** When an event says that it happened, in epoch ms; NaN where its metadata does not tell. */
+const happenedAt = ({ metadata }: RecordedEvent) =>
+  Date.parse(String((metadata as { occurredAt?: unknown } | null | undefined)?.occurredAt))
 
-const isAfter = (event: RecordedEvent, point: Point | undefined): boolean => {
-  if (!point) return false
-  return point.kind === 'position' ? event.position > point.position : timeOf(event) > point.at
-}
+const isAfter = (event: LogEvent, point: Point): boolean =>
+  point.kind === 'position' ? event.position > point.position : event.createdAt > point.at
 
-const isFrom = (event: RecordedEvent, point: Point): boolean =>
-  point.kind === 'position' ? event.position >= point.position : timeOf(event) >= point.at
+const isFrom = (event: LogEvent, point: Point): boolean =>
+  point.kind === 'position' ? event.position >= point.position : event.createdAt >= point.at
 
-// An event that tells no time lies in no range of times.
-const isBefore = (event: RecordedEvent, point: Point): boolean =>
-  point.kind === 'position' ? event.position < point.position : timeOf(event) < point.at
+const isBefore = (event: LogEvent, point: Point): boolean =>
+  point.kind === 'position' ? event.position < point.position : event.createdAt < point.at
 
 async function* inChunks(events: AsyncIterable<RecordedEvent>, signal: AbortSignal) {
   let chunk: PlacedEvent[] = []
@@ -71,16 +69,39 @@ async function* inChunks(events: AsyncIterable<RecordedEvent>, signal: AbortSign
   if (chunk.length > 0) yield chunk
 }
 
-/** The log up to a point, or to its end. */
+/** The clock of the log's server went back at the point that was asked for: a time does not tell what the log held. */
+export class TimeUnclear extends Error {
+  override readonly name = 'TimeUnclear'
+}
+
+/** Events behind the end of a side that are looked at, in case that clock went back. */
+const lookAhead = 10_000
+
+/**
+ * The log up to a point, or to its end.
+ * @throws (while it is read) TimeUnclear
+ */
 export function logSource(log: Pick<EventLog, 'readAll'>, names: readonly TopicName[], until?: Point): EventSource {
   async function* events() {
+    let later: LogEvent | undefined
+    let beyond = 0
     for await (const event of log.readAll({ after: undefined, prefixes: prefixesOf(names) })) {
-      if (isAfter(event, until)) return
-      yield event
+      if (!later && !(until && isAfter(event, until))) {
+        yield event
+        continue
+      }
+      later ??= event
+      if (until?.kind !== 'time' || ++beyond > lookAhead) return
+      if (event.createdAt <= until.at) throw new TimeUnclear(clockWentBack(later, event))
     }
   }
   return { repeats: 'refused', chunks: (signal) => inChunks(events(), signal) }
 }
+
+const clockWentBack = (later: LogEvent, earlier: LogEvent): string =>
+  `the clock of the log's server went back: position ${later.position} was recorded at ` +
+  `${new Date(later.createdAt).toISOString()}, position ${earlier.position} behind it at ` +
+  `${new Date(earlier.createdAt).toISOString()}. Name a position instead, such as ${later.position - 1n} or ${earlier.position}`
 
 /** Whole streams of the log. */
 export function streamsSource(log: Pick<EventLog, 'readStream'>, streams: readonly string[]): EventSource {
