@@ -161,5 +161,8 @@ declare module 'kafkajs/src/consumer/consumerGroup' {
     fetch(nodeId: number): Promise<unknown[]>
     /** @throws what it can not mend. */
     recoverFromFetch(error: FetchFault): Promise<void>
+    groupId: string
+    /** The partition does not reach as far as was asked for, or begins later. */
+    recoverFromOffsetOutOfRange(error: { topic: string; partition: number }): Promise<void>
   }
 }

@@ -88,24 +88,33 @@ export type BatchOutcome =
   /** The checkpoint was not where this instance thought: read it again and seek there. */
   | { kind: 'reposition' }
 
+/** What is done with the records of partitions, and where their effects stand. */
+export interface PartitionHandler {
+  /** Where each partition goes on, from where its effects are kept; `undefined`: from the beginning. */
+  positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
+  /**
+   * Called for one partition at a time in order; an error it throws is logged and treated as `wait`. One that takes longer than the
+   * consumer's bound is not waited for, and the membership is given up: it may end, or fail, while another instance, or this one,
+   * is at the same records.
+   */
+  handle(batch: IncomingBatch): Promise<BatchOutcome>
+  /** Told after every batch how far the partition has been read, also of those that hold only transaction markers. */
+  passed?(place: TopicPartition, nextOffset: bigint): void
+}
+
 /** A consumer whose position lives with its effects, not in Kafka. */
 export interface PartitionedConsumer {
   /**
    * Starts; resolves when the group has been joined once. Group instances share the partitions. Waits for brokers and
-   * topics that are not there yet.
+   * topics that are not there yet. A partition whose place does not fit the topic (it was made anew, cut, restored) is read from its
+   * first record again: what a handler has handled it is handed again.
    * @throws Error when the group can not be joined at all.
    */
-  run(handler: {
-    /** Where each partition goes on, from where its effects are kept; `undefined`: from the beginning. */
-    positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
-    /** Called for one partition at a time in order; an error it throws is logged and treated as `wait`. */
-    handle(batch: IncomingBatch): Promise<BatchOutcome>
-    /** Told after every batch how far the partition has been read, also of those that hold only transaction markers. */
-    passed?(place: TopicPartition, nextOffset: bigint): void
-  }): Promise<void>
+  run(handler: PartitionHandler): Promise<void>
   /**
-   * For readiness.
-   * @throws Error when the group has not been joined yet, or no broker has answered it for a minute. A rebalance takes half of that at most.
+   * For readiness. A partition that waits because its handler said so is no fault here: that has a metric of its own.
+   * @throws Error when the group has not been joined yet, no broker has answered it for a minute, or a partition that has records
+   *   has got nowhere for a minute. A rebalance takes half of that at most.
    */
   check(): Promise<void>
   /** Partitions that this instance holds now, and whether each is waiting. */

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
-import { Kafka, KafkaJSNonRetriableError, logLevel, type Producer } from 'kafkajs'
+import { Kafka, KafkaJSNonRetriableError, logLevel, type Admin, type Producer } from 'kafkajs'
 import Cluster from 'kafkajs/src/cluster'
 import { pino } from 'pino'
 import {
@@ -7,11 +7,12 @@ import {
   createTopics,
   recordMark,
   type BatchOutcome,
+  type ConsumerOptions,
   type IncomingBatch,
   type PartitionedConsumer,
   type ReadingPlace,
 } from '@annals/platform/kafka'
-import { createMetrics } from '@annals/platform/metrics'
+import { createMetrics, type Registry } from '@annals/platform/metrics'
 import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
 
 const brokers = requireEnv('KAFKA_BROKERS').split(',')
@@ -26,17 +27,50 @@ afterEach(async () => {
   for (const close of opened.splice(0).reverse()) await close()
 })
 
+async function administrate<T>(work: (admin: Admin) => Promise<T>): Promise<T> {
+  const admin = kafka.admin()
+  await admin.connect()
+  try {
+    return await work(admin)
+  } finally {
+    await admin.disconnect()
+  }
+}
+
+const topics = createTopics({ brokers, clientId: 'test', log })
+
 async function topicWith(partitions: number) {
   const topic = uniqueName('test.consumer')
-  const topics = createTopics({ brokers, clientId: 'test', log })
   await topics.ensure([{ topic, partitions }], 1)
-  opened.push(async () => {
-    const admin = kafka.admin()
-    await admin.connect()
-    await admin.deleteTopics({ topics: [topic] })
-    await admin.disconnect()
-  })
+  opened.push(() => administrate((admin) => admin.deleteTopics({ topics: [topic] })))
   return topic
+}
+
+/** As retention does. */
+const deleteRecords = (topic: string, below: number) =>
+  administrate(async (admin) => {
+    // The library has to know the topic first.
+    await admin.fetchTopicOffsets(topic)
+    await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(below) }] })
+  })
+
+/** What a check says when a minute has passed, in which brokers have answered. */
+async function aMinuteLater(check: () => Promise<void>): Promise<void> {
+  const now = Date.now.bind(Date)
+  const clock = jest.spyOn(Date, 'now').mockImplementation(() => now() + 61_000)
+  try {
+    await eventually(check)
+  } finally {
+    clock.mockRestore()
+  }
+}
+
+/** Deletes a topic and makes it anew under its name. */
+async function makeAnew(topic: string, partitions: number) {
+  await administrate((admin) => admin.deleteTopics({ topics: [topic] }))
+  // Until it is gone it is there, or is refused.
+  await eventually(async () => expect((await topics.ids([topic])).size).toBe(0))
+  await eventually(() => topics.ensure([{ topic, partitions }], 1))
 }
 
 async function producer(transactionalId?: string): Promise<Producer> {
@@ -96,7 +130,12 @@ function reader(handle?: (batch: IncomingBatch) => BatchOutcome | undefined | Pr
   }
 }
 
-async function consume(topic: string, groupId: string, who: ReturnType<typeof reader>): Promise<PartitionedConsumer> {
+async function consume(
+  topic: string,
+  groupId: string,
+  who: ReturnType<typeof reader>,
+  over: Partial<ConsumerOptions> = {},
+): Promise<PartitionedConsumer> {
   const consumer = createConsumer({
     brokers,
     clientId: 'test',
@@ -106,10 +145,19 @@ async function consume(topic: string, groupId: string, who: ReturnType<typeof re
     onFatal: (error) => {
       throw error
     },
+    ...over,
   })
   opened.push(() => consumer.stop())
   await consumer.run(who.handler)
   return consumer
+}
+
+/** How often partitions were begun again, by reason. */
+async function restarts(metrics: Registry): Promise<Record<string, number>> {
+  const { values } = await metrics.getSingleMetric('kafka_consumer_restarted_partitions_total')!.get()
+  return Object.fromEntries(
+    values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels['reason'], value]),
+  )
 }
 
 const upTo = (count: number, from = 0) => Array.from({ length: count }, (_, i) => from + i)
@@ -215,22 +263,215 @@ describe('a partitioned consumer', () => {
     await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([4, 5]))
   })
 
-  it('stands still, and says why, when the position lies outside of the partition', async () => {
+  it('stands still, and says why, when records are gone that were never read, and skips nothing afterwards', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 6) })
+    await deleteRecords(topic, 4)
+    const who = reader()
+    who.positions.set(`${topic}/0`, { nextOffset: 2n })
+    const consumer = await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(consumer.assigned()[0]?.waiting).toMatch(/begins at 4: records are missing/))
+    await send.send({ topic, messages: messages(0, 6, 4) })
+    // Another of the group reads what there is, so that it would have come here, too.
+    const other = reader()
+    await consume(topic, uniqueName('group'), other)
+    await eventually(() => expect(other.valuesOf(topic, 0)).toEqual([4, 5, 6, 7, 8, 9]))
+    expect(who.batches).toEqual([])
+    await aMinuteLater(() => expect(consumer.check()).rejects.toThrow(/got nowhere in .*records are missing/))
+  })
+
+  it.each([
+    ['fewer', 3],
+    ['more', 12],
+  ])('reads a topic that was made anew, with %s records than it had, from its first record', async (_, count) => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 6) })
+    const who = reader()
+    const groupId = uniqueName('group')
+    const first = await consume(topic, groupId, who)
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(6)))
+    await first.stop()
+    await makeAnew(topic, 1)
+    await (await producer()).send({ topic, messages: messages(0, 100, count) })
+    const metrics = createMetrics('test')
+    await consume(topic, groupId, who, { metrics })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([...upTo(6), ...upTo(count, 100)]))
+    expect(await restarts(metrics)).toEqual({ 'topic-made-anew': 1 })
+  })
+
+  it('notices while it reads that a topic was made anew, and misses nothing of it nor of the others', async () => {
+    const [topic, other] = [await topicWith(2), await topicWith(1)]
+    const send = await producer()
+    await send.send({ topic, messages: [...messages(0, 0, 6), ...messages(1, 0, 2)] })
+    const who = reader()
+    const metrics = createMetrics('test')
+    await consume(topic, uniqueName('group'), who, { topics: [topic, other], metrics, recheckMs: 500 })
+    await eventually(() => {
+      expect(who.valuesOf(topic, 0)).toEqual(upTo(6))
+      expect(who.valuesOf(topic, 1)).toEqual(upTo(2))
+    })
+    await makeAnew(topic, 2)
+    const anew = await producer()
+    // More than it had, so that no offset lies beyond its end.
+    await anew.send({ topic, messages: [...messages(0, 100, 12), ...messages(1, 100, 1)] })
+    await anew.send({ topic: other, messages: messages(0, 0, 3) })
+    await eventually(
+      () => {
+        expect(who.valuesOf(topic, 0)).toEqual(expect.arrayContaining(upTo(12, 100)))
+        expect(who.valuesOf(topic, 1)).toEqual(expect.arrayContaining([100]))
+        expect(who.valuesOf(other, 0)).toEqual(upTo(3))
+      },
+      { withinMs: 30_000 },
+    )
+    expect((await restarts(metrics))['topic-made-anew']).toBeGreaterThanOrEqual(2)
+  })
+
+  it('notices by its id that a topic is another, while neither fetches nor the group tell', async () => {
+    const topic = await topicWith(1)
+    await (await producer()).send({ topic, messages: messages(0, 0, 6) })
+    let waits = 0
+    // A partition that waits is not fetched, and when it goes on the topic has grown beyond where it stood.
+    const who = reader(({ records }) =>
+      waits++ === 0 ? { kind: 'wait', waitMs: 60_000, reason: 'not yet', resumeAt: records[3]!.offset } : undefined,
+    )
+    const metrics = createMetrics('test')
+    const consumer = await consume(topic, uniqueName('group'), who, { metrics, recheckMs: 300 })
+    await eventually(() => expect(consumer.assigned()[0]?.waiting).toBe('not yet'))
+    who.positions.set(`${topic}/0`, { nextOffset: 3n, topicId: (await topics.ids([topic])).get(topic)! })
+    await makeAnew(topic, 1)
+    await (await producer()).send({ topic, messages: messages(0, 100, 12) })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(12, 100)))
+    expect(await restarts(metrics)).toEqual({ 'topic-made-anew': 1 })
+  })
+
+  it('reads from the first record again when the record it read last is not there as it was', async () => {
+    const topic = await topicWith(1)
+    await (await producer()).send({ topic, messages: messages(0, 0, 6) })
+    const topicId = (await topics.ids([topic])).get(topic)!
+    const who = reader()
+    who.positions.set(`${topic}/0`, { nextOffset: 4n, topicId, last: { offset: 3n, mark: 'an event of another log' } })
+    const metrics = createMetrics('test')
+    await consume(topic, uniqueName('group'), who, { metrics })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(6)))
+    expect(await restarts(metrics)).toEqual({ 'other-content': 1 })
+  })
+
+  it('reads from the first record again when the partition ends before its place', async () => {
     const topic = await topicWith(1)
     const send = await producer()
     await send.send({ topic, messages: messages(0, 0, 3) })
     const who = reader()
     who.positions.set(`${topic}/0`, { nextOffset: 99n })
+    const metrics = createMetrics('test')
+    await consume(topic, uniqueName('group'), who, { metrics })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(3)))
+    await send.send({ topic, messages: messages(0, 3, 120) })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(123)))
+    expect(await restarts(metrics)).toEqual({ 'beyond-end': 1 })
+  })
+
+  it('asks for its place, and does not go to where Kafka would, when records are cut off under it', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 6) })
+    const who = reader(async ({ records }) => {
+      if (who.batches.length > 1) return undefined
+      await deleteRecords(topic, 4)
+      return { kind: 'wait', waitMs: 100, reason: 'not yet', resumeAt: records[0]!.offset }
+    })
+    who.positions.set(`${topic}/0`, { nextOffset: 1n })
     const consumer = await consume(topic, uniqueName('group'), who)
-    await eventually(() => expect(consumer.assigned()[0]?.waiting).toMatch(/ends at 3/))
-    expect(who.batches).toEqual([])
+    await eventually(() => expect(consumer.assigned()[0]?.waiting).toMatch(/at offset 1, .* begins at 4/))
+    expect(who.valuesOf(topic, 0)).toEqual([])
+  })
+
+  it('goes on behind the record that it read last, also when only markers follow it', async () => {
+    const topic = await topicWith(1)
+    const send = await producer(uniqueName('tx'))
+    const transact = async (from: number, ends: 'commit' | 'abort') => {
+      const transaction = await send.transaction()
+      await transaction.send({ topic, messages: messages(0, from, 2) })
+      await transaction[ends]()
+    }
+    await transact(0, 'commit')
+    await transact(2, 'abort')
+    const who = reader()
+    const groupId = uniqueName('group')
+    const first = await consume(topic, groupId, who)
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1]))
+    await first.stop()
+    const metrics = createMetrics('test')
+    const second = await consume(topic, groupId, who, { metrics })
+    await eventually(() => expect(second.assigned()).toEqual([{ topic, partition: 0 }]))
+    await transact(4, 'commit')
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0, 1, 4, 5]))
+    expect(await restarts(metrics)).toEqual({})
+  })
+
+  it('gives its membership up over a batch that takes too long, and the partition is placed anew', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 3) })
+    const hung = reader(() => new Promise(() => undefined))
+    const groupId = uniqueName('group')
+    const consumer = await consume(topic, groupId, hung, { handleMsMax: 1_000 })
+    await eventually(() => expect(hung.batches.length).toBe(1))
+    const healthy = reader()
+    await consume(topic, groupId, healthy)
+    // It would join again and hang again; the one that works has to get its turn in between.
+    await eventually(() => expect(healthy.valuesOf(topic, 0)).toEqual(upTo(3)), { withinMs: 40_000 })
+    await consumer.stop()
+  })
+
+  it('joins again by itself after a batch that took too long', async () => {
+    const topic = await topicWith(1)
+    await (await producer()).send({ topic, messages: messages(0, 0, 3) })
+    const who = reader(() => (who.batches.length === 1 ? new Promise(() => undefined) : undefined))
+    const consumer = await consume(topic, uniqueName('group'), who, { handleMsMax: 1_000 })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(3)), { withinMs: 30_000 })
+    await consumer.check()
+  })
+
+  it('is not ready while a partition with records gets nowhere, unless its handler wants it to wait', async () => {
+    const topic = await topicWith(2)
+    await (await producer()).send({ topic, messages: [...messages(0, 0, 1), ...messages(1, 0, 1)] })
+    const failing = new Set([0])
+    const who = reader(({ partition }) => {
+      if (failing.has(partition)) throw new Error('the database is silent')
+      return partition === 1 ? { kind: 'wait', waitMs: 100, reason: 'a newer release has to read it' } : undefined
+    })
+    const consumer = await consume(topic, uniqueName('group'), who)
+    await eventually(() => expect(new Set(who.batches.map(({ partition }) => partition))).toEqual(new Set([0, 1])))
+    await eventually(() => expect(consumer.assigned().every(({ waiting }) => waiting)).toBe(true))
+    await consumer.check()
+    await aMinuteLater(() => expect(consumer.check()).rejects.toThrow(`got nowhere in ${topic}/0`))
+    failing.clear()
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual([0]))
+    await aMinuteLater(() => consumer.check())
+  })
+
+  it('notices that its position was set back, where nothing new arrives', async () => {
+    const topic = await topicWith(2)
+    await (await producer()).send({ topic, messages: [...messages(0, 0, 6), ...messages(1, 0, 2)] })
+    const who = reader()
+    await consume(topic, uniqueName('group'), who, { recheckMs: 300 })
+    await eventually(() => {
+      expect(who.valuesOf(topic, 0)).toEqual(upTo(6))
+      expect(who.valuesOf(topic, 1)).toEqual(upTo(2))
+    })
+    // As a database does that is restored from an older backup: what was applied is gone, and the position with it.
+    who.seen.set(`${topic}/0`, [0, 1])
+    who.positions.set(`${topic}/0`, { ...who.positions.get(`${topic}/0`)!, nextOffset: 2n, last: undefined })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(6)))
+    expect(who.valuesOf(topic, 1)).toEqual(upTo(2))
   })
 
   it('waits for topics that do not exist yet', async () => {
     const topic = uniqueName('test.consumer.late')
     const who = reader()
     const running = consume(topic, uniqueName('group'), who)
-    const topics = createTopics({ brokers, clientId: 'test', log })
     await topics.ensure([{ topic, partitions: 1 }], 1)
     const send = await producer()
     await send.send({ topic, messages: messages(0, 0, 1) })

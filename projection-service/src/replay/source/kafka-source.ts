@@ -1,6 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { fromCloudEvent, type TopicName } from '@annals/contracts'
-import { createConsumer, createTopics, type IncomingBatch } from '@annals/platform/kafka'
+import {
+  createConsumer,
+  createTopics,
+  type IncomingBatch,
+  type ReadingPlace,
+  type TopicPartition,
+} from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import type { PlacedEvent } from '../fold/bulk-fold'
 import { placed, type EventSource } from './event-source'
@@ -24,6 +30,8 @@ interface Waiting {
   events: readonly PlacedEvent[]
   folded: () => void
 }
+
+const nameOfPlace = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
 
 /**
  * The topics from their first record to where they end now: committed records only, as a group of its own that commits
@@ -76,11 +84,14 @@ export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOpt
       const left = await ends()
       if (left.size === 0) return
       const queue: Waiting[] = []
+      const positions = new Map<string, ReadingPlace>()
       let failed: Error | undefined
       let wake = () => {}
       const told = () => wake()
       const consumer = createConsumer({
         ...client,
+        // A batch waits for as long as folding takes.
+        handleMsMax: Number.POSITIVE_INFINITY,
         groupId: `annals.replay.${randomUUID()}`,
         topics: [...nameOf.keys()],
         onFatal: (error) => {
@@ -89,7 +100,7 @@ export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOpt
         },
       })
       const running = consumer.run({
-        positions: async (assigned) => assigned.map(() => undefined),
+        positions: async (assigned) => assigned.map((place) => positions.get(nameOfPlace(place))),
         async handle(batch) {
           let events: PlacedEvent[] = []
           try {
@@ -104,10 +115,12 @@ export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOpt
               told()
             })
           }
+          const { topicId, nextOffset } = batch
+          positions.set(nameOfPlace(batch), { topicId, nextOffset })
           return { kind: 'done' }
         },
         passed({ topic, partition }, nextOffset) {
-          const key = `${topic}/${partition}`
+          const key = nameOfPlace({ topic, partition })
           if (nextOffset < (left.get(key) ?? 0n)) return
           left.delete(key)
           told()
