@@ -1,6 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
 import { streamOf, type CredentialId, type UserId } from '@annals/contracts'
 import { derivedId, newId } from '@annals/platform/ids'
+import { isGuessedFirst } from '../domain/common-passwords'
 import { credentialDecider, setPassword } from '../domain/credential'
 import { emailReservationDecider, reserve } from '../domain/email-reservation'
 import { Rejected } from '../domain/rejected'
@@ -50,7 +51,7 @@ const route = 'POST /api/v1/auth/register'
 /**
  * Registers a person over three streams: the reservation of the address, the credential, the user. The user's first event is
  * the commit point: whoever appends it has won; everything before it can be left behind by a crash and is taken up again.
- * @throws Rejected `email-taken`; IdempotencyKeyReused.
+ * @throws Rejected `email-taken`, `password-too-common`; IdempotencyKeyReused.
  */
 export function createRegistration(deps: RegistrationDeps) {
   const { execute, passwords, addressHash, fingerprint, inFlight, tenant, now } = deps
@@ -75,6 +76,7 @@ export function createRegistration(deps: RegistrationDeps) {
 
   async function run(input: Registration, context: CommandContext, ownUserId: UserId): Promise<Registered> {
     const { email, password, name, locale } = input
+    if (isGuessedFirst(password, email)) throw new Rejected('password-too-common')
     passwords.admit()
     const userId = await holderOf(email, ownUserId, context)
     const stream = streamOf.user(userId)

@@ -3,6 +3,7 @@ export type RejectionCode =
   | 'amount-too-large'
   | 'email-taken'
   | 'invalid-refresh-token'
+  | 'password-too-common'
   | 'payment-not-found'
   | 'payment-not-processable'
   | 'session-ended'

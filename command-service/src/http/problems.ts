@@ -21,6 +21,10 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
   },
   'email-taken': { problem: 'email-taken', detail: 'Log in with this address, or register another one.' },
   'invalid-refresh-token': { problem: 'invalid-refresh-token', detail: 'Log in again.' },
+  'password-too-common': {
+    problem: 'password-too-common',
+    detail: 'Many people have it, or it is the address itself: it would be guessed first. Take a phrase of your own.',
+  },
   'payment-not-found': { problem: 'payment-not-found' },
   'payment-not-processable': {
     problem: 'payment-not-processable',

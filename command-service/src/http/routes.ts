@@ -50,7 +50,15 @@ export const commandRoutes = {
     headers: z.object({ 'idempotency-key': optionalKey }),
     body: RegisterRequest,
     response: { status: 201, schema: RegisterResponse },
-    problems: ['email-taken', ...withStream, ...withPersonal, ...withKey, ...withBody, ...always],
+    problems: [
+      'email-taken',
+      'password-too-common',
+      ...withStream,
+      ...withPersonal,
+      ...withKey,
+      ...withBody,
+      ...always,
+    ],
   },
   login: {
     method: 'POST',

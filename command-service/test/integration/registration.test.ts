@@ -112,6 +112,16 @@ describe('registering', () => {
     expect(body.errors).toContainEqual(expect.objectContaining({ pointer }))
   })
 
+  it('refuses a password that everybody would try first, and writes nothing', async () => {
+    const email = newEmail()
+    for (const common of ['Password1234', email]) {
+      const { status, body } = await register({ ...anna(email), password: common })
+      expect([status, body.code]).toEqual([422, 'password-too-common'])
+    }
+    expect(await log.readStream(reservationOf(email))).toEqual([])
+    expect((await register(anna(email))).status).toBe(201)
+  })
+
   it('refuses what is no JSON, no object, too large or of another type', async () => {
     expect((await register('{')).body.code).toBe('invalid-request')
     expect((await register('[]')).body.code).toBe('invalid-request')
