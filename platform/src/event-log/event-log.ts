@@ -1,7 +1,6 @@
 import {
   END,
   ErrorType,
-  EventStoreDBClient,
   excludeSystemEvents,
   jsonEvent,
   NO_STREAM,
@@ -12,6 +11,7 @@ import {
   type ReadPosition,
   type ReadStreamOptions,
   type ResolvedEvent,
+  type StreamingRead,
 } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import { backoffMs, pause } from '../backoff'
@@ -24,7 +24,8 @@ import {
   UnknownAppendOutcome,
 } from './errors'
 import { tolerateLostWrites } from './lost-writes'
-import { answered, whileAlive } from './silence'
+import { createRenewableClient } from './renewable-client'
+import { answered, Silent, whileAlive } from './silence'
 
 /** An event as the log holds it. Nothing about data and metadata has been checked. */
 export interface LogEvent {
@@ -153,18 +154,28 @@ async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
 
 /** Opens the log through the official client. `url`: an `esdb://` connection string. */
 export function createEventLog(url: string, log: Logger): EventLog {
-  const client = EventStoreDBClient.connectionString(url)
+  const client = createRenewableClient(url, log)
   tolerateLostWrites(log)
   const filterOf = (prefixes: readonly string[] | undefined) =>
     prefixes ? streamNameFilter({ prefixes: [...prefixes] }) : excludeSystemEvents()
   const fromOf = (after: bigint | undefined): ReadPosition =>
     after === undefined ? START : { commit: after, prepare: after }
 
+  /** As {@link answered}; what is silent is not asked again on the same connection. */
+  async function* inTime<T>(read: StreamingRead<T>): AsyncGenerator<T> {
+    try {
+      yield* answered(read)
+    } catch (error) {
+      if (error instanceof Silent) client.failed(error)
+      throw error
+    }
+  }
+
   /** @returns `[]` when there is no such stream. */
   async function readOf(stream: string, options: ReadStreamOptions): Promise<LogEvent[]> {
     const events: LogEvent[] = []
     try {
-      for await (const resolved of answered(client.readStream(stream, options))) {
+      for await (const resolved of inTime(client.current.readStream(stream, options))) {
         const event = toLogEvent(resolved)
         if (event) events.push(event)
       }
@@ -181,7 +192,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
   async function* readAll({ after, prefixes }: Parameters<EventLog['readAll']>[0]) {
     // The client filters subscriptions only; a read is filtered here.
     const isWanted = (stream: string) => !prefixes || prefixes.some((prefix) => stream.startsWith(prefix))
-    const events = client.readAll({ fromPosition: fromOf(after) })
+    const events = client.current.readAll({ fromPosition: fromOf(after) })
     try {
       for await (const resolved of whileAlive(events)) {
         const event = toLogEvent(resolved)
@@ -201,7 +212,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
       const page = { direction: 'backwards', fromPosition: from, maxCount: recentPage } as const
       let pageCount = 0
       // To its end, although what is older is not wanted: a read that is left early never ends.
-      for await (const resolved of answered(client.readAll(page))) {
+      for await (const resolved of inTime(client.current.readAll(page))) {
         pageCount++
         const event = toLogEvent(resolved)
         const position = positionOf(resolved)
@@ -219,7 +230,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
     const newest = { direction: 'backwards', fromPosition: 'end', maxCount: 1 } as const
     let position: bigint | undefined
     // To its end, although one event is all there is: a read that is left early never ends.
-    for await (const resolved of answered(client.readAll(newest))) position = positionOf(resolved)
+    for await (const resolved of inTime(client.current.readAll(newest))) position = positionOf(resolved)
     return position
   }
 
@@ -229,7 +240,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
     for (let attempt = 1; ; attempt++) {
       try {
         let found: LogEvent | undefined
-        for await (const resolved of answered(client.readAll(at))) found = toLogEvent(resolved)
+        for await (const resolved of inTime(client.current.readAll(at))) found = toLogEvent(resolved)
         return found?.position === position ? found : undefined
       } catch (error) {
         if (!isRefusedPosition(error)) throw error
@@ -243,7 +254,9 @@ export function createEventLog(url: string, log: Logger): EventLog {
   async function identity() {
     for (let from: bigint | undefined, last: bigint | undefined; ; from = last) {
       let first: LogEvent | undefined
-      for await (const resolved of answered(client.readAll({ fromPosition: fromOf(from), maxCount: identityPage }))) {
+      for await (const resolved of inTime(
+        client.current.readAll({ fromPosition: fromOf(from), maxCount: identityPage }),
+      )) {
         first ??= toLogEvent(resolved)
         last = positionOf(resolved)
       }
@@ -267,7 +280,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
   }
 
   async function* subscribeOnce(last: Place | undefined, options: LogSubscription) {
-    const subscription = client.subscribeToAll({
+    const subscription = client.current.subscribeToAll({
       fromPosition: fromOf(last?.position),
       filter: filterOf(options.prefixes),
     })
@@ -306,11 +319,12 @@ export function createEventLog(url: string, log: Logger): EventLog {
       const written = events.map((event) => jsonEvent(event as unknown as JSONEventType & { id: string }))
       for (let attempt = 1; ; attempt++) {
         try {
-          const append = client.appendToStream(stream, written, { expectedRevision: expected })
+          const append = client.current.appendToStream(stream, written, { expectedRevision: expected })
           const result = await withTimeout(append, appendTimeoutMs)
           return { revision: Number(result.nextExpectedRevision), position: result.position?.commit ?? -1n }
         } catch (error) {
           if (appendErrorKind(error) !== 'unknown') throw asDeleted(stream, error)
+          client.failed(error)
           if (attempt >= appendAttemptsMax)
             throw new UnknownAppendOutcome(`append to ${stream} was not answered`, { cause: error })
           log.warn({ err: error, stream, attempt }, 'append not answered, asking again with the same ids')
@@ -347,7 +361,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
     async close() {
       const closed = new AbortController()
       // The client waits for every call to end; one that does not end on a dead connection is left behind.
-      await Promise.race([client.dispose(), pause(closeTimeoutMs, closed.signal)])
+      await Promise.race([client.close(), pause(closeTimeoutMs, closed.signal)])
       closed.abort()
     },
   }

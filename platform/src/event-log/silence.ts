@@ -9,7 +9,7 @@ const answerWithinMs = 5_000
 const quietMsMax = 10_000
 
 /** The server has said nothing for as long as it may. */
-class Silent extends Error {
+export class Silent extends Error {
   override readonly name = 'Silent'
 }
 
