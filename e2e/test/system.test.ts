@@ -23,6 +23,7 @@ import {
 import { metricsOf, readAlerts, rulesOf } from '../../dev/alerts-check.mjs'
 import { logOf } from '../../dev/processes.mjs'
 import { eventually } from '../eventually.mjs'
+import { checkGateway, readCharges } from '../faults/check-gateway.mjs'
 import { checkMails, intendedMails, readInbox, readLedger } from '../faults/check-mails.mjs'
 import { readLog } from '../faults/check-log.mjs'
 import { checkReadModels, readReadModels } from '../faults/check-read-models.mjs'
@@ -422,7 +423,9 @@ describe('the system', () => {
       const events = await readLog(env.EVENTSTORE_URL)
       checkTopics(events, await readTopics(env.KAFKA_BROKERS), findings)
       checkReadModels(events, { people, descriptions }, await readReadModels(env.QUERY_DATABASE_URL), findings)
-      const [ledger, inbox] = [await readLedger(env.NOTIFIER_DATABASE_URL), await readInbox(env.MAIL_INBOX_URL)]
+      const { ledger } = await readLedger(env.NOTIFIER_DATABASE_URL)
+      const inbox = await readInbox(env.MAIL_INBOX_URL)
+      checkGateway(events, readCharges(env.GATEWAY_SANDBOX_FILE!), findings)
       checkMails(intendedMails(events), ledger, inbox, people, findings)
       expect(findings.all()).toEqual([])
     }, 25_000)
