@@ -102,6 +102,7 @@ it('refuses options that make no sense', async () => {
     output: expect.stringContaining('--break takes live-row'),
   })
   expect(await refused('--events', '10')).toMatchObject({ code: 1, output: expect.stringContaining('--events has') })
+  expect(await refused('--steps', 'moon')).toMatchObject({ code: 1, output: expect.stringContaining('--steps takes') })
   expect(await refused('--nothing')).toMatchObject({ code: 1, output: expect.stringContaining('Unknown option') })
   expect(await refused('--commands=x')).toMatchObject({ code: 1, output: expect.stringContaining('--commands has') })
 })

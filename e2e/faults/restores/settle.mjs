@@ -9,6 +9,7 @@ const ignoredMs = 45_000
 const stepMsMax = 300_000
 /** Whole once is not whole for good: a late refusal or a late double shows in this time. */
 const settleMs = 3_000
+const answerMsMax = 4_000
 /** The same process may refuse again: once for each store it compares, not without end. */
 const followsMax = 4
 
@@ -17,6 +18,8 @@ const followsMax = 4
  * @property {string} process that refused
  * @property {string} says
  * @property {string[]} commands that were run, as they were printed
+ * @property {number} at when they had ended, in epoch ms
+ * @property {string[]} ran those that did not fail, without their reasons
  *
  * Waits until everything is whole again, and does what processes that refuse say has to be done.
  *
@@ -49,13 +52,20 @@ export async function settle(step, { context, words, look, say, signal }, { foll
   }
 
   for (;;) {
-    const refusals = follow ? words.refusals() : []
-    for (const refusal of refusals) {
-      const timesBefore = followed.filter(({ process }) => process === refusal.process).length
+    for (const refusal of follow ? words.refusals() : []) {
+      const { process } = refusal
+      const timesBefore = followed.filter((each) => each.process === process).length
       if (timesBefore >= followsMax) continue
-      followed.push(await obey(refusal, step, context, say))
-      words.forget([refusal.process])
-      changedAt = Date.now()
+      // What one process says may be what another one needs as well: nobody is told twice.
+      const { commands } = chosen(refusal, step)
+      const isUnderstood = commands.every((command) =>
+        followed.some(({ at, ran }) => at > refusal.at && ran.includes(essenceOf(command))),
+      )
+      if (!isUnderstood && !(await isReady(context.urls[process]))) {
+        followed.push(await obey(refusal, commands, context, say))
+        changedAt = Date.now()
+      }
+      words.forget([process])
     }
     const inspection = await seen()
     const summary = inspection.findings.summary()
@@ -76,7 +86,7 @@ export async function settle(step, { context, words, look, say, signal }, { foll
     if (asked) {
       say(`  an operator reads: ${asked}`)
       await step.mend(context)
-      followed.push({ process: 'operator', says: asked, commands: [] })
+      followed.push({ process: 'operator', says: asked, commands: [], at: Date.now(), ran: [] })
       mended = true
       changedAt = Date.now()
     }
@@ -86,19 +96,37 @@ export async function settle(step, { context, words, look, say, signal }, { foll
   }
 }
 
+/** @returns {import('./words.mjs').Choice} */
+const chosen = ({ process, choices }, step) =>
+  choices.find(({ text }) => step.choices?.[process]?.test(text)) ?? choices[0]
+
+/** A command without the reason that is given for it. */
+const essenceOf = (command) => command.replace(/ --why .*$/, '')
+
+/** Who refuses is not ready; who is, has gone on meanwhile. */
+async function isReady(url) {
+  try {
+    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(answerMsMax) })
+    await response.arrayBuffer()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
 /** @returns {Promise<Followed>} */
-async function obey({ process, says, choices }, step, context, say) {
-  const wanted = step.choices?.[process]
-  const choice = choices.find(({ text }) => wanted?.test(text)) ?? choices[0]
+async function obey({ process, says }, commands, context, say) {
   say(`  ${process} refuses: ${says}`)
-  for (const command of choice.commands) {
+  const ran = []
+  for (const command of commands) {
     say(`  $ ${command}`)
     try {
       await context.run(command)
+      ran.push(essenceOf(command))
     } catch (error) {
       context.findings.wrong('remedies', error.message)
       say(`  that failed: ${error.message}`)
     }
   }
-  return { process, says, commands: choice.commands }
+  return { process, says, commands, at: Date.now(), ran }
 }

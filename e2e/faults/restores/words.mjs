@@ -10,6 +10,7 @@ export const speakers = ['relay', 'projector', 'query', 'notifier', 'command']
  * @typedef {object} Refusal
  * @property {string} process
  * @property {string} says its first line
+ * @property {number} at when, in epoch ms
  * @property {Choice[]} choices
  *
  * @typedef {object} Choice
@@ -57,7 +58,12 @@ export function refusalIn(process, line) {
   for (const text of textsOf(said)) {
     const choices = choicesIn(text)
     if (choices.some(({ commands }) => commands.length > 0))
-      return { process, says: text.split('\n', 1)[0], choices: choices.filter(({ commands }) => commands.length > 0) }
+      return {
+        process,
+        says: text.split('\n', 1)[0],
+        at: Date.parse(said.time),
+        choices: choices.filter(({ commands }) => commands.length > 0),
+      }
   }
   return undefined
 }

@@ -99,7 +99,10 @@ export const restores = {
       const found = Object.fromEntries(kinds.map((kind) => [kind, inspection.findings.count(kind)]))
       const outcome = !inspection.findings.none ? 'broken' : followed.length > 0 ? 'mended' : 'healed'
       say(`  ${outcome}${inspection.findings.none ? '' : `: ${inspection.findings.summary()}`}`)
-      return { inspection, step: { name, outcome, ...found, followed, seconds: rounded(seconds() - begun) } }
+      return {
+        inspection,
+        step: { name, outcome, ...found, followed: followed.map(told), seconds: rounded(seconds() - begun) },
+      }
     }
 
     const results = []
@@ -189,5 +192,8 @@ const breaks = {
     apply: ({ runStep }) => runStep('log', { follow: false }),
   },
 }
+
+/** @param {import('../restores/settle.mjs').Followed} followed */
+const told = ({ process, says, commands }) => ({ process, says, commands })
 
 const rounded = (value) => Math.round(value * 10) / 10

@@ -63,6 +63,8 @@ export const silence = {
       ...reportOf({ inspection, load }),
       silences: fallen.length,
       healed: healed.length,
+      // Nobody has to ask an operator for anything: what is not healed is a failure.
+      refusals: 0,
       healedMs: { deadForEver: times(({ ends }) => !ends), cameBack: times(({ ends }) => ends) },
       linksSilenced: new Set(fallen.flatMap((each) => each.links)).size,
       servicesEnded: watch.ended.length,

@@ -106,7 +106,11 @@ export function createKeyReader(pool: Pool, master: MasterKey, options: KeyReade
       const keys = await keysOf(parts)
       return parts.map(({ tenant, subject, context, sealed }) => {
         const key = keys.get(nameOf(tenant, subject))
-        if (key === undefined) return new UnknownSubject(`the key table has no row of ${subject}: it was lost`)
+        if (key === undefined)
+          return new UnknownSubject(
+            `the key table has no row of ${subject}: it was lost. Put it back (docs/runbooks/lost-key.md), then ` +
+              '`npm run replay -- parked retry <read model>`',
+          )
         if (key === null) return null
         try {
           return JSON.parse(openText(sealed, key, context)) as Record<string, unknown>
