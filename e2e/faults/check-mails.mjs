@@ -1,3 +1,4 @@
+import { canonicalAddress } from '@annals/contracts'
 import { Client } from 'pg'
 import { nothingHappened } from './aftermath.mjs'
 
@@ -71,7 +72,9 @@ export async function readInbox(url) {
   if (!response.ok) throw new Error(`the inbox answered ${response.status}`)
   const { total, messages } = await response.json()
   if (total > messages.length) throw new Error(`the inbox holds ${total} mails, and shows ${messages.length} at once`)
-  return messages.map(({ messageId, envelope }) => ({ messageId, to: envelope.to }))
+  // The sandbox's library shows a domain in its own script, whatever was on the wire.
+  const canonical = (address) => canonicalAddress(address) ?? address
+  return messages.map(({ messageId, envelope }) => ({ messageId, to: envelope.to.map(canonical) }))
 }
 
 /** @param {import('./check-log.mjs').LogEvent[]} events the newest of them happened just now @returns {IntendedMail[]} */
