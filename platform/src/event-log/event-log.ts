@@ -13,6 +13,7 @@ import {
   type ResolvedEvent,
   type StreamingRead,
 } from '@eventstore/db-client'
+import { append as appendAlone } from '@eventstore/db-client/dist/streams/appendToStream/append'
 import type { Logger } from 'pino'
 import { backoffMs, pause } from '../backoff'
 import {
@@ -314,12 +315,15 @@ export function createEventLog(url: string, log: Logger): EventLog {
       return last
     },
 
+    // Each append is a call of its own. The client's public function puts all of a process into one call: when that breaks while another
+    // has begun, an answer is taken for nobody's, which throws where only the process can end of it (6.2.1).
     async append(stream, events, expectedRevision) {
       const expected: AppendExpectedRevision = expectedRevision < 0 ? NO_STREAM : BigInt(expectedRevision)
       const written = events.map((event) => jsonEvent(event as unknown as JSONEventType & { id: string }))
       for (let attempt = 1; ; attempt++) {
         try {
-          const append = client.current.appendToStream(stream, written, { expectedRevision: expected })
+          const options = { expectedRevision: expected, batchAppendSize: 0, deadline: appendTimeoutMs }
+          const append = appendAlone.call(client.current, stream, written, options)
           const result = await withTimeout(append, appendTimeoutMs)
           return { revision: Number(result.nextExpectedRevision), position: result.position?.commit ?? -1n }
         } catch (error) {

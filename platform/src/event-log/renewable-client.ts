@@ -21,9 +21,8 @@ export interface RenewableClient {
 }
 
 /**
- * The official client, made anew when it may be stuck. Before its first append on a connection @eventstore/db-client 6.2.1 asks
- * which features the server has, and keeps the answer, a failure as well: unless that was UNAVAILABLE or CANCELLED every later append
- * fails with it, until the process is started again. A connection that falls silent while it is made ends so (INTERNAL, DEADLINE_EXCEEDED).
+ * The official client, made anew when its connection may be dead. Whatever else @eventstore/db-client 6.2.1 keeps of a connection
+ * that failed while it was made (which features the server has, for one) goes with it.
  */
 export function createRenewableClient(url: string, log: Logger): RenewableClient {
   let generation = 0
