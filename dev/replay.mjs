@@ -1,28 +1,4 @@
 /** `npm run replay -- <projection> [options]`: the replay CLI against the running stack. */
-import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
-import { readEnvironment } from './environment.mjs'
-import { openProfile, profileExists, root } from './profile.mjs'
-import { bold } from './progress.mjs'
-import { explain, Trouble } from './trouble.mjs'
+import { runServiceCli } from './service-cli.mjs'
 
-const program = join(root, 'projection-service/dist/replay/main.js')
-
-try {
-  const name = process.env.ANNALS_PROFILE ?? 'dev'
-  if (!profileExists(name)) throw new Trouble('Nothing was ever started here.', { remedy: '`npm start` first.' })
-  if (!existsSync(program)) throw new Trouble('The replay CLI is not built.', { remedy: '`npm run build` first.' })
-  // Variables of the caller's shell win: with them the CLI works on any other system, too.
-  const env = { ...readEnvironment(await openProfile(name)), ...process.env }
-  const child = spawn(process.execPath, ['--enable-source-maps', program, ...process.argv.slice(2)], {
-    stdio: 'inherit',
-    env,
-  })
-  // The terminal's Ctrl-C reaches the CLI too, which ends in order; we wait for that.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => signal === 'SIGTERM' && child.kill(signal))
-  process.exitCode = await new Promise((resolve) => child.once('close', (code) => resolve(code ?? 1)))
-} catch (error) {
-  console.error(`${bold('Stopped.')} ${explain(error)}`)
-  process.exitCode = 1
-}
+await runServiceCli('projection-service/dist/replay/main.js', 'The replay CLI')

@@ -10,6 +10,7 @@ export const Config = z.object({
   ...processFields,
   HTTP_PORT: field.port(3004),
   KAFKA_BROKERS: field.brokers(),
+  EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
   MASTER_KEY: field.key256(),

@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { readConfig } from '@annals/platform/config'
-import { createConsumer } from '@annals/platform/kafka'
+import { createEventLog } from '@annals/platform/event-log'
+import { createConsumer, createGroupOffsets } from '@annals/platform/kafka'
 import { exitWithMessage, runProcess, type Scope } from '@annals/platform/lifecycle'
 import { createLogger, type Logger } from '@annals/platform/log'
 import { createMetrics } from '@annals/platform/metrics'
@@ -15,6 +16,8 @@ import { createRequireAdmin } from './http/access'
 import { buildApp } from './http/app'
 import { startNotifier } from './notifier'
 import { rules } from './rules/rules'
+import { requireLedger } from './set-back/ledger-watch'
+import { requireLog } from './set-back/log-watch'
 import { loadTemplates } from './templates/templates'
 
 const service = 'notifier'
@@ -46,14 +49,15 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
   for (const channel of channels) scope.add(`channel ${channel.name}`, channel, (opened) => opened.close())
   const templates = loadTemplates(path.join(__dirname, '../templates'))
 
+  const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (opened) => opened.close())
+  const kafka = { brokers: config.KAFKA_BROKERS, clientId: `annals-${service}`, log }
+  const offsets = createGroupOffsets(kafka)
   const consumer = createConsumer({
-    brokers: config.KAFKA_BROKERS,
-    clientId: `annals-${service}`,
+    ...kafka,
     groupId: config.NOTIFIER_GROUP,
     topics: config.NOTIFIER_TOPICS,
     metrics: registry,
     onFatal: fatal,
-    log,
   })
   const app = buildApp({
     pool,
@@ -66,6 +70,8 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
       ledger: () => pool.query('select from delivery limit 1'),
       subjectKeys: () => keyPool.query('select from subject_key limit 1'),
       kafka: () => consumer.check(),
+      notSetBack: () => requireLedger(pool),
+      log: () => requireLog(pool),
     },
     registry,
     log,
@@ -76,6 +82,8 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
   const missingKeys = missingKeysCounter(registry)
   const notifier = startNotifier({
     consumer,
+    committed: () => offsets.committed(config.NOTIFIER_GROUP, config.NOTIFIER_TOPICS),
+    eventLog,
     pool,
     keys: createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY }, { onMissing: () => missingKeys.inc() }),
     channels,

@@ -1,6 +1,8 @@
+import type { Pool } from '@annals/platform/postgres'
 import { counter, durations, Gauge, gauge, type Registry } from '@annals/platform/metrics'
 import type { BreakerState } from './delivery/breaker'
 import type { OpenDeliveries } from './ledger/stats'
+import { countUnread } from './ledger/unread'
 
 /** What the notifier counts. Consumer lag comes from the consumer itself. */
 export const createNotifierMetrics = (registry: Registry) => ({
@@ -16,6 +18,19 @@ export const createNotifierMetrics = (registry: Registry) => ({
     'annals_notifier_newer_version',
     '1 while a partition waits for a newer release of this service',
     ['topic', 'partition'],
+  ),
+  stopped: gauge(registry, 'annals_notifier_partition_stopped', '1 while a partition waits for people', [
+    'topic',
+    'partition',
+    'reason',
+  ]),
+  duplicates: counter(registry, 'annals_notifier_duplicates_total', 'Events that had been read before', ['topic']),
+  holes: counter(registry, 'annals_notifier_hole_healings_total', 'Holes by what became of them', ['outcome']),
+  healedEvents: counter(registry, 'annals_notifier_healed_events_total', 'Events that Kafka did not bring'),
+  caughtUp: counter(
+    registry,
+    'annals_notifier_caught_up_total',
+    'Events that a release before this one had set aside, read now',
   ),
   settled: counter(registry, 'annals_notifier_deliveries_total', 'What became of deliveries after an attempt', [
     'channel',
@@ -36,6 +51,46 @@ export type NotifierMetrics = ReturnType<typeof createNotifierMetrics>
 const breakerNumber: Record<BreakerState, number> = { closed: 0, 'half-open': 1, open: 2 }
 export const setBreaker = (breaker: Gauge, channel: string, state: BreakerState): void =>
   breaker.set({ channel }, breakerNumber[state])
+
+/** What stands in the way of reading, asked for when the metrics are. A database that does not answer leaves it out. */
+export function measureState(registry: Registry, pool: Pool): void {
+  const gaugeOf = (name: string, help: string, labelNames: string[], collect: (gauge: Gauge) => Promise<void>) =>
+    new Gauge({
+      registers: [registry],
+      name,
+      help,
+      labelNames,
+      collect() {
+        return collect(this).catch(() => undefined)
+      },
+    })
+  const isSo = (sql: string) => async (it: Gauge) => {
+    const { rows } = await pool.query<{ so: boolean }>(`select exists (${sql}) as so`)
+    it.set(rows[0]!.so ? 1 : 0)
+  }
+  gaugeOf(
+    'annals_notifier_ledger_held',
+    '1 while the deliveries ledger is held, since it was set back',
+    [],
+    isSo('select from ledger_hold'),
+  )
+  gaugeOf(
+    'annals_log_refused',
+    '1 while the event log is refused, since it is not the one that was read',
+    [],
+    isSo('select from log_state where refusal is not null'),
+  )
+  gaugeOf(
+    'annals_notifier_unread_events',
+    'Events of types that this release does not know, kept for one that does',
+    ['type'],
+    async (it) => {
+      const counts = await countUnread(pool)
+      it.reset()
+      for (const { type, count } of counts) it.set({ type }, count)
+    },
+  )
+}
 
 /** What has not ended, counted when the metrics are asked for. A database that does not answer leaves them out. */
 export function measureOpenDeliveries(registry: Registry, read: () => Promise<OpenDeliveries[]>): void {

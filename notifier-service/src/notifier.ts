@@ -1,7 +1,10 @@
 import { topicNames } from '@annals/contracts'
+import { pause } from '@annals/platform/backoff'
+import type { EventLog } from '@annals/platform/event-log'
+import { createHealer, healingOutcomes } from '@annals/platform/healing'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
-import type { PartitionedConsumer } from '@annals/platform/kafka'
+import type { CommittedOffset, PartitionedConsumer } from '@annals/platform/kafka'
 import type { Pool } from '@annals/platform/postgres'
 import type { KeyReader } from '@annals/platform/subject-keys'
 import type { Channel } from './channels/channel'
@@ -9,22 +12,33 @@ import { createBreaker, standardBreakerPolicy, type BreakerPolicy, type BreakerS
 import { startCaretaker } from './delivery/caretaker'
 import { smsRetrySchedule } from './delivery/schedule'
 import type { DeliveryPolicy } from './delivery/settlement'
-import { startWorker } from './delivery/worker'
+import { startWorker, type Worker } from './delivery/worker'
 import type { AdmissionPolicy } from './intake/admission'
+import { catchUp } from './intake/catch-up'
 import { createIntake } from './intake/intake'
+import { knownTypes, type Vocabulary } from './intake/read-record'
 import { createLedger } from './ledger/claims'
 import { openDeliveries } from './ledger/stats'
-import { createNotifierMetrics, measureOpenDeliveries, setBreaker } from './metrics'
+import { createNotifierMetrics, measureOpenDeliveries, measureState, setBreaker } from './metrics'
 import type { ChannelName, Rule } from './rules/rule'
+import { eventTypesOf } from './rules/rules'
+import { watchLedger } from './set-back/ledger-watch'
+import { watchLog } from './set-back/log-watch'
 import type { Templates } from './templates/templates'
 
 export interface NotifierDeps {
   consumer: PartitionedConsumer
+  /** What the consumer's group has committed to Kafka: witnesses of how far the ledger had come. */
+  committed: () => Promise<readonly CommittedOffset[]>
+  /** Has what Kafka did not bring. */
+  eventLog: Pick<EventLog, 'readStream' | 'identity' | 'eventAt'>
   pool: Pool
   keys: KeyReader
   /** Those that are configured. What a rule wants sent by another waits, and is seen in the metrics. */
   channels: readonly Channel[]
   rules: readonly Rule[]
+  /** Event types that this release can read; default: all of its contracts. */
+  types?: ReadonlySet<string>
   templates: Templates
   admission: AdmissionPolicy
   mailDomain: string
@@ -45,12 +59,14 @@ export interface Notifier {
   stop(): Promise<void>
 }
 
+const catchUpEveryMs = 30_000
+
 /**
- * Starts sending at once, and reading as soon as Kafka is there.
+ * Starts sending as soon as the ledger was compared with what Kafka knows of it, and reading as soon as the log was compared too.
  * @throws Error when a rule names a template that is not there.
  */
 export function startNotifier(deps: NotifierDeps): Notifier {
-  const { consumer, pool, rules, channels, templates, admission, registry, log } = deps
+  const { consumer, pool, eventLog, rules, channels, templates, admission, registry, log } = deps
   for (const { name, template } of rules)
     if (!templates.names.includes(template))
       throw new Error(`rule ${name} names the template ${template}, which is not there`)
@@ -58,35 +74,84 @@ export function startNotifier(deps: NotifierDeps): Notifier {
   const metrics = createNotifierMetrics(registry)
   // There from the start: an alarm on growth does not see a series whose first value is 1.
   for (const topic of topicNames) metrics.parked.inc({ topic }, 0)
-  const ledger = createLedger(pool)
+  for (const outcome of healingOutcomes) metrics.holes.inc({ outcome }, 0)
+  const ledgerWatch = watchLedger({ pool, committed: deps.committed, log })
+  const logWatch = watchLog({ pool, eventLog, log })
+  const ledger = createLedger(pool, ledgerWatch)
   const policies: Record<ChannelName, DeliveryPolicy> = {
     // A repeated mail carries the same Message-ID: whoever receives both can tell, and many mailboxes show one.
     email: { schedule: deps.mailSchedule, repeatUnknown: true },
     sms: { schedule: smsRetrySchedule, repeatUnknown: false },
   }
   measureOpenDeliveries(registry, () => openDeliveries(pool))
+  measureState(registry, pool)
 
   const breakers = new Map<ChannelName, BreakerState>()
-  const workers = channels.map((channel) => {
+  const ending = new AbortController()
+  let workers: Worker[] = []
+  let stopCaretaker = async (): Promise<void> => undefined
+  const onDue = () => workers.forEach((worker) => worker.wake())
+  const workerOf = (channel: Channel): Worker => {
     const onChange = (state: BreakerState) => {
       breakers.set(channel.name, state)
       setBreaker(metrics.breaker, channel.name, state)
       log.warn({ channel: channel.name, breaker: state }, 'circuit breaker')
     }
-    breakers.set(channel.name, 'closed')
-    setBreaker(metrics.breaker, channel.name, 'closed')
     const breaker = createBreaker(deps.breakerPolicy ?? standardBreakerPolicy, onChange)
     return startWorker({ ...deps, channel, breaker, ledger, metrics, policy: policies[channel.name] })
+  }
+  for (const { name } of channels) {
+    breakers.set(name, 'closed')
+    setBreaker(metrics.breaker, name, 'closed')
+  }
+  const sendWhenCompared = async () => {
+    await ledgerWatch.compared
+    if (ending.signal.aborted) return
+    workers = channels.map(workerOf)
+    stopCaretaker = startCaretaker({ ledger, policies, metrics, log, ageMsMax: admission.ageMsMax, onDue })
+  }
+  void sendWhenCompared()
+
+  const vocabulary: Vocabulary = { known: deps.types ?? knownTypes, wanted: eventTypesOf(rules) }
+  const healer = createHealer({
+    eventLog,
+    log,
+    onOutcome: (outcome, events) => {
+      metrics.holes.inc({ outcome })
+      metrics.healedEvents.inc(events)
+    },
   })
-  const onDue = () => workers.forEach((worker) => worker.wake())
-  const stopCaretaker = startCaretaker({ ledger, policies, metrics, log, ageMsMax: admission.ageMsMax, onDue })
+  const beforeReading = async () => {
+    await logWatch.compared()
+    await ledgerWatch.compare()
+  }
+  const catchingUp = (async () => {
+    while (!ending.signal.aborted) {
+      try {
+        const events = await catchUp({ ...deps, vocabulary, metrics, onDue })
+        if (events > 0) log.warn({ events }, 'events that a release before this one had set aside were caught up with')
+        metrics.caughtUp.inc(events)
+      } catch (error) {
+        log.warn({ err: error }, 'what was set aside could not be caught up with')
+      }
+      await pause(catchUpEveryMs, ending.signal)
+    }
+  })()
 
   return {
     breakers,
-    joined: consumer.run(createIntake({ ...deps, metrics, onDue })),
+    joined: consumer.run(createIntake({ ...deps, vocabulary, healer, metrics, onDue, beforeReading })),
     async stop() {
+      ending.abort()
       // Side by side: each is bounded, and together they have to fit into the time that a process has to end.
-      await Promise.all([consumer.stop(), stopCaretaker(), ...workers.map((worker) => worker.stop())])
+      await Promise.all([
+        consumer.stop(),
+        stopCaretaker(),
+        ledgerWatch.stop(),
+        logWatch.stop(),
+        catchingUp,
+        ...workers.map((worker) => worker.stop()),
+      ])
     },
   }
 }

@@ -1,9 +1,12 @@
 import { decodeEvent, sealedPartOf, type Opened, type RecordedEvent, type SealedPart } from '@annals/contracts'
 import { isTransientPostgresError } from '@annals/platform/postgres'
-import type { KeyReader } from '@annals/platform/subject-keys'
+import { UnknownSubject, type KeyReader } from '@annals/platform/subject-keys'
 import type { OutgoingMessage } from '../channels/channel'
 import type { Claim } from '../ledger/claims'
 import type { Templates } from '../templates/templates'
+
+/** `key-missing`: the person's row of the key table was lost; it can be put back from a backup. */
+export type PutOffReason = 'registration-unreadable' | 'key-missing' | 'not-renderable'
 
 /** A claim made ready, or why nothing can be sent for it. */
 export type Composed =
@@ -11,7 +14,7 @@ export type Composed =
   | { kind: 'suppressed'; reason: 'recipient-erased' }
   | { kind: 'rejected'; reason: 'no-address' }
   /** A fault of ours, such as a wrong master key or a template's mistake: the schedule leaves hours to mend it. */
-  | { kind: 'put-off'; reason: 'registration-unreadable' | 'not-renderable'; cause?: unknown }
+  | { kind: 'put-off'; reason: PutOffReason; cause?: unknown }
 
 /**
  * Opens the recipients of claims, with one call, and writes their messages. Addresses exist in clear from here to the
@@ -31,6 +34,7 @@ export async function compose(claims: readonly Claim[], keys: KeyReader, templat
     const event = recorded[i]
     if (!event) return { kind: 'put-off', reason: 'registration-unreadable' }
     const personal = parts[i] ? opened[next++] : undefined
+    if (personal instanceof UnknownSubject) return { kind: 'put-off', reason: 'key-missing', cause: personal }
     if (personal instanceof Error) return { kind: 'put-off', reason: 'registration-unreadable', cause: personal }
     if (personal === null) return { kind: 'suppressed', reason: 'recipient-erased' }
     return composeOne(claim, event, personal, templates)
@@ -38,15 +42,15 @@ export async function compose(claims: readonly Claim[], keys: KeyReader, templat
 }
 
 /**
- * All with one call; if that is refused because of one of them (a person whom the key table does not know), each by itself, so that
- * it does not hold up the others.
+ * All with one call; if that is refused because of one of them, each by itself, so that it does not hold up the others. A key table
+ * that has nobody's key is another one, or empty: that says nothing about a person.
  */
 async function openEach(parts: readonly SealedPart[], keys: KeyReader): Promise<Opened[]> {
   if (parts.length === 0) return []
   try {
     return await keys.openAll(parts)
   } catch (error) {
-    if (isTransientPostgresError(error) || isRefusedByPostgres(error)) throw error
+    if (error instanceof UnknownSubject || isTransientPostgresError(error) || isRefusedByPostgres(error)) throw error
     if (parts.length === 1) return [error as Error]
     const each = []
     for (const part of parts) each.push(...(await openEach([part], keys)))

@@ -1,168 +1,116 @@
-import {
-  advanceCheckpoint,
-  isSamePlace,
-  loadCheckpoints,
-  lockCheckpoint,
-  type ReadingPlace,
-} from '@annals/platform/checkpoint'
-import { recordMark, type BatchOutcome, type IncomingBatch, type TopicPartition } from '@annals/platform/kafka'
-import type { Logger } from '@annals/platform/log'
-import { inTransaction, isTransientPostgresError, type Pool } from '@annals/platform/postgres'
-import { ledgerTime } from '../ledger/clock'
-import { park, recordIntents, recordRecipients, type RecordedIntent } from '../ledger/intents'
-import type { NotifierMetrics } from '../metrics'
-import type { Rule } from '../rules/rule'
-import { eventTypesOf } from '../rules/rules'
-import type { AdmissionPolicy } from './admission'
-import { planOf, type Plan } from './plan'
+import type { EventLog } from '@annals/platform/event-log'
+import type { Healer, Hole } from '@annals/platform/healing'
+import type { BatchOutcome, IncomingBatch, PartitionedConsumer, TopicPartition } from '@annals/platform/kafka'
+import { CheckpointMoved, createApply, Refused, type ApplyDeps, type Applied } from './apply'
+import type { Arrived, Stop } from './plan'
+import { readEvent, readRecord, type Vocabulary } from './read-record'
+import { readReference } from './reference'
 
-export interface IntakeDeps {
-  pool: Pool
-  rules: readonly Rule[]
-  admission: AdmissionPolicy
-  /** Right-hand side of Message-IDs. */
-  mailDomain: string
-  metrics: NotifierMetrics
-  log: Logger
-  /** Called after intents were committed that can be sent now. */
-  onDue: () => void
+export interface IntakeDeps extends ApplyDeps {
+  vocabulary: Vocabulary
+  /** Reads what Kafka did not bring. */
+  healer: Healer
+  /** Has the content of what did not fit into a record. */
+  eventLog: Pick<EventLog, 'readStream'>
+  /** Called before places are handed out. @throws Error while nothing may be read yet. */
+  beforeReading: () => Promise<void>
 }
 
-const checkpointTable = 'checkpoint'
+/** Reasons for which a partition waits, each with a runbook of its own. */
+export const waitReasons = ['newer-version', 'hole', 'reference', 'ledger-set-back', 'log-refused'] as const
+export type WaitReason = (typeof waitReasons)[number]
 
 /** A newer release has to be rolled out here: looked at again in half a minute, which costs one read of the partition. */
 const newerVersionWaitMs = 30_000
+/** Everything else that people, or a server that is away, have to mend. */
+const stoppedWaitMs = 5_000
+/** Holes healed, and references read, before a batch is handed back: keeps its handler within seconds, however many there are. */
+const logReadsMax = 50
+const logReadsPauseMs = 100
 
-/**
- * An instance that is frozen in the middle of a transaction holds its partition's checkpoint, and whoever has taken the
- * partition over waits for it: the server ends such a transaction. Its statements follow each other within milliseconds.
- */
-const frozenMsMax = 10_000
-
-/** The checkpoint was not where this instance last saw it; nothing was committed. */
-class CheckpointMoved extends Error {
-  override readonly name = 'CheckpointMoved'
+const wordsOf = (stop: Stop): string => {
+  const { type, stream, revision } = stop.at
+  switch (stop.because) {
+    case 'newer-version':
+      return `${type} version ${stop.version} was written by a newer release: roll it out here`
+    case 'hole':
+      return `${stream} goes on with revision ${revision} after ${stop.after}, and the log does not tell what is missing`
+    case 'reference':
+      return `the content of ${stream} revision ${revision} is in the log only, which does not answer`
+  }
 }
 
-/**
- * Events in, intents out: recipients, intents, parked records and the partition's checkpoint move in one transaction.
- * A record that can never be applied is found, and parked. All other faults are thrown, and the partition waits.
- */
-export function createIntake({ pool, rules, admission, mailDomain, metrics, log, onDue }: IntakeDeps) {
-  const options = { rules, admission, wanted: eventTypesOf(rules) }
-  /** Where each checkpoint stood when this instance last read or moved it. */
-  const known = new Map<string, ReadingPlace | undefined>()
-  const nameOf = ({ topic, partition }: TopicPartition) => `${topic}/${partition}`
+/** Handler of the notifier's consumer: applies what Kafka brings, and what it did not bring from the log. */
+export function createIntake(deps: IntakeDeps): Parameters<PartitionedConsumer['run']>[0] {
+  const { vocabulary, healer, eventLog, metrics, log, beforeReading } = deps
+  const { apply, places } = createApply(deps)
 
-  async function commit(batch: IncomingBatch, plan: Plan): Promise<void> {
-    const handled = batch.records.findLast(({ offset }) => offset < plan.nextOffset)
-    const reached: ReadingPlace = {
-      nextOffset: plan.nextOffset,
-      topicId: batch.topicId,
-      ...(handled ? { last: { offset: handled.offset, mark: recordMark(handled) } } : {}),
+  function waiting({ topic, partition }: TopicPartition, reason: WaitReason | undefined): void {
+    for (const each of waitReasons) metrics.stopped.set({ topic, partition, reason: each }, each === reason ? 1 : 0)
+    metrics.newerVersion.set({ topic, partition }, reason === 'newer-version' ? 1 : 0)
+  }
+
+  /** @returns what is to be applied in place of what had to wait; `undefined`: it can not be had. */
+  async function fromLog({ why, rest, offset }: NonNullable<Applied['stop']>): Promise<Arrived[] | undefined> {
+    if (why.because === 'newer-version') return undefined
+    if (why.because === 'reference') {
+      const read = await readReference(eventLog, why.at, vocabulary, log)
+      return read && [{ offset, read }, ...rest.slice(1)]
     }
-    const recorded = await inTransaction(pool, async (client) => {
-      await client.query(`set local idle_in_transaction_session_timeout = ${frozenMsMax}`)
-      const from = await lockCheckpoint(client, checkpointTable, batch)
-      // Another instance was here, or the database was set back: what this batch follows on is not what the ledger holds.
-      if (!isSamePlace(from, known.get(nameOf(batch)))) throw new CheckpointMoved()
-      // Registrations first: a welcome needs no second look for whom it is.
-      await recordRecipients(client, plan.registrations)
-      const intents = await recordIntents(client, plan.intents, mailDomain)
-      await park(client, plan.parked)
-      const to = { ...reached, position: plan.position ?? from?.position ?? -1n }
-      if (!(await advanceCheckpoint(client, checkpointTable, batch, from, to))) throw new CheckpointMoved()
-      return intents
-    })
-    known.set(nameOf(batch), reached)
-    tell(batch, plan, recorded)
-    if (recorded.length > 0 || plan.registrations.length > 0) onDue()
+    const missing = await healer.missing({ after: why.after, before: why.at })
+    return missing && [...missing.map((event) => ({ offset, read: readEvent(event, vocabulary) })), ...rest]
   }
 
-  function tell({ topic, partition }: TopicPartition, plan: Plan, recorded: readonly RecordedIntent[]): void {
-    for (const { rule, channel, state } of recorded) metrics.intents.inc({ rule, channel, state })
-    if (plan.unknownTypes > 0) metrics.unknownTypes.inc({ topic }, plan.unknownTypes)
-    for (const { reason, offset, recorded: event } of plan.parked) {
-      metrics.parked.inc({ topic })
-      const facts = { topic, partition, offset: String(offset), eventId: event?.id, eventType: event?.type, reason }
-      log.error(facts, 'record parked')
-    }
-  }
-
-  /** @returns the plan that was carried out, or the one that ended it early. */
-  async function applyAll(batch: IncomingBatch): Promise<Plan> {
-    const plan = planOf(batch, options, await ledgerTime(pool))
-    // Not even the first record may be passed: there is nothing to commit.
-    if (plan.nextOffset > batch.records[0]!.offset) await commit(batch, plan)
-    return plan
-  }
-
-  async function applyEach(batch: IncomingBatch): Promise<Plan> {
-    const { topic, partition, records } = batch
-    let plan: Plan | undefined
-    for (const [i, record] of records.entries()) {
-      const nextOffset = i === records.length - 1 ? batch.nextOffset : record.offset + 1n
-      const single: IncomingBatch = { ...batch, records: [record], nextOffset }
-      try {
-        plan = await applyAll(single)
-      } catch (error) {
-        if (!isRecordFault(error)) throw error
-        log.error({ err: error, topic, partition, offset: String(record.offset) }, 'record can not be applied')
-        // The error's code only: its words may quote the record.
-        const { code, name } = error as { code?: string; name: string }
-        const parked = [
-          { topic, partition, offset: record.offset, recorded: undefined, reason: `not applied: ${code ?? name}` },
-        ]
-        plan = { ...emptyPlan, nextOffset, parked }
-        await commit(single, plan)
+  async function applyAll(batch: IncomingBatch): Promise<BatchOutcome> {
+    const { topic, partition, records, nextOffset } = batch
+    let arrived: Arrived[] = records.map((record) => ({ offset: record.offset, read: readRecord(record, vocabulary) }))
+    let healing: { hole: Hole; events: number } | undefined
+    for (let logReads = 0; ; logReads++) {
+      const { witness, stop } = await apply(batch, arrived, nextOffset)
+      const handled = arrived.length - (stop?.rest.length ?? 0)
+      if (healing && handled >= healing.events) healer.healed(healing.hole, healing.events)
+      if (!stop) {
+        waiting(batch, undefined)
+        return { kind: 'done', ...(witness === undefined ? {} : { commit: witness }) }
       }
-      if (plan.newer) break
+      const { why, rest, offset } = stop
+      if (logReads === logReadsMax)
+        return { kind: 'wait', waitMs: logReadsPauseMs, reason: 'much is being read from the log', resumeAt: offset }
+      const more = await fromLog(stop)
+      if (!more) {
+        waiting(batch, why.because)
+        const reason = wordsOf(why)
+        log.error({ topic, partition, offset: String(offset), because: why.because }, `partition waits: ${reason}`)
+        const waitMs = why.because === 'newer-version' ? newerVersionWaitMs : stoppedWaitMs
+        return { kind: 'wait', waitMs, reason, resumeAt: offset }
+      }
+      // Applied in one transaction with the event that came too early, under the same checkpoint.
+      healing =
+        why.because === 'hole'
+          ? { hole: { after: why.after, before: why.at }, events: more.length - rest.length }
+          : undefined
+      arrived = more
     }
-    return plan!
   }
 
   return {
-    async positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]> {
-      const checkpoints = await loadCheckpoints(pool, checkpointTable, assigned)
-      assigned.forEach((place, i) => known.set(nameOf(place), checkpoints[i]))
-      return checkpoints
+    async positions(assigned) {
+      await beforeReading()
+      const found = await places(assigned)
+      // 0 stands for "from the beginning", wherever retention has moved that to.
+      return found.map((place) => (place?.nextOffset === 0n ? undefined : place))
     },
 
-    async handle(batch: IncomingBatch): Promise<BatchOutcome> {
+    async handle(batch) {
       if (batch.records.length === 0) return { kind: 'done' }
-      const { topic, partition } = batch
       try {
-        const { newer, nextOffset } = await applyAll(batch).catch((error: unknown) => {
-          if (isRecordFault(error)) return applyEach(batch)
-          throw error
-        })
-        metrics.newerVersion.set({ topic, partition }, newer ? 1 : 0)
-        if (!newer) return { kind: 'done' }
-        const reason = `${newer} was written by a newer release`
-        log.error({ topic, partition, offset: String(nextOffset) }, `partition waits: ${reason}; roll it out here`)
-        return { kind: 'wait', waitMs: newerVersionWaitMs, reason, resumeAt: nextOffset }
+        return await applyAll(batch)
       } catch (error) {
         if (error instanceof CheckpointMoved) return { kind: 'reposition' }
-        throw error
+        if (!(error instanceof Refused)) throw error
+        waiting(batch, error.because)
+        return { kind: 'wait', waitMs: stoppedWaitMs, reason: error.message }
       }
     },
   }
 }
-
-/**
- * Whether the record itself is at fault: its values (SQLSTATE class 22) break a rule of the ledger (23), or our own code on it.
- * Everything else, a missing table or right included, is not cured by parking.
- */
-function isRecordFault(error: unknown): boolean {
-  if (error instanceof CheckpointMoved || isTransientPostgresError(error)) return false
-  const { code } = error as { code?: unknown }
-  return typeof code !== 'string' || /^2[23]/.test(code)
-}
-
-const emptyPlan = {
-  registrations: [],
-  intents: [],
-  unknownTypes: 0,
-  position: undefined,
-  newer: undefined,
-} satisfies Partial<Plan>

@@ -9,40 +9,74 @@ import {
 } from '@annals/contracts'
 import type { IncomingRecord } from '@annals/platform/kafka'
 
+/** Which event this is, and where it stands in the log. */
+export type EventPlace = Pick<RecordedEvent, 'id' | 'type' | 'stream' | 'revision' | 'position'>
+
 /** What is to be done with one record of a topic. */
 export type ReadRecord =
-  | { kind: 'apply'; event: AnnalsEvent; recorded: RecordedEvent }
-  /** No rule asks for it, or nobody here knows it. */
-  | { kind: 'skip'; why: 'not-asked-for' | 'unknown-type'; position: bigint }
+  | { kind: 'apply'; at: EventPlace; event: AnnalsEvent; recorded: RecordedEvent }
+  /** No rule asks for it. */
+  | { kind: 'pass'; at: EventPlace }
+  /** A type that this release does not know: set aside, for one that does. */
+  | { kind: 'unknown-type'; at: EventPlace }
   /** Written by a newer release: its partition waits for that release here. */
-  | { kind: 'newer'; type: string; version: number }
-  /** Can never be read. */
-  | { kind: 'park'; reason: string; recorded: RecordedEvent | undefined }
+  | { kind: 'newer'; at: EventPlace; version: number }
+  /** Its content did not fit into a record and has to be read from the log. */
+  | { kind: 'reference'; at: EventPlace }
+  /** Can never be read; `at` undefined: nor does it say which event it is. */
+  | { kind: 'park'; at: EventPlace; reason: string }
+  | { kind: 'park'; at: undefined; reason: string }
+
+/** What a release knows, and what it asks for. */
+export interface Vocabulary {
+  /** Every event type that this release can read. */
+  known: ReadonlySet<string>
+  /** Those that matter to this service. */
+  wanted: ReadonlySet<EventType>
+}
+
+export const knownTypes: ReadonlySet<string> = new Set(Object.keys(eventDefinitions))
+
+const placeOf = ({ id, type, stream, revision, position }: EventPlace): EventPlace => ({
+  id,
+  type,
+  stream,
+  revision,
+  position,
+})
+
+/** What is to be done with an event before its content is looked at; `undefined`: that has to decide. */
+function byType(at: EventPlace, { known, wanted }: Vocabulary): ReadRecord | undefined {
+  if (!known.has(at.type)) return { kind: 'unknown-type', at }
+  return wanted.has(at.type as EventType) ? undefined : { kind: 'pass', at }
+}
 
 /**
- * Reads a record without opening what is sealed in it: rules need no personal data, and an address that was never opened
+ * Reads an event without opening what is sealed in it: rules need no personal data, and an address that was never opened
  * here is one that need not be forgotten here.
- * @param wanted event types that matter to this service.
  */
-export function readRecord({ value, headers }: IncomingRecord, wanted: ReadonlySet<EventType>): ReadRecord {
-  const parsed = fromCloudEvent({ value, headers })
-  if (!parsed.ok) return { kind: 'park', reason: parsed.reason, recorded: undefined }
-  const recorded = parsed.event
-  if (!isWanted(recorded.type, wanted)) {
-    const known = Object.hasOwn(eventDefinitions, recorded.type)
-    return { kind: 'skip', why: known ? 'not-asked-for' : 'unknown-type', position: recorded.position }
-  }
+export function readEvent(recorded: RecordedEvent, vocabulary: Vocabulary): ReadRecord {
+  const at = placeOf(recorded)
+  const decided = byType(at, vocabulary)
+  if (decided) return decided
   const result = sealedPartOf(recorded) ? decodeEvent(recorded, null) : decodeEvent(recorded)
   switch (result.kind) {
     case 'event':
-      return { kind: 'apply', event: result.event, recorded }
+      return { kind: 'apply', at, event: result.event, recorded }
     case 'unknown-type':
-      return { kind: 'skip', why: 'unknown-type', position: recorded.position }
+      return { kind: 'unknown-type', at }
     case 'newer-version':
-      return { kind: 'newer', type: result.type, version: result.version }
+      return { kind: 'newer', at, version: result.version }
     case 'invalid':
-      return { kind: 'park', reason: result.reason, recorded }
+      return { kind: 'park', at, reason: result.reason }
   }
 }
 
-const isWanted = (type: string, wanted: ReadonlySet<EventType>): boolean => wanted.has(type as EventType)
+/** Reads a record of a topic, as {@link readEvent} reads the event in it. */
+export function readRecord({ value, headers }: IncomingRecord, vocabulary: Vocabulary): ReadRecord {
+  const parsed = fromCloudEvent({ value, headers })
+  if (parsed.ok) return readEvent(parsed.event, vocabulary)
+  if (!parsed.reference) return { kind: 'park', at: undefined, reason: parsed.reason }
+  const at = placeOf(parsed.reference)
+  return byType(at, vocabulary) ?? { kind: 'reference', at }
+}

@@ -35,7 +35,8 @@ export interface LostAttempt {
  */
 export interface Ledger {
   /**
-   * Takes due deliveries, oldest first, and records the attempt that is about to be made of each.
+   * Takes due deliveries, oldest first, and records the attempt that is about to be made of each. None while the ledger is held, or
+   * stands before where it was seen.
    * @param limit at most so many.
    */
   claim(channel: ChannelName, limit: number, leaseMs: number, worker: string): Promise<Claim[]>
@@ -73,7 +74,16 @@ where id = $1 and ((${held}) or (${isProof}))`
 
 const heldByAttempt = `state = 'sending' and attempts = $2`
 
-export function createLedger(pool: Pool): Ledger {
+/** How often the ledger has moved by now, as whoever sees it remembers. */
+export interface MovesSeen {
+  movesSeen(): bigint
+  sawMoves(moves: bigint): void
+}
+
+const nobody: MovesSeen = { movesSeen: () => 0n, sawMoves: () => undefined }
+
+/** @param memory of how far the ledger has come: of one that stands before that, since it was set back, nothing is claimed. */
+export function createLedger(pool: Pool, memory: MovesSeen = nobody): Ledger {
   const settle = (sql: string, { id, attempt }: Pick<Claim, 'id' | 'attempt'>, outcome: Outcome, to: Settlement) =>
     pool.query(sql, [
       id,
@@ -87,9 +97,12 @@ export function createLedger(pool: Pool): Ledger {
 
   return {
     async claim(channel, limit, leaseMs, worker) {
-      const { rows } = await pool.query<Claim>(
-        `with due as (
+      const { rows } = await pool.query<Claim & { moves: bigint }>(
+        `with ledger as materialized (
+           select coalesce(sum(moves), 0)::bigint as moves, exists (select from ledger_hold) as held from checkpoint
+         ), due as (
            select id from delivery where state = 'pending' and channel = $1 and next_attempt_at <= now()
+             and (select moves >= $5 and not held from ledger)
            order by next_attempt_at limit $2 for update skip locked
          ), claimed as (
            update delivery d set state = 'sending', attempts = attempts + 1, next_attempt_at = null,
@@ -100,10 +113,12 @@ export function createLedger(pool: Pool): Ledger {
          )
          select c.id, c.attempts as attempt, c.rule, c.channel, c.identity, c.template, c.data,
            c.correlation_id as "correlationId", c.traceparent, r.event as registration,
-           exists (select from attempt a where a.delivery_id = c.id and a.outcome = 'unknown') as doubt
+           exists (select from attempt a where a.delivery_id = c.id and a.outcome = 'unknown') as doubt,
+           (select moves from ledger) as moves
          from claimed c left join recipient r on r.tenant = c.tenant and r.user_id = c.recipient`,
-        [channel, limit, leaseMs, worker],
+        [channel, limit, leaseMs, worker, memory.movesSeen()],
       )
+      if (rows[0]) memory.sawMoves(rows[0].moves)
       return rows
     },
 

@@ -9,13 +9,19 @@ export interface IntentRecord {
   intent: Intent
   event: AnnalsEvent
   skip: SkipReason | undefined
+  /**
+   * The ledger was set back behind this event: its message may have gone out already. What people decided about mails; others can not
+   * be told from a second one, and are recorded as `unknown`.
+   */
+  sentBefore?: 'repeat' | 'skip' | undefined
 }
 
 export interface ParkedRecord {
   topic: string
   partition: number
   offset: bigint
-  recorded: RecordedEvent | undefined
+  /** The event that it is, if it says so. */
+  at: Pick<RecordedEvent, 'id' | 'type' | 'stream'> | undefined
   reason: string
 }
 
@@ -23,8 +29,11 @@ export interface ParkedRecord {
 export interface RecordedIntent {
   rule: string
   channel: ChannelName
-  state: 'pending' | 'awaiting-recipient' | 'skipped'
+  state: 'pending' | 'awaiting-recipient' | 'skipped' | 'unknown'
 }
+
+/** Why a message is not sent that may have gone out before the ledger was set back. */
+export const setBackReason = 'ledger-set-back'
 
 /** The one identity of a delivery: the same for the same event, rule and recipient, in every process and at every time. */
 export const deliveryIdOf = ({ intent, event }: Pick<IntentRecord, 'intent' | 'event'>): string =>
@@ -37,6 +46,17 @@ export const deliveryIdOf = ({ intent, event }: Pick<IntentRecord, 'intent' | 'e
 const identityOf = (channel: ChannelName, deliveryId: string, mailDomain: string): string =>
   channel === 'email' ? `<${deliveryId}@${mailDomain}>` : deliveryId
 
+/** The state that an intent begins in, where that is decided already; the recipient decides otherwise. */
+function beginningOf({
+  intent,
+  skip,
+  sentBefore,
+}: IntentRecord): { state: 'skipped' | 'unknown'; reason: string } | null {
+  if (sentBefore && intent.channel !== 'email') return { state: 'unknown', reason: setBackReason }
+  if (skip) return { state: 'skipped', reason: skip }
+  return sentBefore === 'skip' ? { state: 'skipped', reason: setBackReason } : null
+}
+
 /**
  * Records intents that are not yet recorded. One whose recipient nobody knows yet waits: users and payments travel on
  * different topics, and nothing orders the one before the other.
@@ -48,7 +68,8 @@ export async function recordIntents(
 ): Promise<RecordedIntent[]> {
   if (records.length === 0) return []
   const rows = records.map((record) => {
-    const { intent, event, skip } = record
+    const { intent, event } = record
+    const beginning = beginningOf(record)
     const id = deliveryIdOf(record)
     return {
       id,
@@ -61,7 +82,8 @@ export async function recordIntents(
       identity: identityOf(intent.channel, id, mailDomain),
       template: intent.template,
       data: intent.data,
-      skip: skip ?? null,
+      beginning: beginning?.state ?? null,
+      reason: beginning?.reason ?? null,
       correlation_id: event.envelope.correlationId,
       traceparent: event.envelope.traceparent ?? null,
       occurred_at: event.at,
@@ -70,14 +92,14 @@ export async function recordIntents(
   const { rows: recorded } = await client.query<RecordedIntent>(
     `insert into delivery (id, tenant, event_id, event_type, rule, recipient, channel, identity, template, data, state,
        reason, next_attempt_at, settled_at, correlation_id, traceparent, occurred_at)
-     select id, tenant, event_id, event_type, rule, recipient, channel, identity, template, data, state, skip,
+     select id, tenant, event_id, event_type, rule, recipient, channel, identity, template, data, state, reason,
        case when state = 'pending' then now() end, case when state = 'skipped' then now() end,
        correlation_id, traceparent, occurred_at
      from jsonb_to_recordset($1::jsonb) as x (id uuid, tenant text, event_id uuid, event_type text, rule text,
-       recipient text, channel text, identity text, template text, data jsonb, skip text, correlation_id text,
-       traceparent text, occurred_at timestamptz)
+       recipient text, channel text, identity text, template text, data jsonb, beginning text, reason text,
+       correlation_id text, traceparent text, occurred_at timestamptz)
      cross join lateral (select case
-       when skip is not null then 'skipped'
+       when beginning is not null then beginning
        when exists (select from recipient r where r.tenant = x.tenant and r.user_id = x.recipient) then 'pending'
        else 'awaiting-recipient' end as state) as decided
      on conflict do nothing
@@ -89,22 +111,27 @@ export async function recordIntents(
 
 /**
  * Keeps who can be written to, as the log tells it: sealed. Deliveries that waited for these people become due.
- * @param registrations `user.registered` events as recorded; a known one is left as it is.
+ * @param registrations `user.registered` events as recorded. Each is read once; another one of a known person is of a log that was
+ *   restored, and written anew: the old one does not open with the key that there is now.
  */
 export async function recordRecipients(
   client: PoolClient,
   registrations: readonly { recorded: RecordedEvent; userId: string; tenant: string }[],
 ): Promise<void> {
   if (registrations.length === 0) return
-  const rows = registrations.map(({ recorded: { id, type, data, metadata }, userId, tenant }) => {
+  const latest = new Map<string, { tenant: string; user_id: string; event: object }>()
+  for (const { recorded, userId, tenant } of registrations) {
+    const { id, type, data, metadata } = recorded
     // The request's fingerprint is of no use here, and a trace of what the person typed.
     const { fingerprint: _, ...envelope } = metadata as Record<string, unknown>
-    return { tenant, user_id: userId, event: { id, type, data, metadata: envelope } }
-  })
+    latest.set(`${tenant}|${userId}`, { tenant, user_id: userId, event: { id, type, data, metadata: envelope } })
+  }
+  const rows = [...latest.values()]
   await client.query(
     `insert into recipient (tenant, user_id, event)
      select tenant, user_id, event from jsonb_to_recordset($1::jsonb) as x (tenant text, user_id text, event jsonb)
-     on conflict do nothing`,
+     on conflict on constraint recipient_pkey do update set event = excluded.event
+       where recipient.event ->> 'id' <> excluded.event ->> 'id'`,
     [JSON.stringify(rows)],
   )
   await client.query(
@@ -117,11 +144,11 @@ export async function recordRecipients(
 
 /** Keeps the place and the reason of records that can not be read; their content stays where it is. */
 export async function park(client: PoolClient, records: readonly ParkedRecord[]): Promise<void> {
-  for (const { topic, partition, offset, recorded, reason } of records) {
+  for (const { topic, partition, offset, at, reason } of records) {
     await client.query(
       `insert into parked (topic, partition, record_offset, event_id, event_type, stream, reason)
        values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
-      [topic, partition, offset, recorded?.id, recorded?.type, recorded?.stream, reason.slice(0, 500)],
+      [topic, partition, offset, at?.id, at?.type, at?.stream, reason.slice(0, 500)],
     )
   }
 }

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { encodeEvent, streamOf, toCloudEvent, type CloudEventRecord, type NewEvent } from '@annals/contracts'
 import { sealText, unwrapKey, wrapKey, type MasterKey } from '@annals/platform/subject-keys'
+import type { NewLogEvent } from '@annals/platform/event-log'
 import type { Pool } from '@annals/platform/postgres'
 
 /** The people of a test: each with a data key, as the command service would have made it. */
@@ -44,15 +45,21 @@ export function people(): People {
 }
 
 export interface Fact {
+  /** As it lies on the topic. Its position is put in when it is published, which appends it to the log first. */
   record: CloudEventRecord
+  /** As the log is to hold it. */
+  event: NewLogEvent
   id: string
   stream: string
+  revision: number
 }
 
-let position = 1_000n
+/** Next revision of each stream that facts were made of. */
+const revisions = new Map<string, number>()
 
 interface FactOptions {
   stream: string
+  /** Default: that after the stream's last fact. */
   revision?: number
   at?: string
   id?: string
@@ -64,7 +71,13 @@ interface FactOptions {
 
 /** An event as it lies on a topic, made by the codec that makes the real ones. */
 export function fact(event: NewEvent, crowd: People, options: FactOptions): Fact {
-  const { stream, revision = 0, at = new Date().toISOString(), id = randomUUID(), traceparent } = options
+  const {
+    stream,
+    revision = revisions.get(stream) ?? 0,
+    at = new Date().toISOString(),
+    id = randomUUID(),
+    traceparent,
+  } = options
   const input = {
     tenant: 'main',
     commandId: randomUUID(),
@@ -79,16 +92,14 @@ export function fact(event: NewEvent, crowd: People, options: FactOptions): Fact
   const encoded = encodeEvent(event, id, input, ({ subject, context }, personal) =>
     sealText(JSON.stringify(personal), crowd.keyOf(subject), context),
   )
-  position += 1n
-  const record = toCloudEvent({
+  revisions.set(stream, revision + 1)
+  const recorded = {
     ...encoded,
     data: { ...encoded.data, ...options.data },
     metadata: { ...encoded.metadata, ...options.metadata },
-    stream,
-    revision,
-    position,
-  })
-  return { record, id, stream }
+  }
+  const record = toCloudEvent({ ...recorded, stream, revision, position: 0n })
+  return { record, event: recorded, id, stream, revision }
 }
 
 type Registered = Extract<NewEvent, { type: 'user.registered' }>['data']
@@ -118,7 +129,7 @@ export function processed(crowd: People, userId: string, options: Partial<FactOp
     gatewayReference: 'ch_1',
   }
   const stream = streamOf.payment(paymentId)
-  return { ...fact({ type: 'payment.processed', data }, crowd, { stream, revision: 2, ...options }), paymentId }
+  return { ...fact({ type: 'payment.processed', data }, crowd, { stream, ...options }), paymentId }
 }
 
 export function failed(crowd: People, userId: string, options: Partial<FactOptions> = {}) {
@@ -131,5 +142,5 @@ export function failed(crowd: People, userId: string, options: Partial<FactOptio
     code: 'card-declined' as const,
   }
   const stream = streamOf.payment(paymentId)
-  return { ...fact({ type: 'payment.failed', data }, crowd, { stream, revision: 2, ...options }), paymentId }
+  return { ...fact({ type: 'payment.failed', data }, crowd, { stream, ...options }), paymentId }
 }

@@ -22,10 +22,11 @@ export interface NotifierProcess {
  */
 export async function notifierProcesses(opened: Opened, settings: Record<string, string> = {}) {
   if (!existsSync(main)) throw new Error('notifier-service is not built: run `npm run build` first')
-  const { pool, url, topics, mail, group } = await ownServers(opened)
+  const { pool, url, topics, mail, store, group } = await ownServers(opened)
   const env = {
     ...process.env,
     NOTIFIER_DATABASE_URL: url,
+    EVENTSTORE_URL: store.url,
     SUBJECT_KEYS_DATABASE_URL: url,
     MASTER_KEY: master.key.toString('base64'),
     NOTIFIER_TOPICS: `${topics.users},${topics.payments}`,

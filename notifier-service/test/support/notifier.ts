@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { createConsumer } from '@annals/platform/kafka'
+import { createConsumer, createGroupOffsets } from '@annals/platform/kafka'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
@@ -51,21 +51,23 @@ export async function attempts(pool: Pool, deliveryId: string): Promise<AttemptR
 
 /** A whole notifier in this process, on a database, topics and a mail server of its own. */
 export async function notifierStack(opened: Opened, options: Partial<NotifierDeps> & { channels?: Channel[] } = {}) {
-  const { pool, url, topics, mail, group } = await ownServers(opened)
+  const { pool, url, topics, mail, store, eventLog, group } = await ownServers(opened)
   const smtp = createSmtpChannel({ url: mail.smtpUrl, from: mailFrom, connections: 5 })
 
   async function start(more: Partial<NotifierDeps> = {}) {
     const registry = createMetrics('test')
+    const kafka = { brokers: requireEnv('KAFKA_BROKERS').split(','), clientId: 'test', log }
+    const offsets = createGroupOffsets(kafka)
     const consumer = createConsumer({
-      brokers: requireEnv('KAFKA_BROKERS').split(','),
-      clientId: 'test',
+      ...kafka,
       groupId: group,
       topics: [topics.users, topics.payments],
       onFatal: (error) => log.error({ err: error }, 'consumer ended'),
-      log,
     })
     const notifier = startNotifier({
       consumer,
+      committed: () => offsets.committed(group, [topics.users, topics.payments]),
+      eventLog,
       pool,
       keys: createKeyReader(pool, master, { cacheMs: 1 }),
       channels: [smtp],
@@ -86,5 +88,5 @@ export async function notifierStack(opened: Opened, options: Partial<NotifierDep
     return Object.assign(notifier, { registry })
   }
   opened.add(smtp, () => smtp.close())
-  return { pool, url, topics, mail, group, smtp, start }
+  return { pool, url, topics, mail, store, eventLog, group, smtp, start }
 }

@@ -7,9 +7,10 @@ import path from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { pino } from 'pino'
 import { partitionOf } from '@annals/contracts'
+import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { createPublisher, createTopics } from '@annals/platform/kafka'
 import { createPool, migrate, type Pool } from '@annals/platform/postgres'
-import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
+import { eventually, requireEnv, startTestEventStore, uniqueName, type TestEventStore } from '@annals/platform/testing'
 import type { Fact } from './facts'
 
 export const root = path.join(__dirname, '../../..')
@@ -53,17 +54,47 @@ export async function ownDatabase(opened: Opened): Promise<{ url: string; pool: 
   return { url, pool }
 }
 
+/** Copies a database, as a backup does. @returns puts it back, as a restore does, under whoever is connected. */
+export async function backUp(opened: Opened, url: string): Promise<() => Promise<void>> {
+  const name = new URL(url).pathname.slice(1)
+  const copy = uniqueName('test_backup').replace('.', '_')
+  const admin = opened.add(createPool(requireEnv('POSTGRES_ADMIN_URL'), log, 1), async (pool) => {
+    await pool.query(`drop database if exists ${copy}`)
+    await pool.end()
+  })
+  // A database is copied only while nobody is connected.
+  await admin.query(`alter database ${name} allow_connections false`)
+  await admin.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name])
+  await eventually(() => admin.query(`create database ${copy} template ${name}`))
+  await admin.query(`alter database ${name} allow_connections true`)
+  return async () => {
+    await admin.query(`drop database ${name} with (force)`)
+    await admin.query(`create database ${name} template ${copy}`)
+  }
+}
+
 export interface Topics {
   users: string
   payments: string
-  /** In one Kafka transaction, as the relay does. */
+  /** Deletes both, and makes them anew under their names. */
+  remake(): Promise<void>
+  /** Appends facts to the log, and no more: what the relay, or Kafka, has lost. */
+  record(facts: readonly Fact[]): Promise<void>
+  /** Appends to the log what it does not have, and publishes all in one Kafka transaction, as the relay does. */
   publish(facts: readonly Fact[]): Promise<void>
 }
 
 /** Of each topic. */
 export const partitions = 6
 
-export async function ownTopics(opened: Opened): Promise<Topics> {
+/** A log of the test's own, which can be set back. */
+export async function ownLog(opened: Opened): Promise<{ store: TestEventStore; eventLog: EventLog }> {
+  const store = opened.add(await startTestEventStore(), (it) => it.remove())
+  return { store, eventLog: opened.add(createEventLog(store.url, log), (it) => it.close()) }
+}
+
+/** @param eventLog the log that facts are appended to before they are published. */
+export async function ownTopics(opened: Opened, eventLog: EventLog): Promise<Topics> {
   const brokers = requireEnv('KAFKA_BROKERS').split(',')
   const options = { brokers, clientId: 'test', log }
   const [users, payments, checkpoint] = ['users', 'payments', 'checkpoint'].map((name) =>
@@ -78,11 +109,13 @@ export async function ownTopics(opened: Opened): Promise<Topics> {
     ],
     1,
   )
-  opened.add(new Kafka({ brokers, clientId: 'test', logLevel: logLevel.NOTHING }).admin(), async (admin) => {
+  const removed = async (names: string[]) => {
+    const admin = new Kafka({ brokers, clientId: 'test', logLevel: logLevel.NOTHING }).admin()
     await admin.connect()
-    await admin.deleteTopics({ topics: [users!, payments!, checkpoint!] })
+    await admin.deleteTopics({ topics: names })
     await admin.disconnect()
-  })
+  }
+  opened.add(checkpoint, () => removed([users!, payments!, checkpoint!]))
   const publisher = createPublisher({
     ...options,
     transactionalId: checkpoint!,
@@ -90,18 +123,46 @@ export async function ownTopics(opened: Opened): Promise<Topics> {
   })
   opened.add(publisher, () => publisher.close())
   await publisher.takeOver()
-  let position = 0n
+  let batches = 0n
+  const positions = new Map<string, bigint>()
+
+  /** Appends what the log does not have yet, in order. */
+  async function record(facts: readonly Fact[]): Promise<void> {
+    for (const { id, stream, revision, event } of facts)
+      if (!positions.has(id)) positions.set(id, (await eventLog.append(stream, [event], revision - 1)).position)
+  }
+
   return {
     users: users!,
     payments: payments!,
+    record,
+    async remake() {
+      await removed([users!, payments!])
+      // A broker forgets a topic some moments after it has said so.
+      const specs = [users!, payments!].map((topic) => ({ topic, partitions }))
+      await eventually(() => topics.ensure(specs, 1), { withinMs: 30_000 })
+      await publisher.takeOver()
+    },
     publish: async (facts) => {
-      position += 1n
-      const records = facts.map(({ record, stream }) => ({
+      await record(facts)
+      batches += 1n
+      const records = facts.map(({ id, record, stream }) => ({
         ...record,
+        headers: { ...record.headers, ce_position: String(positions.get(id)) },
         topic: stream.startsWith('user-') ? users! : payments!,
         partition: partitionOf(stream, partitions),
       }))
-      await publisher.publish(records, position)
+      // As the relay does: brokers that made a topic anew refuse for a moment, and what was committed is not published twice.
+      await eventually(
+        async () => {
+          try {
+            await publisher.publish(records, batches)
+          } catch (error) {
+            if ((await publisher.takeOver()) !== batches) throw error
+          }
+        },
+        { withinMs: 30_000 },
+      )
     },
   }
 }
@@ -209,10 +270,11 @@ export class MailServer {
 
 /** What a notifier needs, all of it the test's own, and a name for its group. */
 export async function ownServers(opened: Opened) {
-  const [{ pool, url }, topics, mail] = await Promise.all([
+  const [{ pool, url }, { store, eventLog }, mail] = await Promise.all([
     ownDatabase(opened),
-    ownTopics(opened),
+    ownLog(opened),
     MailServer.start(opened),
   ])
-  return { pool, url, topics, mail, group: uniqueName('test.notifier') }
+  const topics = await ownTopics(opened, eventLog)
+  return { pool, url, topics, mail, store, eventLog, group: uniqueName('test.notifier') }
 }

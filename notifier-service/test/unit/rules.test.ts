@@ -2,13 +2,13 @@ import { describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import type { AnnalsEvent } from '@annals/contracts'
 import { deliveryIdOf } from '../../src/ledger/intents'
-import { readRecord } from '../../src/intake/read-record'
+import { knownTypes, readRecord } from '../../src/intake/read-record'
 import { skipReasonOf } from '../../src/intake/admission'
 import { eventTypesOf, intentsOf, rules } from '../../src/rules/rules'
 import { fact, failed, people, processed, registered, type Fact } from '../support/facts'
 
 const crowd = people()
-const wanted = eventTypesOf(rules)
+const vocabulary = { known: knownTypes, wanted: eventTypesOf(rules) }
 const toRecord = ({ record }: Fact) => ({
   offset: 0n,
   key: record.key,
@@ -16,7 +16,7 @@ const toRecord = ({ record }: Fact) => ({
   headers: Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, Buffer.from(value)])),
   timestamp: 0,
 })
-const read = (made: Fact) => readRecord(toRecord(made), wanted)
+const read = (made: Fact) => readRecord(toRecord(made), vocabulary)
 function eventOf(made: Fact): AnnalsEvent {
   const result = read(made)
   if (result.kind !== 'apply') throw new Error(`not to be applied: ${JSON.stringify(result.kind)}`)
@@ -84,18 +84,18 @@ describe('reading a record', () => {
     const made = fact({ type: 'user.role_granted', data: { userId, role: 'admin' } }, crowd, {
       stream: `user-${userId}`,
     })
-    expect(read(made)).toMatchObject({ kind: 'skip', why: 'not-asked-for' })
+    expect(read(made)).toMatchObject({ kind: 'pass' })
   })
 
-  it('passes by a type that nobody here knows', () => {
+  it('sets aside a type that nobody here knows', () => {
     const made = registered(crowd)
     made.record.headers['ce_type'] = 'user.teleported'
-    expect(read(made)).toMatchObject({ kind: 'skip', why: 'unknown-type' })
+    expect(read(made)).toMatchObject({ kind: 'unknown-type', at: { id: made.id, type: 'user.teleported' } })
   })
 
   it('waits for a newer release at a newer version', () => {
     const made = registered(crowd, {}, { metadata: { schemaVersion: 9 } })
-    expect(read(made)).toEqual({ kind: 'newer', type: 'user.registered', version: 9 })
+    expect(read(made)).toMatchObject({ kind: 'newer', at: { type: 'user.registered' }, version: 9 })
   })
 
   it('does not wait at a newer version of what no rule asks for', () => {
@@ -104,18 +104,18 @@ describe('reading a record', () => {
       stream: `user-${userId}`,
       metadata: { schemaVersion: 9 },
     })
-    expect(read(made).kind).toBe('skip')
+    expect(read(made).kind).toBe('pass')
   })
 
   it('parks what is no event of ours', () => {
     const made = registered(crowd)
     delete made.record.headers['ce_id']
-    expect(read(made)).toMatchObject({ kind: 'park', recorded: undefined })
+    expect(read(made)).toMatchObject({ kind: 'park', at: undefined })
   })
 
   it('parks a known version whose content is wrong', () => {
     const made = processed(crowd, randomUUID(), { data: { amount: { minor: -1, currency: 'EUR' } } })
-    expect(read(made)).toMatchObject({ kind: 'park', recorded: { id: made.id } })
+    expect(read(made)).toMatchObject({ kind: 'park', at: { id: made.id } })
   })
 })
 

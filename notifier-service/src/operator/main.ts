@@ -1,0 +1,139 @@
+import { hostname, userInfo } from 'node:os'
+import { parseArgs } from 'node:util'
+import { field, readConfig } from '@annals/platform/config'
+import { createEventLog } from '@annals/platform/event-log'
+import { createLogger } from '@annals/platform/log'
+import { createPool, type Pool } from '@annals/platform/postgres'
+import { z } from 'zod'
+import { acceptLedger, acceptLog, NothingToAccept } from '../set-back/accept'
+import { statusOf } from '../set-back/status'
+
+const usage = `npm run notifier -- <command>
+
+  status         what keeps the notifier from reading or sending, and why; what
+                 was decided before. Exit code 3 when something does
+  accept-ledger  lets a deliveries ledger that was set back go on
+                   --mails repeat  mails that may have gone out already go out
+                                   again, under the same Message-ID
+                   --mails skip    … are recorded as skipped
+                 Text messages that may have gone out are never repeated: they
+                 are recorded as unknown
+  accept-log     takes the event log as it is now for the one to read, and reads
+                 it from its beginning. What was recorded is not sent again
+
+  --why <text>   why; required where something is accepted, and recorded
+  --as <who>     who is recorded as having decided it (default: user@host)
+  --json         prints JSON
+
+exit codes: 0 done, 1 failed, 2 wrong call, 3 held or refused (status),
+            4 there was nothing to accept`
+
+class WrongCall extends Error {}
+
+const exitCodes = { done: 0, failed: 1, usage: 2, held: 3, nothingToAccept: 4 } as const
+
+interface Call {
+  command: 'status' | 'accept-ledger' | 'accept-log'
+  mails: 'repeat' | 'skip' | undefined
+  why: string
+  who: string
+  json: boolean
+}
+
+function readCall(args: readonly string[]): Call | undefined {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        mails: { type: 'string' },
+        why: { type: 'string' },
+        as: { type: 'string' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    })
+    if (values.help) return undefined
+    const command = z.enum(['status', 'accept-ledger', 'accept-log']).safeParse(positionals[0])
+    if (!command.success || positionals.length > 1)
+      throw new WrongCall(`no command: ${positionals.join(' ') || '(none)'}`)
+    const mails = z.enum(['repeat', 'skip']).optional().safeParse(values.mails)
+    if (!mails.success) throw new WrongCall('--mails is repeat or skip')
+    if ((command.data === 'accept-ledger') !== (mails.data !== undefined))
+      throw new WrongCall('--mails repeat|skip goes with accept-ledger, and has to be given')
+    const why = values.why?.trim() ?? ''
+    if (command.data !== 'status' && why === '') throw new WrongCall('--why must say why; it is recorded')
+    const who = values.as ?? `${userInfo().username}@${hostname()}`
+    return { command: command.data, mails: mails.data, why, who, json: values.json ?? false }
+  } catch (error) {
+    throw error instanceof WrongCall ? error : new WrongCall((error as Error).message)
+  }
+}
+
+const print = (text: string) => process.stdout.write(`${text}\n`)
+
+async function status(pool: Pool, json: boolean): Promise<number> {
+  const found = await statusOf(pool)
+  const { ledgerHeld, logRefused, unread, actions } = found
+  if (json) print(JSON.stringify(found))
+  else {
+    if (ledgerHeld) print(ledgerHeld)
+    if (logRefused) print(logRefused)
+    if (!ledgerHeld && !logRefused) print('nothing keeps the notifier from reading and sending')
+    for (const { type, count } of unread) print(`${count} ${type} wait for a release that knows that type`)
+    for (const { at, who, action, why } of actions) print(`${at} ${who} ${action}: ${why}`)
+  }
+  return ledgerHeld || logRefused ? exitCodes.held : exitCodes.done
+}
+
+async function run({ command, mails, why, who, json }: Call): Promise<number> {
+  const schema = z.object({
+    NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),
+    EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
+  })
+  const config = readConfig(schema, process.env)
+  const log = createLogger('notifier-operator', 'silent')
+  const pool = createPool(config.NOTIFIER_DATABASE_URL, log, 1)
+  try {
+    if (command === 'status') return await status(pool, json)
+    if (command === 'accept-ledger') {
+      const accepted = await acceptLedger(pool, mails!, { who, why })
+      const { witnesses, repeated, skipped, unknown } = accepted
+      if (json) print(JSON.stringify(accepted))
+      else {
+        print(`accepted, recorded as decided by ${who}: the notifier goes on by itself`)
+        for (const { place, offset } of witnesses)
+          print(`  ${place.topic}/${place.partition} is read again up to offset ${offset}, its mails: ${mails}`)
+        print(`  of what the ledger holds: ${repeated} mails are sent, ${skipped} skipped, ${unknown} texts unknown`)
+      }
+      return exitCodes.done
+    }
+    const eventLog = createEventLog(config.EVENTSTORE_URL, log)
+    try {
+      const identity = await eventLog.identity()
+      await acceptLog(pool, identity, { who, why })
+      if (json) print(JSON.stringify({ identity: identity ?? null }))
+      else print(`accepted, recorded as decided by ${who}: the notifier reads from the beginning, by itself`)
+      return exitCodes.done
+    } finally {
+      await eventLog.close()
+    }
+  } finally {
+    await pool.end()
+  }
+}
+
+async function main(): Promise<void> {
+  try {
+    const call = readCall(process.argv.slice(2))
+    if (!call) print(usage)
+    else process.exitCode = await run(call)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    process.stderr.write(error instanceof WrongCall ? `${message}\n\n${usage}\n` : `${message}\n`)
+    if (error instanceof WrongCall) process.exitCode = exitCodes.usage
+    else process.exitCode = error instanceof NothingToAccept ? exitCodes.nothingToAccept : exitCodes.failed
+  }
+}
+
+void main()

@@ -1,0 +1,128 @@
+import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
+import { setBackReason } from '../ledger/intents'
+import { lockHoldSql } from './ledger-watch'
+import type { PlacedWitness } from './witness'
+
+/** Who decided, and why; kept in the ledger. */
+export interface Decision {
+  who: string
+  why: string
+}
+
+/** What was asked for does not apply to how things stand. */
+export class NothingToAccept extends Error {
+  override readonly name = 'NothingToAccept'
+}
+
+/**
+ * By so much every partition's count of moves jumps when a ledger is accepted that was set back: past whatever a process or a witness
+ * remembers of it.
+ */
+const movesJump = 1_000_000
+
+const recordAction = (client: PoolClient, action: string, { who, why }: Decision, details: object) =>
+  client.query('insert into operator_action (who, action, why, details) values ($1, $2, $3, $4)', [
+    who,
+    action,
+    why,
+    JSON.stringify(details),
+  ])
+
+export interface AcceptedLedger {
+  witnesses: PlacedWitness[]
+  /** Deliveries that had not ended in the backup, and may have since. */
+  repeated: number
+  skipped: number
+  unknown: number
+}
+
+/**
+ * Lets a ledger that was set back go on. Its partitions are read again from where it stands; up to the witnesses, mails are repeated
+ * under their Message-ID or recorded as skipped, and text messages recorded as unknown. So is what it holds that had not ended.
+ * @throws NothingToAccept when it is not held.
+ */
+export function acceptLedger(pool: Pool, mails: 'repeat' | 'skip', decision: Decision): Promise<AcceptedLedger> {
+  return inTransaction(pool, async (client) => {
+    await client.query(lockHoldSql)
+    const held = await client.query<{ witnesses: PlacedWitness[] }>('delete from ledger_hold returning witnesses')
+    const { witnesses } = held.rows[0] ?? {}
+    if (!witnesses) throw new NothingToAccept('the deliveries ledger is not held: there is nothing to accept')
+    for (const { place, topic, offset, position, at, moves } of witnesses) {
+      await client.query(
+        `insert into ledger_gap (topic, partition, topic_id, until_offset, until_position, until_at, mails)
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict (topic, partition) do update set topic_id = excluded.topic_id, until_offset = excluded.until_offset,
+           until_position = excluded.until_position, until_at = excluded.until_at, mails = excluded.mails, accepted_at = now()`,
+        [place.topic, place.partition, topic, offset, position, at, mails],
+      )
+      await client.query(
+        `insert into checkpoint (topic, partition, next_offset, position, judged_offset, moves) values ($1, $2, 0, -1, 0, $3)
+         on conflict (topic, partition) do update set moves = greatest(checkpoint.moves, excluded.moves)`,
+        [place.topic, place.partition, moves],
+      )
+    }
+    await client.query('update checkpoint set moves = moves + $1', [movesJump])
+    // What was recorded since the restore was not sent before it.
+    const lastAt = witnesses.map(({ at }) => at).reduce((latest, at) => (at > latest ? at : latest))
+    const open = `state in ('awaiting-recipient', 'pending', 'sending') and recorded_at <= $1`
+    const unknown = await client.query(
+      `update delivery set state = 'unknown', reason = $2, next_attempt_at = null, lease_until = null
+       where ${open} and channel <> 'email'`,
+      [lastAt, setBackReason],
+    )
+    const skipped =
+      mails === 'repeat'
+        ? undefined
+        : await client.query(
+            `update delivery set state = 'skipped', reason = $2, next_attempt_at = null, lease_until = null, settled_at = now()
+             where ${open} and channel = 'email'`,
+            [lastAt, setBackReason],
+          )
+    const left = await client.query<{ n: number }>(
+      `select count(*)::integer as n from delivery where ${open} and channel = 'email'`,
+      [lastAt],
+    )
+    const accepted = {
+      witnesses,
+      repeated: left.rows[0]!.n,
+      skipped: skipped?.rowCount ?? 0,
+      unknown: unknown.rowCount ?? 0,
+    }
+    await recordAction(client, `accept-ledger --mails ${mails}`, decision, accepted)
+    return accepted
+  })
+}
+
+/**
+ * Takes the log as it is now for the one to read: stream revisions and places begin anew, so that everything is read once more. What is
+ * in the deliveries stays, and tells a message that was recorded from one that was not.
+ * @param identity of the log as it is now; `undefined`: it is empty.
+ * @throws NothingToAccept when the log is not refused.
+ */
+export function acceptLog(pool: Pool, identity: string | undefined, decision: Decision): Promise<void> {
+  return inTransaction(pool, async (client) => {
+    const { rows } = await client.query<{ refusal: string | null; identity: string | null; position: bigint | null }>(
+      'select refusal, identity, position from log_state for update',
+    )
+    const { refusal } = rows[0] ?? {}
+    if (!refusal) throw new NothingToAccept('the event log is not refused: there is nothing to accept')
+    // All at once, in the order in which intake takes them: its transactions end before, or begin after.
+    await client.query('select from checkpoint order by topic, partition for update')
+    // Millions of rows at once; nobody reads them without a checkpoint in hand.
+    await client.query('truncate stream_revision')
+    await client.query('delete from unread_event')
+    await client.query(
+      `update checkpoint set next_offset = 0, judged_offset = 0, position = -1, seen_position = -1, position_event = null,
+         topic_id = null, record_offset = null, record_mark = null, moves = moves + 1`,
+    )
+    await client.query(
+      'update log_state set identity = $1, position = null, event_id = null, refusal = null, checked_at = now()',
+      [identity ?? null],
+    )
+    await recordAction(client, 'accept-log', decision, {
+      refusal,
+      former: { identity: rows[0]!.identity, position: rows[0]!.position === null ? null : String(rows[0]!.position) },
+      identity: identity ?? null,
+    })
+  })
+}

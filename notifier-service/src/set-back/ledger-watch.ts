@@ -1,0 +1,152 @@
+import { pause } from '@annals/platform/backoff'
+import type { CommittedOffset } from '@annals/platform/kafka'
+import type { Logger } from '@annals/platform/log'
+import { inTransaction, type Pool } from '@annals/platform/postgres'
+import { witnessesIn, type PlacedWitness } from './witness'
+
+export interface LedgerWatchDeps {
+  pool: Pool
+  /** What this service's group has committed to Kafka. */
+  committed: () => Promise<readonly CommittedOffset[]>
+  log: Logger
+}
+
+/** The ledger is compared with its witnesses, again and again. */
+export interface LedgerWatch {
+  /** Resolves when they were compared for the first time: before that, nothing may be sent. Rejects never. */
+  compared: Promise<void>
+  /** Compares now. @throws Error when Kafka or the ledger does not answer. */
+  compare(): Promise<void>
+  /** The number of moves that the ledger must have had by now: of one that was set back, nothing is claimed. */
+  movesSeen(): bigint
+  /** Told by claims, which see it more often. */
+  sawMoves(moves: bigint): void
+  stop(): Promise<void>
+}
+
+const compareEveryMs = 30_000
+/** Until the first comparison has worked: nothing is sent meanwhile. */
+const retryEveryMs = 1_000
+
+interface LedgerRow {
+  topic: string
+  partition: number
+  moves: bigint
+  next_offset: bigint
+  position: bigint
+  topic_id: string | null
+  now: string
+}
+
+/** Taken by whoever holds the ledger, or accepts it, for their transaction; a number of our own. */
+export const lockHoldSql = 'select pg_advisory_xact_lock(6021023)'
+
+/** What an operator may do, as complete commands. */
+export const setBackWords = (witnesses: readonly PlacedWitness[]): string => {
+  const places = witnesses.map(
+    ({ place, offset }) => `${place.topic}/${place.partition} had been read up to offset ${offset}`,
+  )
+  return [
+    `The deliveries ledger was set back: ${places.join('; ')}, and it knows nothing of that any more. Nothing is read or sent.`,
+    '1. Restore a newer backup of the deliveries database, or bring the server back that has it; the notifier goes on by itself.',
+    '2. Let mails that may have gone out already go out again, under the same Message-ID:',
+    '     npm run notifier -- accept-ledger --mails repeat --why "<reason>"',
+    '3. Leave out mails that may have gone out already, recorded as skipped:',
+    '     npm run notifier -- accept-ledger --mails skip --why "<reason>"',
+    'Text messages that may have gone out are never repeated by guess: 2 and 3 record them as unknown.',
+  ].join('\n')
+}
+
+/**
+ * Notices that the ledger was set back. Witnesses are what the group has committed to Kafka after each batch, and what this process
+ * remembers of the ledger itself. Kafka is asked before the ledger: what it tells was durable in the ledger before.
+ */
+export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWatch {
+  const ending = new AbortController()
+  const remembered = new Map<string, PlacedWitness>()
+  let movesSeen = 0n
+  const nameOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`
+
+  async function compare(): Promise<void> {
+    const witnesses = witnessesIn(await committed())
+    const { rows } = await pool.query<LedgerRow>(
+      'select topic, partition, moves, next_offset, position, topic_id, now() as now from checkpoint',
+    )
+    const moves = new Map(rows.map((row) => [nameOf(row), row.moves]))
+    const ahead = new Map<string, PlacedWitness>()
+    for (const witness of [...remembered.values(), ...witnesses]) {
+      const name = nameOf(witness.place)
+      const known = ahead.get(name)?.moves ?? Number(moves.get(name) ?? 0n)
+      if (witness.moves > known) ahead.set(name, witness)
+    }
+    if (ahead.size > 0) return hold([...ahead.values()])
+    for (const { topic, partition, moves, next_offset, position, topic_id, now } of rows) {
+      const place = { topic, partition }
+      remembered.set(nameOf(place), {
+        v: 1,
+        place,
+        topic: topic_id ?? '',
+        offset: String(next_offset),
+        moves: Number(moves),
+        position: String(position),
+        at: now,
+      })
+    }
+    sawMoves(rows.reduce((sum, { moves }) => sum + moves, 0n))
+  }
+
+  async function hold(witnesses: readonly PlacedWitness[]): Promise<void> {
+    const isHeld = await inTransaction(pool, async (client) => {
+      // An operator may have accepted the ledger since it was read here: looked at once more, with nobody accepting meanwhile.
+      await client.query(lockHoldSql)
+      const { rowCount } = await client.query(
+        `insert into ledger_hold (witnesses) select $1::jsonb where exists (
+           select from jsonb_to_recordset($1::jsonb) as w (place jsonb, moves bigint)
+           left join checkpoint c on c.topic = w.place ->> 'topic' and c.partition = (w.place ->> 'partition')::integer
+           where w.moves > coalesce(c.moves, 0))
+         on conflict do nothing`,
+        [JSON.stringify(witnesses)],
+      )
+      return rowCount === 1
+    })
+    if (isHeld) log.fatal(setBackWords(witnesses))
+  }
+
+  function sawMoves(moves: bigint): void {
+    if (moves > movesSeen) movesSeen = moves
+  }
+
+  let isCompared = (): void => undefined
+  const compared = new Promise<void>((resolve) => {
+    isCompared = resolve
+  })
+  const running = (async () => {
+    for (let done = false; !ending.signal.aborted;) {
+      try {
+        await compare()
+        done = true
+        isCompared()
+      } catch (error) {
+        log.warn({ err: error }, 'the ledger could not be compared with what Kafka knows of it')
+      }
+      await pause(done ? compareEveryMs : retryEveryMs, ending.signal)
+    }
+  })()
+
+  return {
+    compared,
+    compare,
+    movesSeen: () => movesSeen,
+    sawMoves,
+    async stop() {
+      ending.abort()
+      await running
+    },
+  }
+}
+
+/** For readiness. @throws Error while the ledger is held. */
+export async function requireLedger(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ witnesses: PlacedWitness[] }>('select witnesses from ledger_hold')
+  if (rows[0]) throw new Error(setBackWords(rows[0].witnesses))
+}
