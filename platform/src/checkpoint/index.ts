@@ -103,9 +103,13 @@ const valuesOf = ({ nextOffset, position, topicId, last }: Checkpoint) => [
   last?.mark ?? null,
 ]
 
-/** Moves a checkpoint that still stands where it was read; of the values that {@link movingValues} puts in order. */
-export const moveCheckpointSql = (table: string): string =>
-  `update ${table} set ${columns.map((column, i) => `${column} = $${i + 3}`).join(', ')}, updated_at = now()
+/**
+ * Moves a checkpoint that still stands where it was read; of the values that {@link movingValues} puts in order.
+ * @param also assignments to columns of the caller's own, whose values come behind them, from `$10` on.
+ */
+export const moveCheckpointSql = (table: string, also: readonly string[] = []): string =>
+  `update ${table}
+   set ${[...columns.map((column, i) => `${column} = $${i + 3}`), 'updated_at = now()', ...also].join(', ')}
    where topic = $1 and partition = $2 and next_offset = $8 and topic_id is not distinct from $9`
 
 export const movingValues = ({ topic, partition }: Place, from: ReadingPlace, to: Checkpoint): unknown[] => [

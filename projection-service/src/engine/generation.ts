@@ -83,6 +83,8 @@ export async function createGeneration(
      )`,
   )
   await client.query(checkpointTableSql(tables.checkpoint))
+  // Id of the event at the log position that was reached; null: none, or a former release did not keep it.
+  await client.query(`alter table ${tables.checkpoint} add column position_event text`)
   const places = placesOf(projection)
   await client.query(
     `insert into ${tables.checkpoint} (topic, partition, next_offset, position)

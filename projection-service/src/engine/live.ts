@@ -101,7 +101,7 @@ export function createLiveProjection(
     set local idle_in_transaction_session_timeout = ${frozenMsMax}; ${shareGenerationSql(projection.name)}`
   const lock = prepared(`select p.version, ${checkpointColumns('c')} from annals.projection p, ${tables.checkpoint} c
     where p.name = $1 and c.topic = $2 and c.partition = $3 for update of c`)
-  const move = prepared(moveCheckpointSql(tables.checkpoint))
+  const move = prepared(moveCheckpointSql(tables.checkpoint, ['position_event = coalesce($10, position_event)']))
 
   function arrivedOf({ topic, partition, records }: Part): Arrived[] {
     const arrived: Arrived[] = []
@@ -158,10 +158,12 @@ export function createLiveProjection(
     const end = stop ? stop.index : events.length
     const reached = reachedIn(part, stop && arrived[end]!.offset, found)
     // What was published again, or heals a hole, is older than what has been applied: the position never goes back.
-    const position = events.slice(0, end).reduce((max, { recorded }) => later(max, recorded.position), found.position)
+    const furthest = furthestOf(events.slice(0, end), found.position)
+    const position = furthest?.position ?? found.position
 
     await memory.write()
-    const moved = await client.query({ ...move, values: movingValues(part, found, { ...reached, position }) })
+    const values = [...movingValues(part, found, { ...reached, position }), furthest?.id ?? null]
+    const moved = await client.query({ ...move, values })
     if (moved.rowCount !== 1) return { kind: 'moved' }
     await client.query('commit')
 
@@ -276,7 +278,12 @@ export function createLiveProjection(
   }
 }
 
-const later = (a: bigint, b: bigint) => (a > b ? a : b)
+/** The event at the highest log position beyond `position`; `undefined`: there is none. */
+function furthestOf(events: readonly ReadEvent[], position: bigint): RecordedEvent | undefined {
+  let furthest: RecordedEvent | undefined
+  for (const { recorded } of events) if (recorded.position > (furthest?.position ?? position)) furthest = recorded
+  return furthest
+}
 
 /**
  * The place that is reached when everything before `stopAt` was handled, or the whole part.

@@ -9,7 +9,14 @@ import { createPool } from '@annals/platform/postgres'
 import { createKeyReader, missingKeysCounter } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
 import { createDriftAuditor } from '../drift/auditor'
-import { addParkedGauges, createDriftMetrics, createHealingMetrics, createProjectorMetrics } from './metrics'
+import { watchLog } from './log-state'
+import {
+  addLogRefusedGauge,
+  addParkedGauges,
+  createDriftMetrics,
+  createHealingMetrics,
+  createProjectorMetrics,
+} from './metrics'
 import { ProjectorConfig } from './options'
 import { createProjector } from './projector'
 import { addRebuildMetrics } from './rebuild-metrics'
@@ -45,8 +52,13 @@ void runProcess(log, async (scope, fatal) => {
   const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
   const eventLog =
     config.EVENTSTORE_URL && scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())
-  if (!eventLog) log.warn('EVENTSTORE_URL is not set: a hole stops its partition, and drift is not audited')
+  if (!eventLog)
+    log.warn(
+      'EVENTSTORE_URL is not set: a hole stops its partition, drift is not audited, and a log that went back is not noticed',
+    )
   const onHealing = createHealingMetrics(metrics, projections)
+  const logWatch = eventLog ? watchLog(projections, { pool, eventLog, log }) : undefined
+  addLogRefusedGauge(metrics, () => logWatch?.refusal())
   const projector = createProjector({
     projections,
     brokers: config.KAFKA_BROKERS,
@@ -55,6 +67,7 @@ void runProcess(log, async (scope, fatal) => {
     healerOf: eventLog
       ? (name, projectionLog) => createHealer({ eventLog, log: projectionLog, onOutcome: onHealing(name) })
       : undefined,
+    logWatch,
     log,
     metrics,
     observerOf: createProjectorMetrics(metrics),

@@ -78,6 +78,18 @@ export function createDriftMetrics(registry: Registry, projections: readonly Pro
   }
 }
 
+/** @param refusal why the log is refused; `undefined`: it is not. */
+export function addLogRefusedGauge(registry: Registry, refusal: () => string | undefined): void {
+  const refused = new Gauge({
+    registers: [registry],
+    name: 'annals_log_refused',
+    help: '1 while the event log is not the one that was read',
+    collect() {
+      refused.set(refusal() === undefined ? 0 : 1)
+    },
+  })
+}
+
 /** Streams whose events are parked, and since when; asked for with the metrics. -1 while the database does not answer. */
 export function addParkedGauges(registry: Registry, pool: Pool, projections: readonly Projection[]): void {
   const asked = (name: string, help: string, value: string) => {

@@ -2,6 +2,7 @@ import type { OpenAll } from '@annals/contracts'
 import type { Healer } from '@annals/platform/healing'
 import { createConsumer, type PartitionedConsumer, type TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
+import type { LogWatch } from '@annals/platform/log-watch'
 import type { Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { inSpan, SpanKind } from '@annals/platform/tracing'
@@ -20,6 +21,8 @@ export interface ProjectorOptions {
   onFatal: (error: unknown) => void
   /** Finds what Kafka did not bring; without it every hole stops its partition. */
   healerOf?: ((projection: string, log: Logger) => Healer) | undefined
+  /** Tells whether the log is still the one that the read models were made from; nothing is applied while it is refused. */
+  logWatch?: LogWatch | undefined
   /** Group of a projection; `annals.projection.<name>` unless told otherwise. */
   groupOf?: (projection: string) => string
   /** Stands before the names of the published topics: copies of them are read in their place. */
@@ -29,18 +32,21 @@ export interface ProjectorOptions {
 export interface Projector {
   /** Resolves when every projection's group has been joined. */
   start(): Promise<void>
-  /** For readiness: as {@link PartitionedConsumer.check}, of every projection's group. */
+  /** For readiness: as {@link PartitionedConsumer.check}, of every projection's group; and fails while the log is refused. */
   check(): Promise<void>
   assigned(): ReturnType<PartitionedConsumer['assigned']>
   stop(): Promise<void>
 }
+
+/** A partition whose log is refused looks again so often; it needs people. */
+const refusedWaitMs = 2_000
 
 /**
  * Runs projections, each with a consumer group of its own: one that has to wait holds up no other, and a rebuilt one
  * starts from its own checkpoints.
  */
 export function createProjector(options: ProjectorOptions): Projector {
-  const { projections, brokers, pool, openAll, metrics, observerOf, onFatal } = options
+  const { projections, brokers, pool, openAll, metrics, observerOf, onFatal, logWatch } = options
   const groupOf = options.groupOf ?? ((name: string) => `annals.projection.${name}`)
 
   const prefix = options.topicPrefix ?? ''
@@ -67,7 +73,10 @@ export function createProjector(options: ProjectorOptions): Projector {
       metrics,
       onFatal,
     })
-    const handle: typeof live.handle = (batch) => {
+    const handle: typeof live.handle = async (batch) => {
+      // Every partition has its turn again soon after an operator's choice.
+      if (logWatch?.refusal() !== undefined)
+        return { kind: 'wait', waitMs: refusedWaitMs, reason: 'the event log is refused' }
       const traceparent = batch.records[0]?.headers['ce_traceparent']?.toString()
       // One span for a batch: it goes on with the trace of its first event.
       return inSpan(
@@ -103,13 +112,17 @@ export function createProjector(options: ProjectorOptions): Projector {
           )
         }
       }
+      await logWatch?.start()
       await Promise.all(running.map(({ consumer, handler }) => consumer.run(handler)))
     },
     async check() {
+      const refusal = logWatch?.refusal()
+      if (refusal !== undefined) throw new Error(refusal)
       await Promise.all(running.map(({ consumer }) => consumer.check()))
     },
     assigned: () => running.flatMap(({ consumer }) => consumer.assigned()),
     async stop() {
+      await logWatch?.stop()
       await Promise.all(running.map(({ consumer }) => consumer.stop()))
     },
   }

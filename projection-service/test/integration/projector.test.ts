@@ -1,118 +1,26 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
-import { Kafka, logLevel } from 'kafkajs'
-import { placeOf, toCloudEvent, topicNames, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
-import { createPublisher, createTopics, type CheckpointedPublisher } from '@annals/platform/kafka'
-import { createMetrics } from '@annals/platform/metrics'
-import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
-import { tablesOf } from '../../src/engine/generation'
-import { activity, payments, paymentTotals } from '../../src/projections'
+import { describe, expect, it, jest } from '@jest/globals'
+import { placeOf, topicNames, type RecordedEvent } from '@annals/contracts'
 import { createHealer } from '@annals/platform/healing'
-import { createProjector, type Projector, type ProjectorOptions } from '../../src/projector/projector'
+import { eventually } from '@annals/platform/testing'
+import { activity, payments, paymentTotals } from '../../src/projections'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
-import { aPayment, opensNothing, paymentFacts } from '../support/facts'
+import { aPayment, paymentFacts } from '../support/facts'
 import { openOwnLog } from '../support/own-log'
 import { rebuildDependencies } from '../support/own-world'
-import { nobody } from '../support/read-models'
+import { useProjectorWorld } from '../support/projector-world'
 
 // Joining groups takes seconds, on a busy machine many.
 jest.setTimeout(120_000)
 const withinMs = 60_000
 
-const brokers = requireEnv('KAFKA_BROKERS').split(',')
-const three = [payments, paymentTotals, activity]
-
-let database: TestDatabase
-let prefix: string
-let publisher: CheckpointedPublisher
-let position: bigint
-const running: Projector[] = []
-
-beforeEach(async () => {
-  database = await createTestDatabase()
-  prefix = `${uniqueName('test.projector')}.`
-  const admin = createTopics({ brokers, clientId: 'test', log: silent })
-  const specs = topicNames.map((topic) => ({ topic: `${prefix}${topic}`, partitions: topics[topic].partitions }))
-  const checkpoint = `${prefix}checkpoint`
-  await admin.ensure([...specs, { topic: checkpoint, partitions: 1 }], 1)
-  await admin.close()
-  const name = uniqueName('test-projector')
-  publisher = createPublisher({
-    brokers,
-    clientId: 'test',
-    log: silent,
-    transactionalId: name,
-    checkpoint: { groupId: name, topic: checkpoint },
-  })
-  position = 0n
-  await publisher.takeOver()
-})
-afterEach(async () => {
-  for (const projector of running.splice(0)) await projector.stop()
-  await publisher.close()
-  await database.drop()
-})
-
-async function startProjector(healerOf?: ProjectorOptions['healerOf']): Promise<Projector> {
-  const projector = createProjector({
-    projections: three,
-    brokers,
-    pool: database.pool,
-    openAll: opensNothing,
-    log: silent,
-    metrics: createMetrics('test'),
-    observerOf: () => nobody,
-    onFatal: () => undefined,
-    healerOf,
-    groupOf: (name) => `${prefix}${name}`,
-    topicPrefix: prefix,
-  })
-  running.push(projector)
-  await projector.start()
-  return projector
-}
-
-async function publish(events: readonly RecordedEvent[]): Promise<void> {
-  const records = events.map((event) => {
-    const { topic, partition } = placeOf(event.stream)!
-    const { key, value, headers, timestamp } = toCloudEvent(event)
-    return { topic: `${prefix}${topic}`, partition, key, value, headers, timestamp }
-  })
-  position += BigInt(events.length)
-  await publisher.publish(records, position)
-}
-
-/** Deletes topics and makes them anew, empty; the publisher looks at the cluster again. */
-async function makeAnew(names: readonly TopicName[]): Promise<void> {
-  const prefixed = names.map((name) => `${prefix}${name}`)
-  const admin = new Kafka({ brokers, clientId: 'test', logLevel: logLevel.NOTHING }).admin()
-  await admin.connect()
-  await admin.deleteTopics({ topics: prefixed })
-  await admin.disconnect()
-  const made = createTopics({ brokers, clientId: 'test', log: silent })
-  await eventually(async () => expect((await made.ids(prefixed)).size).toBe(0))
-  const specs = names.map((topic) => ({ topic: `${prefix}${topic}`, partitions: topics[topic].partitions }))
-  await eventually(() => made.ensure(specs, 1))
-  await publisher.takeOver()
-}
+const world = useProjectorWorld([payments, paymentTotals, activity])
+const { startProjector, publish, makeAnew, seen } = world
 
 const factsOf = (count: number, from: bigint) =>
   Array.from({ length: count }, (_, i) => paymentFacts(aPayment(), from + BigInt(3 * i))).flat()
 
-/** Events seen, by the revisions of each projection's streams. */
-async function seen(): Promise<number[]> {
-  return Promise.all(
-    three.map(async (projection) => {
-      const { rows } = await database.pool.query(
-        `select coalesce(sum(revision + 1), 0) as seen from ${tablesOf(projection, 'live').stream}`,
-      )
-      return Number(rows[0].seen)
-    }),
-  )
-}
-
 async function completed(): Promise<number> {
-  const { rows } = await database.pool.query(
+  const { rows } = await world.database.pool.query(
     'select coalesce(sum(completed_count), 0) as n from payment_totals.payment_total',
   )
   return Number(rows[0].n)
@@ -136,7 +44,7 @@ describe('the projector', () => {
     await publish(third)
     await eventually(async () => expect(await seen()).toEqual([750, 750, 750]), { withinMs })
     expect(await completed()).toBe(250)
-    const { rows } = await database.pool.query('select count(*) as n from activity.activity')
+    const { rows } = await world.database.pool.query('select count(*) as n from activity.activity')
     expect(rows[0].n).toBe(500n)
   })
 
@@ -147,7 +55,7 @@ describe('the projector', () => {
       const { events } = await own.pay(30)
       await publish(events)
       await eventually(async () => expect(await seen()).toEqual([90, 90, 90]), { withinMs })
-      const rebuilding = rebuildAll([payments, paymentTotals], rebuildDependencies({ database, own }))
+      const rebuilding = rebuildAll([payments, paymentTotals], rebuildDependencies({ database: world.database, own }))
       for (let i = 0; i < 5; i++) await publish((await own.pay(4)).events)
       await rebuilding
       await publish((await own.pay(4)).events)
@@ -179,7 +87,9 @@ describe('the projector', () => {
   it('reads one topic again that is deleted and made anew while it runs, and mends from the log what that lacks', async () => {
     const own = await openOwnLog()
     try {
-      await startProjector((_, log) => createHealer({ eventLog: own.log, log, onOutcome: () => undefined }))
+      await startProjector({
+        healerOf: (_, log) => createHealer({ eventLog: own.log, log, onOutcome: () => undefined }),
+      })
       const { events: before } = await own.pay(40)
       // The last facts of ten payments are lost with the topic.
       const lost = before.slice(-10)
@@ -205,9 +115,10 @@ describe('the projector', () => {
     const own = await openOwnLog()
     try {
       const outcomes: string[] = []
-      const projector = await startProjector((projection, log) =>
-        createHealer({ eventLog: own.log, log, onOutcome: (outcome) => outcomes.push(`${projection} ${outcome}`) }),
-      )
+      const projector = await startProjector({
+        healerOf: (projection, log) =>
+          createHealer({ eventLog: own.log, log, onOutcome: (outcome) => outcomes.push(`${projection} ${outcome}`) }),
+      })
       const { events } = await own.pay(4)
       await publish(events.filter((_, i) => i !== 4))
       await eventually(async () => expect(await seen()).toEqual([12, 12, 12]), { withinMs })

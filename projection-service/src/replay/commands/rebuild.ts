@@ -1,11 +1,14 @@
 import { Option, type Command } from 'commander'
 import type { Side } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
+import { createTopics } from '@annals/platform/kafka'
+import { NotPossible } from '../../engine/stream-lock'
 import { exitCodes } from '../exit-code'
 import { paceOf } from '../fold/pace'
+import { requireTopicsOfLog } from '../rebuild/accept-log'
 import { rebuildAll, type Rebuilt } from '../rebuild/rebuild'
 import type { ReportResult } from '../reporting/report'
-import { operator, positiveInteger, projectionArgument, reporter, withSystem } from '../system'
+import { operator, positiveInteger, projectionArgument, reporter, withSystem, type System } from '../system'
 import { chosenProjections, labelArgument, pointArgument, streamArgument, userArgument } from './arguments'
 import { interruptible } from './interruption'
 import { plan } from './plan'
@@ -19,6 +22,8 @@ interface Flags extends ScopeFlags {
   restart?: true
   verifyOnly?: true
   acceptUnverified?: true
+  acceptLog?: true
+  fromFirstOffset?: true
   into?: Side
   json?: true
 }
@@ -35,15 +40,16 @@ const resultOf = ({ projection, version, events, verification, swapped, lockedMs
 })
 
 async function rebuild(chosen: readonly Projection[], flags: Flags): Promise<void> {
-  const { throttle, restart, verifyOnly, acceptUnverified, json } = flags
+  const { throttle, restart, verifyOnly, acceptUnverified, acceptLog, fromFirstOffset, json } = flags
   const told = reporter(json)
   const began = performance.now()
   try {
     const rebuilt = await interruptible((signal) =>
       withSystem(
         chosen.length,
-        (system) =>
-          rebuildAll(chosen, {
+        async (system) => {
+          if (acceptLog) await requireTopics(chosen, system)
+          return rebuildAll(chosen, {
             ...system,
             observer: told,
             signal,
@@ -51,8 +57,11 @@ async function rebuild(chosen: readonly Projection[], flags: Flags): Promise<voi
             restart: restart ?? false,
             verifyOnly: verifyOnly ?? false,
             acceptUnverified: acceptUnverified ?? false,
+            acceptLog: acceptLog ?? false,
+            fromFirstOffset: fromFirstOffset ?? false,
             actor: operator(),
-          }),
+          })
+        },
         paceOf(throttle),
       ),
     )
@@ -63,18 +72,32 @@ async function rebuild(chosen: readonly Projection[], flags: Flags): Promise<voi
   }
 }
 
+async function requireTopics(chosen: readonly Projection[], { pool, log, logger, brokers }: System): Promise<void> {
+  if (!brokers) throw new NotPossible('--accept-log looks at the topics as well: set KAFKA_BROKERS')
+  const topics = createTopics({ brokers, clientId: 'annals-replay', log: logger })
+  try {
+    await requireTopicsOfLog(pool, chosen, log, topics)
+  } finally {
+    await topics.close()
+  }
+}
+
 /** One call: what it folds, and so whether it rebuilds or makes a side, stands in its flags. */
 function run(named: Projection[] | undefined, flags: Flags, command: Command): Promise<void> {
   const refuse = (reason: string): never => command.error(`error: ${reason}`, { exitCode: exitCodes.usage })
   const chosen = chosenProjections(named, flags, command)
-  const { dryRun, throttle, restart, verifyOnly, acceptUnverified } = flags
+  const { dryRun, throttle, restart, verifyOnly, acceptUnverified, acceptLog, fromFirstOffset } = flags
   if (dryRun && verifyOnly) return refuse('--dry-run does nothing, --verify-only compares: leave one of them out')
+  if (acceptLog && !flags.all) return refuse('--accept-log is about every read model: say --all as well')
+  if (acceptLog && (dryRun || verifyOnly)) return refuse('--accept-log swaps: leave --dry-run and --verify-only out')
   const ofRebuild = {
     '--dry-run': dryRun,
     '--verify-only': verifyOnly,
     '--throttle': throttle,
     '--restart': restart,
     '--accept-unverified': acceptUnverified,
+    '--accept-log': acceptLog,
+    '--from-first-offset': fromFirstOffset,
   }
   const scope = scopeOf(flags, ofRebuild)
   if (scope && 'refused' in scope) return refuse(scope.refused)
@@ -101,6 +124,8 @@ export function addRebuild(program: Command): void {
     .option('--throttle <events>', 'events per second at most', positiveInteger)
     .option('--restart', 'throw away what an unfinished rebuild has done')
     .option('--accept-unverified', 'swap although nothing could be compared or counted again')
+    .option('--accept-log', 'take the log as it is, although live is ahead of it (--all)')
+    .option('--from-first-offset', 'read topics from their first record after the swap')
     .optionsGroup('A side, in tables of its own; the live read models are not touched:')
     .option('--as-of <point>', 'the log up to a time or position, that included', pointArgument)
     .option('--stream <stream>', 'this stream, whole', streamArgument)

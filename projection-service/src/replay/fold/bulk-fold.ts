@@ -76,6 +76,8 @@ export class BulkFold {
   readonly #flushEveryMs: number
   readonly #parked: ParkedEvent[] = []
   readonly #reached = new Map<string, bigint>()
+  /** Ids of the events at those positions, where they were folded here. */
+  readonly #reachedEvents = new Map<string, string>()
   /** Ids of events that people have dropped from this version. */
   #dropped: ReadonlySet<string> = new Set()
   #flushing: Promise<void> | undefined
@@ -144,6 +146,7 @@ export class BulkFold {
       }
       witness?.(event, verdict.kind)
       this.#reached.set(events[i]!.place, position)
+      this.#reachedEvents.set(events[i]!.place, event.recorded.id)
     }
   }
 
@@ -219,7 +222,9 @@ export class BulkFold {
     const rows = this.#rows.beginFlush()
     const streams = this.#streams.beginFlush()
     const parked = this.#parked.splice(0)
-    const places = [...this.#reached].map(([place, position]) => [...place.split('/'), position] as const)
+    const places = [...this.#reached].map(
+      ([place, position]) => [...place.split('/'), position, this.#reachedEvents.get(place) ?? null] as const,
+    )
     await inTransaction(this.pool, async (client) => {
       // Lost in a crash of PostgreSQL it is lost whole, and folded again.
       await client.query('set local synchronous_commit = off')
@@ -230,10 +235,11 @@ export class BulkFold {
       await upsertStreams(client, this.#tables.stream, streams.replacements)
       await insertParked(client, this.#tables.parked, parked)
       await client.query(
-        `update ${this.#tables.checkpoint} c set position = v.position, updated_at = now()
-         from unnest($1::text[], $2::integer[], $3::bigint[]) as v (topic, partition, position)
+        `update ${this.#tables.checkpoint} c set position = v.position, updated_at = now(),
+           position_event = coalesce(v.event, c.position_event)
+         from unnest($1::text[], $2::integer[], $3::bigint[], $4::text[]) as v (topic, partition, position, event)
          where c.topic = v.topic and c.partition = v.partition and c.position <> v.position`,
-        [places.map(([topic]) => topic), places.map(([, partition]) => partition), places.map(([, , at]) => at)],
+        [0, 1, 2, 3].map((column) => places.map((place) => place[column])),
       )
     })
     this.#rows.endFlush()

@@ -1,10 +1,12 @@
 import type { OpenAll } from '@annals/contracts'
 import type { EventLog } from '@annals/platform/event-log'
+import { acceptLog } from '@annals/platform/log-watch'
 import type { Logger } from '@annals/platform/log'
 import { longQuery, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { indexStatements, tablesOf } from '../../engine/generation'
 import type { Projection } from '../../engine/projection'
 import { installProjection, tryRebuildLock } from '../../engine/registry'
+import { logStateTable } from '../../engine/log-state-table'
 import { paceOf } from '../fold/pace'
 import { Builder, type Limits } from './builder'
 import { passOverLog, type Pass } from './log-pass'
@@ -80,6 +82,13 @@ export interface RebuildDependencies {
   verifyOnly?: boolean
   /** A shadow that nothing speaks for is taken for a good one. */
   acceptUnverified?: boolean
+  /**
+   * The log is taken as it is, although live has applied what it lacks: what was folded before is thrown away, nothing is compared with
+   * live, and offsets begin again. The read models belong to this log from then on.
+   */
+  acceptLog?: boolean
+  /** After the swap topics are read from their first record again, whatever live had read of them. */
+  fromFirstOffset?: boolean
   /** Who is recorded as the one who runs it. */
   actor?: string
 }
@@ -105,9 +114,10 @@ interface Job {
 /**
  * How the live read model stands beside the shadow. `comparable`: the same version; the shadow stays at its positions, and both
  * are compared. `behind`: nothing was ever applied to it (the shadow is its first build, to the end of the log), or less than to
- * the shadow of an earlier, unfinished call. `other-version`: rows of another shape.
+ * the shadow of an earlier, unfinished call. `other-version`: rows of another shape. `other-log`: made from a log that is not there any
+ * more.
  */
-type Standing = 'comparable' | 'behind' | 'other-version'
+type Standing = 'comparable' | 'behind' | 'other-version' | 'other-log'
 
 /** A round of catching up that finds no more events is the last one before verification. */
 const caughtUpEvents = 1_000
@@ -170,6 +180,7 @@ async function takeLock(pool: Pool, { name }: Projection): Promise<PoolClient> {
 
 async function rebuildLocked(projections: readonly Projection[], deps: RebuildDependencies): Promise<Rebuilt[]> {
   const { pool, observer } = deps
+  const identity = await deps.log.identity()
   const jobs: Job[] = []
   for (const projection of projections) jobs.push(await prepare(projection, deps, projections.length))
 
@@ -216,6 +227,7 @@ async function rebuildLocked(projections: readonly Projection[], deps: RebuildDe
   }
   const wrong = done.find(({ verification }) => !verification.equal)
   if (wrong) throw new NotEqual(wrong.projection, wrong.verification, done)
+  if (deps.acceptLog) await acceptLog(pool, logStateTable, identity)
   return done
 }
 
@@ -223,9 +235,15 @@ async function prepare(projection: Projection, deps: RebuildDependencies, builde
   const { pool, observer } = deps
   const { version } = await installProjection(pool, projection)
   const purpose = deps.verifyOnly ? 'verify' : 'rebuild'
-  const rebuild = await openRebuild(pool, projection, purpose, deps.restart, deps.actor)
+  // A shadow of the former log is worth nothing.
+  const restart = deps.acceptLog || deps.restart
+  const rebuild = await openRebuild(pool, projection, purpose, restart, deps.actor)
   const builder = await Builder.open(projection, pool, rebuild, { builders, pace: paceOf(deps.throttle) })
-  const standing = version === projection.version ? await standingOf(pool, builder) : 'other-version'
+  const standing = deps.acceptLog
+    ? 'other-log'
+    : version === projection.version
+      ? await standingOf(pool, builder)
+      : 'other-version'
   observer.stage(projection.name, 'prepared', {
     version: projection.version,
     live: version,
@@ -286,7 +304,8 @@ const finish: Finish = async (job, deps, pass, catchUp) => {
 
   pass.signal.throwIfAborted()
   await enter('swapping', reportOf(verification))
-  const lockedMs = await swap({ pool, projection, rebuildId: rebuild.id, catchUp })
+  const { acceptLog = false, fromFirstOffset = false } = deps
+  const lockedMs = await swap({ pool, projection, rebuildId: rebuild.id, catchUp, acceptLog, fromFirstOffset })
   observer.stage(name, 'live', { version, lockedMs: Math.round(lockedMs) })
   return { projection: name, version, events: builder.events, verification, swapped: true, lockedMs }
 }

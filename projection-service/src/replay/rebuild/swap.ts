@@ -67,6 +67,10 @@ export interface SwapInput {
   rebuildId: string
   /** Brings the shadow to these positions, or to the end of the log, durably. */
   catchUp: (limits: Limits) => Promise<void>
+  /** The shadow may lack what live has applied: the log lacks it. */
+  acceptLog?: boolean
+  /** Topics are read from their first record again. */
+  fromFirstOffset?: boolean
 }
 
 /**
@@ -77,16 +81,20 @@ export interface SwapInput {
  * @returns ms for which projectors were held up.
  */
 export async function swap(input: SwapInput): Promise<number> {
-  const { pool, projection, catchUp } = input
+  const { pool, projection, catchUp, acceptLog } = input
   await dropDiscarded(pool, projection.name)
   for (let attempt = 1; ; attempt++) {
     await catchUp(undefined)
     const { result, lockedMs } = await owningGeneration(pool, projection.name, async (client) => {
-      if (await isBehind(client, projection)) {
+      if (!acceptLog && (await isBehind(client, projection))) {
         if (attempt < catchUpsMax) return 'behind'
         await catchUp(await positionsOf(client, projection, 'live'))
         const place = await isBehind(client, projection)
-        if (place) throw new LogBehind(`${projection.name}: ${place}`)
+        if (place)
+          throw new LogBehind(
+            `${projection.name}: ${place}. Was the log restored from an older copy? The projector says what can be done ` +
+              'about it; to rebuild from the log as it is: `npm run replay -- --all --accept-log`',
+          )
       }
       await exchange(client, input)
       return 'swapped'
@@ -109,11 +117,14 @@ async function isBehind(client: PoolClient, projection: Projection): Promise<str
   return undefined
 }
 
-async function exchange(client: PoolClient, { projection, rebuildId }: SwapInput): Promise<void> {
+async function exchange(client: PoolClient, input: SwapInput): Promise<void> {
+  const { projection, rebuildId, acceptLog, fromFirstOffset } = input
   const { name, version } = projection
   const [live, next, previous] = (['live', 'next', 'previous'] as const).map((g) => schemaOf(name, g))
-  // Reading goes on where live stood; what the shadow has seen beyond is passed over by stream revision.
-  await client.query(copyPlacesSql(tablesOf(projection, 'live').checkpoint, tablesOf(projection, 'next').checkpoint))
+  // Reading goes on where live stood; what the shadow has seen beyond is passed over by stream revision. A shadow's own places are
+  // those before the first record.
+  if (!acceptLog && !fromFirstOffset)
+    await client.query(copyPlacesSql(tablesOf(projection, 'live').checkpoint, tablesOf(projection, 'next').checkpoint))
   if (await schemaExists(client, previous!)) {
     // Of a name of its own: the one before it may still be there, held by a reader.
     await client.query(`alter schema ${previous} rename to ${name}_discarded_${rebuildId.slice(-12)}`)

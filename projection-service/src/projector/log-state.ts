@@ -1,0 +1,45 @@
+import type { EventLog } from '@annals/platform/event-log'
+import type { Logger } from '@annals/platform/log'
+import { createLogWatch, type LogMark, type LogWatch } from '@annals/platform/log-watch'
+import type { Pool } from '@annals/platform/postgres'
+import { tablesOf } from '../engine/generation'
+import { logStateTable } from '../engine/log-state-table'
+import type { Projection } from '../engine/projection'
+
+const refusalWords = (finding: string): string =>
+  [
+    `The event log is not the one that the read models were made from: ${finding}. It was restored from an older copy or made anew, ` +
+      'or EVENTSTORE_URL names another one. Nothing more is applied. Choose:',
+    '  1. Where the address is wrong, put EVENTSTORE_URL right and start the projector again.',
+    '  2. Put the log back that is newer. The projector goes on by itself, and nothing is lost.',
+    '  3. Take the log as it is: what it lacks is lost for good, although it was acknowledged. First the relay, if it refuses the log',
+    '     as well (its message says how). Then every read model is rebuilt from the log as it is, and the projector goes on by itself:',
+    '       npm run replay -- --all --accept-log',
+    'In an image without npm, `node projection-service/dist/replay/main.js` stands for `npm run replay --`.',
+  ].join('\n')
+
+/** The furthest event that any of the read models has applied. */
+async function furthestOf(pool: Pool, projections: readonly Projection[]): Promise<LogMark | undefined> {
+  const each = projections.map(
+    (projection) =>
+      `select position, position_event from ${tablesOf(projection, 'live').checkpoint} where position_event is not null`,
+  )
+  const { rows } = await pool.query<{ position: bigint; position_event: string }>(
+    `select position, position_event from (${each.join(' union all ')}) c order by position desc limit 1`,
+  )
+  return rows[0] && { position: rows[0].position, eventId: rows[0].position_event }
+}
+
+/** Watches whether the log is still the one that these read models were made from. They have to be installed. */
+export const watchLog = (
+  projections: readonly Projection[],
+  { pool, eventLog, log }: { pool: Pool; eventLog: Pick<EventLog, 'identity' | 'eventAt'>; log: Logger },
+): LogWatch =>
+  createLogWatch({
+    pool,
+    eventLog,
+    log,
+    table: logStateTable,
+    furthest: () => furthestOf(pool, projections),
+    refusalWords,
+  })
