@@ -65,6 +65,8 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
   const ending = new AbortController()
   const remembered = new Map<string, PlacedWitness>()
   let movesSeen = 0n
+  /** When the hold was found that this process has spoken of. */
+  let saidOf: string | undefined
   const nameOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`
 
   async function compare(): Promise<void> {
@@ -79,7 +81,9 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
       const known = ahead.get(name)?.moves ?? Number(moves.get(name) ?? 0n)
       if (witness.moves > known) ahead.set(name, witness)
     }
-    if (ahead.size > 0) return hold([...ahead.values()])
+    if (ahead.size > 0) await hold([...ahead.values()])
+    await sayHold()
+    if (ahead.size > 0) return
     for (const { topic, partition, moves, next_offset, position, topic_id, now } of rows) {
       const place = { topic, partition }
       remembered.set(nameOf(place), {
@@ -96,10 +100,10 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
   }
 
   async function hold(witnesses: readonly PlacedWitness[]): Promise<void> {
-    const isHeld = await inTransaction(pool, async (client) => {
+    await inTransaction(pool, async (client) => {
       // An operator may have accepted the ledger since it was read here: looked at once more, with nobody accepting meanwhile.
       await client.query(lockHoldSql)
-      const { rowCount } = await client.query(
+      await client.query(
         `insert into ledger_hold (witnesses) select $1::jsonb where exists (
            select from jsonb_to_recordset($1::jsonb) as w (place jsonb, moves bigint)
            left join checkpoint c on c.topic = w.place ->> 'topic' and c.partition = (w.place ->> 'partition')::integer
@@ -107,9 +111,16 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
          on conflict do nothing`,
         [JSON.stringify(witnesses)],
       )
-      return rowCount === 1
     })
-    if (isHeld) log.fatal(setBackWords(witnesses))
+  }
+
+  /** Every process says so, whichever found it. */
+  async function sayHold(): Promise<void> {
+    const { rows } = await pool.query<{ found_at: string; witnesses: PlacedWitness[] }>(
+      'select found_at, witnesses from ledger_hold',
+    )
+    if (rows[0] && rows[0].found_at !== saidOf) log.fatal(setBackWords(rows[0].witnesses))
+    saidOf = rows[0]?.found_at
   }
 
   function sawMoves(moves: bigint): void {

@@ -71,6 +71,8 @@ async function findingOf(
 export function watchLog({ pool, eventLog, log }: LogWatchDeps): LogWatch {
   const ending = new AbortController()
   const first = new AbortController()
+  /** The refusal that this process has spoken of. */
+  let said: string | undefined
 
   async function compare(): Promise<void> {
     const state = (await pool.query<LogStateRow>('select identity, position, event_id, refusal from log_state')).rows[0]
@@ -106,7 +108,8 @@ export function watchLog({ pool, eventLog, log }: LogWatchDeps): LogWatch {
          where log_state.identity is not distinct from $2 and log_state.position is not distinct from $3`,
         [refusal, state?.identity ?? null, state?.position ?? null, state?.event_id ?? null],
       )
-      if (state?.refusal !== refusal) log.fatal(refusal)
+      if (said !== refusal) log.fatal(refusal)
+      said = refusal
       return
     }
     await pool.query(
@@ -122,6 +125,7 @@ export function watchLog({ pool, eventLog, log }: LogWatchDeps): LogWatch {
         state?.position ?? null,
       ],
     )
+    said = undefined
     if (state?.refusal) log.warn('the event log is the one that was read, again: reading goes on')
   }
 

@@ -111,6 +111,23 @@ describe('from a fact to a mail', () => {
     expect(row).toMatchObject({ reason: 'registration-unreadable', attempts: 3 })
   })
 
+  it('puts off whom the key table has lost, says so, and sends when the row is back', async () => {
+    const strangers = people()
+    const lost = registered(strangers)
+    const other = registered(crowd)
+    await publish(lost, other)
+    await settledAs(other.userId, { welcome: 'accepted' })
+    const [row] = await eventually(async () => {
+      const rows = await deliveries(stack.pool, lost.userId)
+      expect(rows).toMatchObject([{ state: 'pending', reason: 'key-missing' }])
+      return rows
+    })
+    await strangers.save(stack.pool)
+    await settledAs(lost.userId, { welcome: 'accepted' })
+    expect((await outcomes(row!.id)).at(0)).toEqual(['transient', 'key-missing'])
+    expect(await stack.mail.mails(lost.email)).toHaveLength(1)
+  })
+
   it('records what is too old without sending it', async () => {
     const old = registered(crowd, {}, { at: '2020-01-01T00:00:00Z' })
     await publish(old)
