@@ -66,6 +66,10 @@ describe('the HTTP gateway', () => {
     const silent = await answering(() => undefined)
     expect(await silent.charge(charge)).toMatchObject({ outcome: 'unknown' })
     expect(await silent.find('k')).toMatchObject({ outcome: 'unknown' })
+    const cutOff = await answering((_request, response) =>
+      response.writeHead(200, { 'content-type': 'application/json' }).write('{"status":"succ'),
+    )
+    expect(await cutOff.charge(charge)).toMatchObject({ outcome: 'unknown' })
     const breaking = await answering((request) => void request.socket.destroy())
     expect(await breaking.charge(charge)).toMatchObject({ outcome: 'unknown' })
     const nobody = createHttpGateway({ baseUrl: 'http://127.0.0.1:1', timeoutMs: 300 })

@@ -14,6 +14,8 @@ export interface SmtpOptions {
 /** Waits for a server that does not answer, below the time of a whole attempt so that they say which step it was. */
 const connectMsMax = 5_000
 const greetingMsMax = 5_000
+/** For any word on a connection: an attempt ends before (`ATTEMPT_TIMEOUT_MS`), a goodbye has nobody who waits for it. */
+const silentMsMax = 20_000
 /** An idle connection is closed before most servers would: one that is already closed there costs an attempt. */
 const idleMsMax = 10_000
 
@@ -52,6 +54,7 @@ export function createSmtpChannel({ url, from, connections }: SmtpOptions): Chan
     idleTimeout: idleMsMax,
     connectionTimeout: connectMsMax,
     greetingTimeout: greetingMsMax,
+    socketTimeout: silentMsMax,
     disableFileAccess: true,
     disableUrlAccess: true,
   })

@@ -17,6 +17,7 @@ import { SpanKind, startSpan, withContext } from '../tracing'
 import { jsonBody, refuseEncodedBody } from './json-body'
 import { addOperations, type Readiness } from './operations'
 import { HttpProblem, type ProblemRow } from './problem'
+import { requestTime } from './request-time'
 
 export interface ApiOptions {
   log: Logger
@@ -45,8 +46,6 @@ declare module 'fastify' {
 
 /** No command or query needs more; a body above it is refused unread. */
 const bodyBytesMax = 64 * 1024
-/** A client that sends its request more slowly than this is cut off. */
-const requestMsMax = 15_000
 
 const correlationIdForm = /^[\x21-\x7e]{1,128}$/
 
@@ -87,11 +86,11 @@ export function createApi(options: ApiOptions): FastifyInstance {
     // One line per request, written below; its id is the correlation id.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
     bodyLimit: bodyBytesMax,
-    requestTimeout: requestMsMax,
+    requestTimeout: requestTime.requestTimeout,
     // Ours is a problem like all others; see `stopping`.
     return503OnClosing: false,
     // Node's own refusal has no body; see `onRequest`.
-    http: { requireHostHeader: false },
+    http: { ...requestTime.http, requireHostHeader: false },
     frameworkErrors: (error, request, reply) => answerEarly(error, request, reply),
     clientErrorHandler: (error, socket) => answerOnSocket(error, socket as Socket),
     trustProxy: (_address: string, hop: number) => hop < (options.trustProxy ?? 0),

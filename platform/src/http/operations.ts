@@ -1,5 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { Gauge, type Registry } from 'prom-client'
+import { requestTime } from './request-time'
 
 /** A dependency's check: resolves when it answers, throws when not. Names appear in the answer of `/readyz`. */
 export type Readiness = Record<string, () => Promise<unknown>>
@@ -58,7 +59,7 @@ export async function startOperationsServer(
   metrics: Registry,
   readiness: Readiness,
 ): Promise<FastifyInstance> {
-  const app = fastify({ logger: false })
+  const app = fastify({ logger: false, ...requestTime })
   addOperations(app, metrics, readiness)
   await app.listen(listen)
   return app
