@@ -3,7 +3,11 @@ import type { OutgoingRecord } from '@annals/platform/kafka'
 /** An event on its way from the log to Kafka. */
 export interface QueuedEvent {
   record: OutgoingRecord
+  /** Id of the event. */
+  event: string
   position: bigint
+  /** Epoch ms, when it was appended. */
+  createdAt: number
   bytes: number
 }
 
@@ -11,6 +15,7 @@ export interface Batch {
   records: OutgoingRecord[]
   /** Of the last event in it. */
   position: bigint
+  event: string
 }
 
 /** Bounds of one transaction and of what waits for the next. */
@@ -87,7 +92,7 @@ export class EventQueue {
     this.#bytes -= bytes
     this.#wakeReader?.()
     this.#wakeReader = undefined
-    return { records, position: last!.position }
+    return { records, position: last!.position, event: last!.event }
   }
 
   #untilWoken(ms: number): Promise<void> {

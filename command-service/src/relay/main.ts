@@ -23,15 +23,15 @@ async function main() {
     const metrics = createMetrics('relay')
     const stopping = new AbortController()
 
-    const needed = [...route.topics, { topic: checkpointTopic, partitions: 1 }]
-    const checkpoint = { groupId: route.name, topic: checkpointTopic }
-    const publisher = createPublisher({ ...kafka, transactionalId: route.name, checkpoint })
+    const publisherOf = (name: string) =>
+      createPublisher({ ...kafka, transactionalId: name, checkpoint: { groupId: name, topic: checkpointTopic } })
     const relay = runRelay({
       ...command,
       eventLog,
-      publisher,
+      publisher: publisherOf(route.name),
+      fillerOf: publisherOf,
       topics,
-      prepare: () => topics.ensure(needed, config.KAFKA_REPLICATION_FACTOR),
+      replicationFactor: config.KAFKA_REPLICATION_FACTOR,
       log,
       metrics: createRelayMetrics(metrics),
       signal: stopping.signal,

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { field, processFields } from '@annals/platform/config'
+import type { Wishes } from './assess'
 import { mainRoute, versionRoute, type Route } from './route'
 
 /** The relay's configuration; `.env.example` explains each. */
@@ -10,14 +11,20 @@ export const RelayConfig = z.object({
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   KAFKA_BROKERS: field.brokers(),
   /** Of topics that the relay creates: 1 on a laptop, 3 where a broker may fail. */
-  KAFKA_REPLICATION_FACTOR: field.integer(1, 1, 9),
+  KAFKA_REPLICATION_FACTOR: field
+    .integer(1, 1, 9)
+    .refine(
+      (factor) => factor !== 2,
+      'must be 1, or 3 and more: with 2, either one broker that fails stops every write, or one that fails loses records',
+    ),
 })
 export type RelayConfig = z.infer<typeof RelayConfig>
 
 export interface RelayCommand {
   route: Route
   untilCaughtUp: boolean
-  resumeAfter: bigint | undefined
+  /** What the operator says to a refusal; `undefined`: nothing. */
+  wishes: Wishes | undefined
 }
 
 function position(text: string): bigint {
@@ -50,21 +57,40 @@ export function readCommand(args: readonly string[]): RelayCommand {
         position,
       ),
     )
+    .addOption(
+      new Option('--refill <topic>', 'fill a topic that lost its records from the log; may be given several times')
+        .argParser((topic, given: readonly string[]) => [...given, topic])
+        .default([], 'none'),
+    )
+    .addOption(new Option('--accept-log', 'the log is another one: begin anew with it, in empty topics'))
+    .addOption(new Option('--delete-topics', 'with --refill or --accept-log: delete what is left in those topics'))
     .allowExcessArguments(false)
   command.parse([...args], { from: 'user' })
-  const { fromStart, to, partitions, untilCaughtUp, resumeAfter } = command.opts<{
+  const { fromStart, to, partitions, untilCaughtUp, resumeAfter, refill, acceptLog, deleteTopics } = command.opts<{
     fromStart?: boolean
     to?: string
     partitions?: number
     untilCaughtUp?: boolean
     resumeAfter?: bigint
+    refill: string[]
+    acceptLog?: boolean
+    deleteTopics?: boolean
   }>()
   if (Boolean(fromStart) !== Boolean(to))
     command.error('--from-start and --to belong together: the whole log goes into a topic of its own.')
   if (partitions !== undefined && !to) command.error('--partitions is for the topic that --to names.')
+  const route = to ? versionRoute(to, partitions) : mainRoute
+  for (const topic of refill)
+    if (!route.topics.some((spec) => spec.topic === topic))
+      command.error(`--refill ${topic}: this relay publishes ${route.topics.map((spec) => spec.topic).join(', ')}.`)
+  if (deleteTopics && refill.length === 0 && !acceptLog)
+    command.error('--delete-topics says how --refill or --accept-log begins: give one of them.')
+  const hasWishes = resumeAfter !== undefined || refill.length > 0 || acceptLog === true
   return {
-    route: to ? versionRoute(to, partitions) : mainRoute,
+    route,
     untilCaughtUp: untilCaughtUp ?? false,
-    resumeAfter,
+    wishes: hasWishes
+      ? { resumeAfter, refill, acceptLog: acceptLog ?? false, deleteTopics: deleteTopics ?? false }
+      : undefined,
   }
 }

@@ -1,8 +1,9 @@
 import { pause } from '@annals/platform/backoff'
+import type { OutgoingRecord } from '@annals/platform/kafka'
 import { counter, durations, gauge, Gauge, Histogram, type Registry } from '@annals/platform/metrics'
 
-export type Role = 'starting' | 'leader' | 'standby'
-const roles: readonly Role[] = ['starting', 'leader', 'standby']
+export type Role = 'starting' | 'leader' | 'standby' | 'refused'
+const roles: readonly Role[] = ['starting', 'leader', 'standby', 'refused']
 
 /** A scrape does not wait for a log that does not answer; the gauge then keeps its last value. */
 const headMsMax = 1_000
@@ -11,7 +12,13 @@ export interface RelayMetrics {
   role(role: Role): void
   fenced(): void
   failed(): void
-  published(byTopic: ReadonlyMap<string, number>, events: number, seconds: number): void
+  /** Begins the counts of these topics. */
+  routed(topics: readonly string[]): void
+  /** One transaction. */
+  published(records: readonly OutgoingRecord[], seconds: number): void
+  /** An event of which not even a reference fits into a record. */
+  leftOut(): void
+  refused(isRefused: boolean): void
   position(position: bigint): void
   /** Called at each scrape. @returns seconds since the oldest fact that was read and not yet published; 0: none waits. */
   lag(ask: () => number): void
@@ -24,6 +31,15 @@ export function createRelayMetrics(registry: Registry): RelayMetrics {
   const fenced = counter(registry, 'relay_fenced_total', 'Times another relay took over from this one')
   const failed = counter(registry, 'relay_transactions_failed_total', 'Transactions given up, other than by fencing')
   const seconds = durations(registry, 'relay_transaction_seconds', 'Time of one transaction')
+  const references = counter(
+    registry,
+    'relay_events_by_reference_total',
+    'Events published without their content, which is no JSON or too large for Kafka, by topic',
+    ['topic'],
+  )
+  const leftOut = counter(registry, 'relay_events_left_out_total', "Events whose stream's name is too large for Kafka")
+  const refused = gauge(registry, 'annals_relay_refused', "1 while the relay waits for an operator's word")
+  refused.set(0)
   const position = gauge(registry, 'relay_position', 'Log position of the last event published')
   const role = gauge(registry, 'relay_role', '1 for the role this instance has', ['role'])
   const size = new Histogram({
@@ -47,11 +63,17 @@ export function createRelayMetrics(registry: Registry): RelayMetrics {
     role: (now) => roles.forEach((each) => role.set({ role: each }, each === now ? 1 : 0)),
     fenced: () => fenced.inc(),
     failed: () => failed.inc(),
-    published(byTopic, count, took) {
-      for (const [topic, ofTopic] of byTopic) events.inc({ topic }, ofTopic)
-      size.observe(count)
+    routed: (topics) => topics.forEach((topic) => references.inc({ topic }, 0)),
+    published(records, took) {
+      for (const { topic, value } of records) {
+        events.inc({ topic })
+        if (value === null) references.inc({ topic })
+      }
+      size.observe(records.length)
       seconds.observe(took)
     },
+    leftOut: () => leftOut.inc(),
+    refused: (is) => refused.set(is ? 1 : 0),
     position: (at) => position.set(Number(at)),
     lag: (ask) => (lag = ask),
     head: (ask) => (head = ask),

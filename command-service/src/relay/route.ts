@@ -1,13 +1,17 @@
-import { partitionOf, placeOf, publishedPrefixes, topicNames, topics, type TopicName } from '@annals/contracts'
+import { partitionOf, placeOf, topicNames, topics, type TopicName } from '@annals/contracts'
 import type { TopicPartition, TopicSpec } from '@annals/platform/kafka'
+
+/** A topic, and the streams that go there. */
+export interface RoutedTopic extends TopicSpec {
+  /** Of the streams' names. */
+  prefix: string
+}
 
 /** What is published where, and under which name. */
 export interface Route {
   /** Names the transactional id and the group that holds the checkpoint: one of each for a route, for ever. */
   name: string
-  /** Stream-name prefixes of what is published. */
-  prefixes: readonly string[]
-  topics: readonly TopicSpec[]
+  topics: readonly RoutedTopic[]
   /** `undefined`: this stream is not published. */
   place(stream: string): TopicPartition | undefined
 }
@@ -18,15 +22,26 @@ export const checkpointTopic = 'annals.relay.checkpoints'
 /** Everything that the published language names. */
 export const mainRoute: Route = {
   name: 'annals.relay',
-  prefixes: publishedPrefixes,
-  topics: topicNames.map((topic) => ({ topic, partitions: topics[topic].partitions })),
+  topics: topicNames.map((topic) => ({
+    topic,
+    partitions: topics[topic].partitions,
+    prefix: `${topics[topic].category}-`,
+  })),
   place: placeOf,
 }
+
+export const prefixesOf = ({ topics: all }: Pick<Route, 'topics'>): string[] => all.map(({ prefix }) => prefix)
+
+/** The name under which a topic is filled before a route names it: what `versionRoute` gives it. */
+export const fillerName = (route: Route, topic: string): string => `${route.name}.${topic}`
 
 /** The command line asks for something that can not be. */
 export class RouteError extends Error {
   override readonly name = 'RouteError'
 }
+
+const version = /^(.+?)(?:\.v([1-9]\d{0,5}))?$/
+const baseOf = (topic: string): string => version.exec(topic)![1]!
 
 /**
  * One category into a new version of its topic, beside what the main relay publishes.
@@ -35,18 +50,20 @@ export class RouteError extends Error {
  * @throws RouteError
  */
 export function versionRoute(topic: string, partitions?: number): Route {
-  const [, base] = /^(.+)\.v[1-9]\d{0,5}$/.exec(topic) ?? []
-  if (!base || !Object.hasOwn(topics, base))
+  const [, base, number] = version.exec(topic) ?? []
+  const present = topicNames.find((name) => baseOf(name) === base)
+  if (number === undefined || !present)
     throw new RouteError(
-      `"${topic}" is no version of a topic: expected ${topicNames.map((name) => `${name}.v2`).join(', ')} or a later number.`,
+      `"${topic}" is no version of a topic: expected ${topicNames.map((name) => `${baseOf(name)}.v2`).join(', ')} or a later number.`,
     )
-  const { category, partitions: standard } = topics[base as TopicName]
+  if (Object.hasOwn(topics, topic))
+    throw new RouteError(`"${topic}" is what the main relay publishes into: it needs no other, and must not have one.`)
+  const { category, partitions: standard } = topics[present satisfies TopicName]
   const count = partitions ?? standard
   const prefix = `${category}-`
   return {
-    name: `annals.relay.${topic}`,
-    prefixes: [prefix],
-    topics: [{ topic, partitions: count }],
+    name: fillerName(mainRoute, topic),
+    topics: [{ topic, partitions: count, prefix }],
     place: (stream) => (stream.startsWith(prefix) ? { topic, partition: partitionOf(stream, count) } : undefined),
   }
 }

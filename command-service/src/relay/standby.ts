@@ -4,7 +4,7 @@ import type { CheckpointedPublisher } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 
 export interface StandbyOptions {
-  publisher: Pick<CheckpointedPublisher, 'position'>
+  publisher: Pick<CheckpointedPublisher, 'committed'>
   eventLog: Pick<EventLog, 'subscribe'>
   prefixes: readonly string[]
   log: Logger
@@ -52,7 +52,7 @@ export async function standBy(options: StandbyOptions): Promise<number> {
   let steady = 0
   const position = async () => {
     try {
-      return (await publisher.position()) ?? -1n
+      return (await publisher.committed())?.position ?? -1n
     } catch (error) {
       log.warn({ err: error }, 'the checkpoint can not be read, nothing is known about the active relay')
       return undefined

@@ -76,7 +76,9 @@ declare module 'kafkajs/src/cluster' {
     offsetFetch(request: {
       groupId: string
       topics: { topic: string; partitions: { partition: number }[] }[]
-    }): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>
+    }): Promise<{
+      responses: { topic: string; partitions: { partition: number; offset: string; metadata?: string | null }[] }[]
+    }>
   }
 
   export default class Cluster {

@@ -11,25 +11,46 @@ export interface OutgoingRecord {
   timestamp: string
 }
 
+/** What was committed last. */
+export interface CommittedPosition {
+  /** -1: publishing began, and nothing was published yet. */
+  position: bigint
+  /** What the publisher wrote beside it; empty: nothing. */
+  metadata: string
+}
+
+/** Records of one partition that lie in the topic, and count once they are committed. */
+export interface WrittenRecords extends TopicPartition {
+  firstOffset: bigint
+  /** One after the last of them. */
+  nextOffset: bigint
+}
+
 /** Publishes batches, each together with the position that it reaches, in one Kafka transaction. */
 export interface CheckpointedPublisher {
   /**
    * Fences any former publisher of the same name, then reads the position that was committed last.
-   * @returns -1 when publishing began and nothing was published yet; `undefined` when there never was a position.
+   * @returns `undefined` when there never was a position.
    * @throws Error when the cluster does not get as far within 15 s.
    */
-  takeOver(): Promise<bigint | undefined>
+  takeOver(): Promise<CommittedPosition | undefined>
   /** Reads the committed position as `takeOver` does, and disturbs nobody. */
-  position(): Promise<bigint | undefined>
+  committed(): Promise<CommittedPosition | undefined>
   /**
    * Publishes records in order and moves the position, both or neither.
    * Without records only the position is committed: a proof that transactions work, and it keeps the broker from
    * forgetting a position that has not moved for `offsets.retention.minutes`.
-   * @param position not less than any committed before; -1: nothing published yet.
+   * @param position not less than any committed before, unless it is -1: nothing published yet, or all begins anew.
+   * @param describe tells what is kept beside the position (4,096 bytes at most with Kafka's defaults), once the records are
+   *   written and before they count; what it throws ends the transaction, and nothing was published.
    * @throws Fenced when another publisher has taken over: stand by.
    * @throws any other error: the outcome is unknown; call `takeOver` and go on from what it returns.
    */
-  publish(records: readonly OutgoingRecord[], position: bigint): Promise<void>
+  publish(
+    records: readonly OutgoingRecord[],
+    position: bigint,
+    describe?: (written: readonly WrittenRecords[]) => string,
+  ): Promise<void>
   close(): Promise<void>
 }
 

@@ -5,6 +5,8 @@ import type { TopicPartition } from './ports'
 export interface EncodedPartition extends TopicPartition {
   /** A record batch. */
   batch: Buffer
+  /** Records in it. */
+  count: number
 }
 
 const produceKey = 0
@@ -52,6 +54,7 @@ function encodeProduce(transactionalId: string, timeoutMs: number, partitions: r
 
 /**
  * Sends record batches to the broker that leads their partitions, once, and asserts that every one of them was written.
+ * @returns the offset of each batch's first record.
  * @throws KafkaJSProtocolError of the first refusal; Error when the answer does not speak of every partition.
  */
 export async function produce(
@@ -59,7 +62,7 @@ export async function produce(
   transactionalId: string,
   timeoutMs: number,
   partitions: readonly EncodedPartition[],
-): Promise<void> {
+): Promise<bigint[]> {
   const request = {
     apiKey: produceKey,
     apiVersion: produceVersion,
@@ -74,10 +77,13 @@ export async function produce(
     topics.flatMap(({ topicName, partitions }) =>
       partitions.map(({ partition, errorCode, baseOffset }) => [
         `${topicName}/${partition}`,
-        errorCode === 0 && BigInt(baseOffset) >= 0n,
+        errorCode === 0 ? BigInt(baseOffset) : -1n,
       ]),
     ),
   )
-  for (const { topic, partition } of partitions)
-    if (!written.get(`${topic}/${partition}`)) throw new Error(`${topic}/${partition} was not acknowledged`)
+  return partitions.map(({ topic, partition }) => {
+    const firstOffset = written.get(`${topic}/${partition}`) ?? -1n
+    if (firstOffset < 0n) throw new Error(`${topic}/${partition} was not acknowledged`)
+    return firstOffset
+  })
 }

@@ -1,20 +1,27 @@
 import { backoffMs, pause } from '../backoff'
-import type { CheckpointedPublisher } from './ports'
-import { openSession, readCommittedOffset, type SessionOptions, type TransactionSession } from './transaction-session'
+import type { CheckpointedPublisher, CommittedPosition } from './ports'
+import {
+  openSession,
+  readCommittedOffset,
+  type CommittedOffset,
+  type SessionOptions,
+  type TransactionSession,
+} from './transaction-session'
 
 /** A fresh cluster needs seconds to make its internal topics: "Failed to find group coordinator" until then. */
 const takeOverMsMax = 15_000
 const takeOverBackoff = { firstMs: 50, maxMs: 1_000 }
 
 /** A committed offset says where to go on, as everywhere in Kafka: one after the last position; 0 when there is none. */
-const toPosition = (offset: bigint | undefined) => (offset === undefined ? undefined : offset - 1n)
+const toPosition = (committed: CommittedOffset | undefined): CommittedPosition | undefined =>
+  committed && { position: committed.offset - 1n, metadata: committed.metadata }
 
 /** Publishes batches and the position they reach in one transaction each; one request at a time, nothing retried unseen. */
 export function createPublisher(options: SessionOptions): CheckpointedPublisher {
   const { log, transactionalId } = options
   const closing = new AbortController()
   let session: TransactionSession | undefined
-  let committed: bigint | undefined
+  let reached = -1n
 
   function giveUp(): void {
     session?.close()
@@ -29,7 +36,8 @@ export function createPublisher(options: SessionOptions): CheckpointedPublisher 
         try {
           const opened = await openSession(options)
           session = opened.session
-          committed = toPosition(opened.offset)
+          const committed = toPosition(opened.committed)
+          reached = committed?.position ?? -1n
           return committed
         } catch (error) {
           if (Date.now() > deadline || closing.signal.aborted) throw error
@@ -39,15 +47,15 @@ export function createPublisher(options: SessionOptions): CheckpointedPublisher 
       }
     },
 
-    position: async () => toPosition(await readCommittedOffset(options)),
+    committed: async () => toPosition(await readCommittedOffset(options)),
 
-    async publish(records, position) {
+    async publish(records, position, describe) {
       if (!session) throw new Error('takeOver comes first, at the beginning and after every error')
-      if (committed !== undefined && position < committed)
-        throw new RangeError(`position ${position} is behind ${committed}, which is committed`)
+      if (position < reached && position !== -1n)
+        throw new RangeError(`position ${position} is behind ${reached}, which is committed`)
       try {
-        await session.publish(records, position + 1n)
-        committed = position
+        await session.publish(records, position + 1n, describe)
+        reached = position
       } catch (error) {
         // Whatever it was, a transaction whose end is not known can not be gone on with.
         giveUp()

@@ -1,4 +1,4 @@
-import { KafkaJSProtocolError, type Admin } from 'kafkajs'
+import { ConfigResourceTypes, KafkaJSProtocolError, type Admin } from 'kafkajs'
 import { pause } from '../backoff'
 import { createKafka, type KafkaOptions } from './client'
 import { withBroker } from './cluster'
@@ -18,6 +18,15 @@ export interface PartitionOffsets {
   high: bigint
 }
 
+export interface TopicState {
+  /** Kafka's id: a topic that is deleted and made anew under its name has another. */
+  id: string
+  /** In partition order. */
+  partitions: readonly PartitionOffsets[]
+  /** The largest record batch that the topic takes. */
+  batchBytesMax: number
+}
+
 /** Administration of topics; the third and smallest way in which Annals uses Kafka. */
 export interface Topics {
   /**
@@ -28,6 +37,10 @@ export interface Topics {
   ensure(specs: readonly TopicSpec[], replicationFactor: number): Promise<void>
   /** In partition order; `undefined` when there is no such topic. */
   offsets(topic: string): Promise<PartitionOffsets[] | undefined>
+  /** Those that there are, by name. */
+  states(topics: readonly string[]): Promise<Map<string, TopicState>>
+  /** Deletes those that there are; resolves when they are gone. */
+  remove(topics: readonly string[]): Promise<void>
   /** Kafka's ids of those that there are, by name. A topic that is deleted and made anew under its name has another. */
   ids(topics: readonly string[]): Promise<Map<string, string>>
   /** Throws when no broker answers. */
@@ -79,6 +92,39 @@ async function metadataOf(admin: Admin, topics: string[]) {
   }
 }
 
+/** @returns `undefined` when there is no such topic. */
+async function offsetsOf(admin: Admin, topic: string): Promise<PartitionOffsets[] | undefined> {
+  try {
+    const found = await admin.fetchTopicOffsets(topic)
+    return found
+      .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
+      .sort((a, b) => a.partition - b.partition)
+  } catch (error) {
+    if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined
+    throw error
+  }
+}
+
+const batchLimitName = 'max.message.bytes'
+/** What a topic takes that nobody has configured; assumed where a topic's configuration may not be read. */
+const batchBytesStandard = 1_048_588
+
+async function batchLimits(admin: Admin, topics: readonly string[]): Promise<Map<string, number>> {
+  const limits = new Map(topics.map((topic) => [topic, batchBytesStandard]))
+  if (topics.length === 0) return limits
+  try {
+    const asked = topics.map((name) => ({ type: ConfigResourceTypes.TOPIC, name, configNames: [batchLimitName] }))
+    const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: asked })
+    for (const { resourceName, configEntries: entries } of resources) {
+      const found = entries.find(({ configName }) => configName === batchLimitName)
+      if (found) limits.set(resourceName, Number(found.configValue))
+    }
+  } catch (error) {
+    if (!typeOf(error)?.endsWith('AUTHORIZATION_FAILED')) throw error
+  }
+  return limits
+}
+
 export function createTopics(options: KafkaOptions): Topics {
   const kafka = createKafka(options, 5)
 
@@ -123,16 +169,33 @@ export function createTopics(options: KafkaOptions): Topics {
         }
       }),
 
-    offsets: (topic) =>
+    offsets: (topic) => withAdmin((admin) => offsetsOf(admin, topic)),
+
+    states: (topics) =>
       withAdmin(async (admin) => {
-        try {
-          const found = await admin.fetchTopicOffsets(topic)
-          return found
-            .map(({ partition, low, high }) => ({ partition, low: BigInt(low), high: BigInt(high) }))
-            .sort((a, b) => a.partition - b.partition)
-        } catch (error) {
-          if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') return undefined
-          throw error
+        const ids = await withBroker(options, (broker) => topicIds(broker, topics))
+        const names = [...ids.keys()]
+        const [limits, offsets] = await Promise.all([
+          batchLimits(admin, names),
+          Promise.all(names.map((topic) => offsetsOf(admin, topic))),
+        ])
+        return new Map(
+          names.flatMap((topic, i): [string, TopicState][] => {
+            const partitions = offsets[i]
+            return partitions ? [[topic, { id: ids.get(topic)!, partitions, batchBytesMax: limits.get(topic)! }]] : []
+          }),
+        )
+      }),
+
+    remove: (topics) =>
+      withAdmin(async (admin) => {
+        const existing = new Set(await admin.listTopics())
+        const there = topics.filter((topic) => existing.has(topic))
+        if (there.length > 0) await admin.deleteTopics({ topics: there })
+        const deadline = Date.now() + topicKnownWithinMs
+        while ((await admin.listTopics()).some((topic) => there.includes(topic))) {
+          if (Date.now() > deadline) throw new Error(`${there.join(', ')} can not be deleted`)
+          await pause(askAgainMs)
         }
       }),
 

@@ -1,7 +1,7 @@
 import Cluster, { type Broker } from 'kafkajs/src/cluster'
 import { pause } from '../backoff'
 import { connectionTimeoutMs, inRandomOrder, requestTimeoutMs, silentLogger, type KafkaOptions } from './client'
-import { Fenced, type OutgoingRecord } from './ports'
+import { Fenced, type OutgoingRecord, type WrittenRecords } from './ports'
 import { produce, type EncodedPartition } from './produce-request'
 import { RecordBatch } from './record-batch'
 import { socketFactory } from './sockets'
@@ -15,8 +15,17 @@ export interface SessionOptions extends KafkaOptions {
 
 /** A producer from its fencing of the former one to its first error. */
 export interface TransactionSession {
-  publish(records: readonly OutgoingRecord[], committedOffset: bigint): Promise<void>
+  publish(
+    records: readonly OutgoingRecord[],
+    committedOffset: bigint,
+    describe?: (written: readonly WrittenRecords[]) => string,
+  ): Promise<void>
   close(): void
+}
+
+export interface CommittedOffset {
+  offset: bigint
+  metadata: string
 }
 
 /** A broker refuses batches above 1 MB (`message.max.bytes`) unless the topic allows more. */
@@ -86,14 +95,18 @@ async function connect(options: SessionOptions): Promise<Cluster> {
 /** Not waited for: requests to a broker that is gone would hold it up until they time out. */
 const disconnect = (cluster: Cluster) => void cluster.disconnect().catch(() => undefined)
 
-async function committedOffset(coordinator: Broker, { groupId, topic }: SessionOptions['checkpoint']) {
+async function committedOffset(
+  coordinator: Broker,
+  { groupId, topic }: SessionOptions['checkpoint'],
+): Promise<CommittedOffset | undefined> {
   const { responses } = await coordinator.offsetFetch({ groupId, topics: [{ topic, partitions: [{ partition: 0 }] }] })
-  const offset = BigInt(responses[0]?.partitions[0]?.offset ?? '-1')
-  return offset < 0n ? undefined : offset
+  const found = responses[0]?.partitions[0]
+  const offset = BigInt(found?.offset ?? '-1')
+  return offset < 0n ? undefined : { offset, metadata: found?.metadata ?? '' }
 }
 
 /** Reads the committed offset on a connection of its own. */
-export async function readCommittedOffset(options: SessionOptions): Promise<bigint | undefined> {
+export async function readCommittedOffset(options: SessionOptions): Promise<CommittedOffset | undefined> {
   const cluster = await connect(options)
   try {
     const { groupId } = options.checkpoint
@@ -131,7 +144,7 @@ export function planBatches(records: readonly OutgoingRecord[], bytesMax = batch
  */
 export async function openSession(
   options: SessionOptions,
-): Promise<{ session: TransactionSession; offset: bigint | undefined }> {
+): Promise<{ session: TransactionSession; committed: CommittedOffset | undefined }> {
   const { transactionalId, checkpoint } = options
   const cluster = await connect(options)
   try {
@@ -146,10 +159,10 @@ export async function openSession(
       groupId: checkpoint.groupId,
       coordinatorType: groupCoordinator,
     })
-    const offset = await committedOffset(group, checkpoint)
+    const committed = await committedOffset(group, checkpoint)
     const identity = { transactionalId, producerId, producerEpoch }
     const session = createSession(cluster, transactions, group, identity, checkpoint)
-    return { session, offset }
+    return { session, committed }
   } catch (error) {
     disconnect(cluster)
     throw error
@@ -186,7 +199,8 @@ function createSession(
     return first
   }
 
-  async function send(round: ReturnType<typeof planBatches>[number]): Promise<void> {
+  async function send(round: ReturnType<typeof planBatches>[number]): Promise<WrittenRecords[]> {
+    const written: WrittenRecords[] = []
     const byLeader = new Map<number, EncodedPartition[]>()
     for (const { topic, partition, batch } of round) {
       const leader = leaderOf(topic, partition)
@@ -195,34 +209,43 @@ function createSession(
         producerEpoch: identity.producerEpoch,
         firstSequence: nextSequence(`${topic}/${partition}`, batch.count),
       }
-      const encoded = { topic, partition, batch: batch.encode(stamp) }
+      const encoded = { topic, partition, count: batch.count, batch: batch.encode(stamp) }
       byLeader.set(leader, [...(byLeader.get(leader) ?? []), encoded])
     }
-    for (const [nodeId, partitions] of byLeader)
-      await produce(await cluster.findBroker({ nodeId }), identity.transactionalId, requestTimeoutMs, partitions)
+    for (const [nodeId, partitions] of byLeader) {
+      const broker = await cluster.findBroker({ nodeId })
+      const firstOffsets = await produce(broker, identity.transactionalId, requestTimeoutMs, partitions)
+      for (const [i, { topic, partition, count }] of partitions.entries()) {
+        const firstOffset = firstOffsets[i]!
+        written.push({ topic, partition, firstOffset, nextOffset: firstOffset + BigInt(count) })
+      }
+    }
+    return written
   }
 
   return {
     close: () => disconnect(cluster),
-    async publish(records, offset) {
+    async publish(records, offset, describe) {
       const rounds = planBatches(records)
       const topics = new Map<string, number[]>()
       for (const { topic, partition } of rounds[0] ?? []) topics.set(topic, [...(topics.get(topic) ?? []), partition])
       try {
         await knowTopics(topics.keys())
         await whileConcurrent(() => transactions.addOffsetsToTxn({ ...identity, groupId: checkpoint.groupId }))
-        await whileConcurrent(() =>
-          group.txnOffsetCommit({
-            ...identity,
-            groupId: checkpoint.groupId,
-            topics: [{ topic: checkpoint.topic, partitions: [{ partition: 0, offset: String(offset), metadata: '' }] }],
-          }),
-        )
         if (topics.size > 0) {
           const added = [...topics].map(([topic, partitions]) => ({ topic, partitions }))
           await whileConcurrent(() => transactions.addPartitionsToTxn({ ...identity, topics: added }))
         }
-        for (const round of rounds) await send(round)
+        const written: WrittenRecords[] = []
+        for (const round of rounds) written.push(...(await send(round)))
+        const place = { partition: 0, offset: String(offset), metadata: describe?.(written) ?? '' }
+        await whileConcurrent(() =>
+          group.txnOffsetCommit({
+            ...identity,
+            groupId: checkpoint.groupId,
+            topics: [{ topic: checkpoint.topic, partitions: [place] }],
+          }),
+        )
         await transactions.endTxn({ ...identity, transactionResult: true })
       } catch (error) {
         const type = protocolErrorOf(error)

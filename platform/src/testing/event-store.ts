@@ -21,7 +21,8 @@ export interface TestEventStore {
   remove(): Promise<void>
 }
 
-export async function startTestEventStore(): Promise<TestEventStore> {
+/** @param args more arguments of the server, as its `--max-append-size`. */
+export async function startTestEventStore(args: readonly string[] = []): Promise<TestEventStore> {
   if (!existsSync(main)) throw new Error(`${main} is missing: npm run build`)
   const data = mkdtempSync(path.join(tmpdir(), 'annals-eventstore-'))
   let child: ChildProcess | undefined
@@ -29,7 +30,7 @@ export async function startTestEventStore(): Promise<TestEventStore> {
   let port = 0
 
   async function start() {
-    const started = spawn(process.execPath, [main, '--data', data, '--port', String(port)], {
+    const started = spawn(process.execPath, [main, '--data', data, '--port', String(port), ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     child = started

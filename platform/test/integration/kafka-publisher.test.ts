@@ -63,7 +63,7 @@ async function reading({ topic }: Place) {
       return { kind: 'done' }
     },
   })
-  return (partition: number) => (read.get(partition) ?? []).map(({ value }) => String(value))
+  return (partition: number) => (read.get(partition) ?? []).map(({ value }) => value?.toString() ?? null)
 }
 
 const record = (topic: string, partition: number, value: string): OutgoingRecord => ({
@@ -81,13 +81,13 @@ describe('a checkpointed publisher', () => {
     const first = publisherAt(at)
     expect(await first.takeOver()).toBeUndefined()
     await first.publish([], -1n)
-    expect(await first.position()).toBe(-1n)
+    expect(await first.committed()).toMatchObject({ position: -1n })
     await first.publish([record(at.topic, 0, 'a'), record(at.topic, 2, 'b'), record(at.topic, 0, 'c')], 41n)
     await first.close()
 
     const second = publisherAt(at)
-    expect(await second.position()).toBe(41n)
-    expect(await second.takeOver()).toBe(41n)
+    expect(await second.committed()).toMatchObject({ position: 41n })
+    expect(await second.takeOver()).toMatchObject({ position: 41n })
     await second.publish([record(at.topic, 0, 'd')], 42n)
     const valuesOf = await reading(at)
     await eventually(() => expect([0, 1, 2].map(valuesOf)).toEqual([['a', 'c', 'd'], [], ['b']]))
@@ -98,9 +98,9 @@ describe('a checkpointed publisher', () => {
     const publisher = publisherAt(at)
     await publisher.takeOver()
     await publisher.publish([], 0n)
-    expect(await publisher.takeOver()).toBe(0n)
+    expect(await publisher.takeOver()).toMatchObject({ position: 0n })
     await publisher.publish([], 9_000_000_000_000_000_000n)
-    expect(await publisher.takeOver()).toBe(9_000_000_000_000_000_000n)
+    expect(await publisher.takeOver()).toMatchObject({ position: 9_000_000_000_000_000_000n })
   })
 
   it('keeps key, headers, text beyond ASCII and the time of the fact', async () => {
@@ -155,7 +155,7 @@ describe('a checkpointed publisher', () => {
     const valuesOf = await reading(at)
     await eventually(() => expect(valuesOf(0).length + valuesOf(1).length).toBe(60))
     for (const partition of [0, 1])
-      expect(valuesOf(partition).map((value) => Number(value.split(':')[0]))).toEqual(
+      expect(valuesOf(partition).map((value) => Number(value?.split(':')[0]))).toEqual(
         Array.from({ length: 30 }, (_, i) => i * 2 + partition),
       )
   })
@@ -178,7 +178,7 @@ describe('a checkpointed publisher', () => {
     await former.takeOver()
     await former.publish([record(at.topic, 0, 'a')], 1n)
     const successor = publisherAt(at)
-    expect(await successor.takeOver()).toBe(1n)
+    expect(await successor.takeOver()).toMatchObject({ position: 1n })
     await expect(former.publish([record(at.topic, 0, 'stale')], 2n)).rejects.toBeInstanceOf(Fenced)
     // A fenced session is gone; it does not come back by trying.
     await expect(former.publish([record(at.topic, 0, 'stale')], 2n)).rejects.toThrow(/takeOver/)
@@ -208,7 +208,7 @@ describe('a checkpointed publisher', () => {
       )
       await new Promise((resolve) => setTimeout(resolve, Number(next % 7n)))
       const successor = publisherAt(at)
-      const position = await successor.takeOver()
+      const position = (await successor.takeOver())?.position
       const result = await settled
       if (result !== 'done') expect(result).toBeInstanceOf(Error)
       else expect(position).toBe(next)
@@ -223,6 +223,40 @@ describe('a checkpointed publisher', () => {
     const expected = Array.from({ length: 250 }, (_, i) => String(i))
     await eventually(() => expect(valuesOf(0).length).toBeGreaterThanOrEqual(250))
     for (const partition of [0, 1, 2]) expect(valuesOf(partition)).toEqual(expected)
+  })
+
+  it('keeps beside the position what is made of where the records lie, and publishes nothing when that throws', async () => {
+    const at = await place(2)
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    const records = [record(at.topic, 1, 'a'), record(at.topic, 0, 'b'), record(at.topic, 1, 'c')]
+    const describe = (written: readonly { partition: number; firstOffset: bigint; nextOffset: bigint }[]) =>
+      written.map(({ partition, firstOffset, nextOffset }) => `${partition}:${firstOffset}-${nextOffset}`).join()
+    await publisher.publish(records, 1n, describe)
+    expect(await publisher.committed()).toEqual({ position: 1n, metadata: '1:0-2,0:0-1' })
+
+    const refused = publisher.publish([record(at.topic, 0, 'never')], 2n, () => {
+      throw new RangeError('no')
+    })
+    await expect(refused).rejects.toThrow(RangeError)
+    expect(await publisher.takeOver()).toEqual({ position: 1n, metadata: '1:0-2,0:0-1' })
+    await publisher.publish([record(at.topic, 0, 'd')], 2n)
+    const valuesOf = await reading(at)
+    await eventually(() =>
+      expect([0, 1].map(valuesOf)).toEqual([
+        ['b', 'd'],
+        ['a', 'c'],
+      ]),
+    )
+  })
+
+  it('publishes a record without a value', async () => {
+    const at = await place(1)
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    await publisher.publish([{ ...record(at.topic, 0, ''), value: null }, record(at.topic, 0, 'b')], 1n)
+    const valuesOf = await reading(at)
+    await eventually(() => expect(valuesOf(0)).toEqual([null, 'b']))
   })
 
   it('refuses a position behind the committed one', async () => {
@@ -240,6 +274,6 @@ describe('a checkpointed publisher', () => {
     await expect(publisher.publish([record('test.no.such.topic', 0, 'x')], 1n)).rejects.toThrow(/topic/i)
     expect(await publisher.takeOver()).toBeUndefined()
     await publisher.publish([record(at.topic, 0, 'x')], 1n)
-    expect(await publisher.position()).toBe(1n)
+    expect(await publisher.committed()).toMatchObject({ position: 1n })
   })
 })

@@ -1,6 +1,6 @@
 import { createTopics } from '@annals/platform/kafka'
 import { runRelay } from '../../../src/relay/relay'
-import { kafka, log, openLog, publisherFor, routeFor } from './relay-world'
+import { kafka, log, openLog, publisherFor, publisherNamed, routeFor } from './relay-world'
 
 /**
  * A relay as a process of its own, so that it can be killed: `relay-process <category>`. Prints each role that it takes on,
@@ -12,6 +12,7 @@ const relay = runRelay({
   route,
   eventLog: openLog(),
   publisher: publisherFor(route),
+  fillerOf: publisherNamed,
   topics: createTopics(kafka),
   log,
   signal: stopping.signal,

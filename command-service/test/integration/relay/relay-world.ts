@@ -4,7 +4,8 @@ import { partitionOf } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { createConsumer, createPublisher, createTopics } from '@annals/platform/kafka'
 import { requireEnv, uniqueName } from '@annals/platform/testing'
-import { checkpointTopic, type Route } from '../../../src/relay/route'
+import { runRelay, type RelayOptions } from '../../../src/relay/relay'
+import { checkpointTopic, type RoutedTopic, type Route } from '../../../src/relay/route'
 
 export const brokers = requireEnv('KAFKA_BROKERS').split(',')
 export const eventStoreUrl = requireEnv('EVENTSTORE_URL')
@@ -17,20 +18,63 @@ export function routeFor(category: string): Route {
   const prefix = `${category}-`
   return {
     name: topic,
-    prefixes: [prefix],
-    topics: [{ topic, partitions: 6 }],
+    topics: [{ topic, partitions: 6, prefix }],
     place: (stream) => (stream.startsWith(prefix) ? { topic, partition: partitionOf(stream, 6) } : undefined),
   }
 }
 
+/** A route over several topics, under a name of its own. */
+export function routeOver(name: string, topics: readonly RoutedTopic[]): Route {
+  return {
+    name,
+    topics,
+    place(stream) {
+      const found = topics.find(({ prefix }) => stream.startsWith(prefix))
+      return found && { topic: found.topic, partition: partitionOf(stream, found.partitions) }
+    },
+  }
+}
+
+export const topicFor = (category: string, topic = `test.relay.${category}`, partitions = 3): RoutedTopic => ({
+  topic,
+  partitions,
+  prefix: `${category}-`,
+})
+
+/** A relay inside the test; it looks often, so that nobody waits. @param opened what has to be closed after the test is added to it. */
+export function startRelay(
+  route: Route,
+  opened: (() => unknown)[],
+  more: Partial<RelayOptions> & Pick<RelayOptions, 'eventLog'>,
+) {
+  const stopping = new AbortController()
+  const relay = runRelay({
+    route,
+    publisher: publisherFor(route),
+    fillerOf: publisherNamed,
+    topics: createTopics(kafka),
+    log,
+    signal: stopping.signal,
+    patienceMs: 2_000,
+    compareEveryMs: 1_000,
+    lookEveryMs: 500,
+    ...more,
+  })
+  relay.ended.catch(() => undefined)
+  const stop = async () => {
+    stopping.abort()
+    await relay.ended
+  }
+  opened.push(() => stop().catch(() => undefined))
+  return { ...relay, stop }
+}
+
 export const newCategory = () => uniqueName('r').replace('.', '')
 
-export const publisherFor = (route: Route) =>
-  createPublisher({
-    ...kafka,
-    transactionalId: route.name,
-    checkpoint: { groupId: route.name, topic: checkpointTopic },
-  })
+export const publisherNamed = (name: string) =>
+  createPublisher({ ...kafka, transactionalId: name, checkpoint: { groupId: name, topic: checkpointTopic } })
+
+export const publisherFor = (route: Route) => publisherNamed(route.name)
 
 export const ensureTopics = (route: Route) =>
   createTopics(kafka).ensure([...route.topics, { topic: checkpointTopic, partitions: 1 }], 1)

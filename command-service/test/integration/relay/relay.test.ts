@@ -2,9 +2,20 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { createTopics } from '@annals/platform/kafka'
 import { eventually } from '@annals/platform/testing'
 import { runRelay, type RelayOptions } from '../../../src/relay/relay'
-import { RelayRefusal } from '../../../src/relay/resume'
+import { noWishes } from '../../../src/relay/assess'
+import { RelayRefusal } from '../../../src/relay/refusals'
 import type { Route } from '../../../src/relay/route'
-import { compare, fill, kafka, log, nothingWrong, openRoute, publisherFor, readTopics } from './relay-world'
+import {
+  compare,
+  fill,
+  kafka,
+  log,
+  nothingWrong,
+  openRoute,
+  publisherFor,
+  publisherNamed,
+  readTopics,
+} from './relay-world'
 
 // Each of these waits for facts on a real broker; on a busy machine that takes its time.
 jest.setTimeout(90_000)
@@ -24,6 +35,7 @@ function relayOn(route: Route, more: Partial<RelayOptions> & Pick<RelayOptions, 
   const relay = runRelay({
     route,
     publisher: publisherFor(route),
+    fillerOf: publisherNamed,
     topics: createTopics(kafka),
     log,
     signal: stopping.signal,
@@ -118,9 +130,9 @@ describe('the relay', () => {
     const seen = await reading(route)
     await soon(() => expect(seen.length).toBe(20))
 
-    const checkpoint = await publisherFor(route).position()
+    const checkpoint = (await publisherFor(route).committed())!.position
     const more = await fill(eventLog, category, 20)
-    await relayOn(forgotten, { eventLog, untilCaughtUp: true, resumeAfter: checkpoint }).ended
+    await relayOn(forgotten, { eventLog, untilCaughtUp: true, wishes: { ...noWishes, resumeAfter: checkpoint } }).ended
     await soon(() => expect(seen.length).toBe(40))
     expect(
       seen
@@ -133,7 +145,9 @@ describe('the relay', () => {
   it('does not overrule a checkpoint that is there', async () => {
     const { route, eventLog } = await world()
     await relayOn(route, { eventLog, untilCaughtUp: true }).ended
-    await expect(relayOn(route, { eventLog, resumeAfter: 7n }).ended).rejects.toThrow(/not overruled/)
+    await expect(relayOn(route, { eventLog, wishes: { ...noWishes, resumeAfter: 7n } }).ended).rejects.toThrow(
+      /not overruled/,
+    )
   })
 
   it('holds few events in memory when Kafka takes them more slowly than the log gives them', async () => {

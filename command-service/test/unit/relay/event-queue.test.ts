@@ -3,6 +3,8 @@ import { EventQueue } from '../../../src/relay/event-queue'
 
 const event = (position: number, bytes = 10) => ({
   position: BigInt(position),
+  event: `e${position}`,
+  createdAt: 0,
   bytes,
   record: { topic: 't', partition: 0, key: 'k', value: String(position), headers: {}, timestamp: '0' },
 })
@@ -21,7 +23,7 @@ describe('the queue between log and Kafka', () => {
   it('makes one batch of what has gathered, with the position of its last event', async () => {
     const queue = new EventQueue({ eventsMax: 3, bytesMax: 1_000 })
     for (const n of [1, 2, 3, 4]) void queue.put(event(n))
-    expect(await queue.take(0)).toMatchObject({ position: 3n })
+    expect(await queue.take(0)).toMatchObject({ position: 3n, event: 'e3' })
     expect(values(await queue.take(0))).toEqual([4])
   })
 

@@ -20,7 +20,12 @@ async function standing(position: () => Promise<bigint | undefined>, waiting: bo
   const began = performance.now()
   const eventLog = logWith(waiting)
   await standBy({
-    publisher: { position },
+    publisher: {
+      committed: async () => {
+        const found = await position()
+        return found === undefined ? undefined : { position: found, metadata: '' }
+      },
+    },
     eventLog,
     prefixes: ['x-'],
     log,
