@@ -113,6 +113,23 @@ describe('a parked stream', () => {
     expect(await parkedStreams(world.database.pool, broken, 10)).toEqual([])
   })
 
+  it('of a text that a former release let in flows again when it is retried, and looks the same everywhere', async () => {
+    const streams: string[] = []
+    for (const text of ['a\u0000b', 'a\ud800b']) streams.push(await world.own.payFormerly(text))
+    const events = (await world.own.events()).filter(({ stream }) => streams.includes(stream))
+    await (await createReadModels(world.database.pool, [breaking(payments, 'payment.created')])).feed(events)
+    for (const stream of streams) {
+      const retried = await retryParked(world.database.pool, payments, stream, opensNothing, 'ada')
+      expect(retried).toMatchObject({ applied: 1 })
+    }
+    const { rows } = await world.database.pool.query('select description from payments.payment')
+    expect(rows).toEqual(streams.map(() => ({ description: 'a\ufffdb' })))
+    const deps = rebuildDependencies(world)
+    expect(await auditProjection(payments, 10, deps)).toMatchObject({ compared: 2, differing: [] })
+    const [rebuilt] = await rebuildAll([payments], deps)
+    expect(rebuilt!.verification).toMatchObject({ equal: true, sampled: 2 })
+  })
+
   it('is parked at the next event when that can not be applied either', async () => {
     const both = breaking(payments, 'payment.process_started', 'payment.processed')
     const { payments: paid, events } = await world.own.pay(1)
