@@ -29,6 +29,8 @@ interface Link {
   server: Socket | undefined
   silent: Silence | undefined
   isDead: boolean
+  /** Sockets whose words are forwarded: piped once, or they would arrive twice. */
+  heard: Set<Socket>
 }
 
 /** @param port to listen at on 127.0.0.1; 0: a free one. */
@@ -37,10 +39,13 @@ export async function startSilentProxy(target: { host: string; port: number }, p
   let silentNew: Silence | undefined
   let accepted = 0
 
-  function forward(from: Socket, to: Socket, silent: boolean): void {
+  function forward({ heard }: Link, from: Socket, to: Socket, silent: boolean): void {
+    if (heard.has(from) !== silent) return
     // Without a reader a socket is paused: the other side's window fills, and no end is seen.
     if (silent) from.unpipe(to)
     else from.pipe(to)
+    if (silent) heard.delete(from)
+    else heard.add(from)
   }
 
   function apply(link: Link): void {
@@ -50,8 +55,8 @@ export async function startSilentProxy(target: { host: string; port: number }, p
       link.server = connect({ ...target, allowHalfOpen: true })
       watch(link, link.server, client)
     }
-    forward(client, link.server, silent === 'both' || silent === 'requests')
-    forward(link.server, client, silent === 'both' || silent === 'answers')
+    forward(link, client, link.server, silent === 'both' || silent === 'requests')
+    forward(link, link.server, client, silent === 'both' || silent === 'answers')
   }
 
   function watch(link: Link, socket: Socket, other: Socket | undefined): void {
@@ -65,7 +70,7 @@ export async function startSilentProxy(target: { host: string; port: number }, p
 
   const listener = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (client) => {
     accepted++
-    const link: Link = { client, server: undefined, silent: silentNew, isDead: false }
+    const link: Link = { client, server: undefined, silent: silentNew, isDead: false, heard: new Set() }
     links.add(link)
     watch(link, client, undefined)
     apply(link)

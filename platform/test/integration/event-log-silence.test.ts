@@ -54,7 +54,7 @@ it('reads again at once after one read that a dead connection did not answer', a
 })
 
 it('appends again after a connection that fell silent while it was made', async () => {
-  // The client notices after two seconds instead of twenty, and keeps what it noticed.
+  // The client's own keepalive notices after two seconds instead of twenty, in the middle of our attempts.
   log = open('&keepAliveInterval=1000&keepAliveTimeout=1000')
   await log.append(newStream(), [fact()], -1)
   proxy.silence('all', 'answers')
