@@ -1,4 +1,4 @@
-import type { EventLog, LogEvent } from '../event-log'
+import { StreamDeleted, type EventLog, type LogEvent } from '../event-log'
 import type { Logger } from '../log'
 
 /** Events of a stream that should have come before this one. */
@@ -9,8 +9,18 @@ export interface Hole {
   before: Pick<LogEvent, 'id' | 'stream' | 'revision'>
 }
 
+/** What the log has of an event that Kafka only refers to. */
+export type Content =
+  | { kind: 'event'; event: LogEvent }
+  /** It can never be had. */
+  | { kind: 'lost'; reason: string }
+  /** The log does not answer: later, then. */
+  | { kind: 'no-answer' }
+
 /** Finds what Kafka did not bring. */
 export interface Healer {
+  /** An event that did not fit into a record, and of which Kafka has the place only. Never throws. */
+  content(place: Pick<LogEvent, 'id' | 'stream' | 'revision'>): Promise<Content>
   /** The missing events, gapless and in order; `undefined`: they can not be had, the partition has to wait. Never throws. */
   missing(hole: Hole): Promise<LogEvent[] | undefined>
   /** They have been applied, and that is durable. */
@@ -41,7 +51,21 @@ export function createHealer({ eventLog, log, onOutcome }: HealerDependencies): 
     )
   }
 
+  const lost = (reason: string): Content => ({ kind: 'lost', reason })
+
   return {
+    async content({ id, stream, revision }) {
+      try {
+        const [event] = await eventLog.readStream(stream, revision, 1)
+        if (event?.revision !== revision) return lost('its content is not in the log')
+        return event.id === id ? { kind: 'event', event } : lost('the log has another event in its place')
+      } catch (error) {
+        if (error instanceof StreamDeleted) return lost('its stream was deleted from the log')
+        log.warn({ err: error, stream, revision }, 'an event could not be read from the log')
+        return { kind: 'no-answer' }
+      }
+    },
+
     async missing(hole) {
       const { after, before } = hole
       const size = before.revision - after - 1

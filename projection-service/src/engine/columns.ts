@@ -39,24 +39,37 @@ export class UnfitRow extends Error {
 }
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+const isoForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const dateForm = /^\d{4}-\d\d-\d\d$/
 const int4 = { min: -(2 ** 31), max: 2 ** 31 - 1 }
 const int8 = { min: -(2n ** 63n), max: 2n ** 63n - 1n }
 /** An escaped NUL, and not an escaped backslash before "u0000". */
 const jsonNul = /(?<!\\)(?:\\\\)*\\u0000/
+/** A surrogate that stands alone: `JSON.stringify` escapes no other. */
+const jsonSurrogate = /(?<!\\)((?:\\\\)*)\\ud[89a-f][0-9a-f]{2}/g
+/** Years of four digits, as ISO 8601 writes them; PostgreSQL knows no year 0. */
+const time = { min: Date.parse('0001-01-01T00:00:00.000Z'), max: Date.parse('9999-12-31T23:59:59.999Z') }
 
 // PostgreSQL's text can not hold a NUL character.
 const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\u0000')
 
-/** Whether PostgreSQL takes a value: asked after every fold, so it makes no garbage. */
+const isTime = (ms: number): boolean => ms >= time.min && ms <= time.max
+
+/** The 30th of February is refused, which JavaScript takes for a day in March. */
+const isDay = (value: string): boolean => {
+  const at = Date.parse(value)
+  return isTime(at) && new Date(at).toISOString().startsWith(value)
+}
+
+/** Whether PostgreSQL takes a value: asked after every fold, so it makes little garbage. */
 const fits: Record<ColumnType, (value: unknown) => boolean> = {
   text: isText,
   uuid: (value) => typeof value === 'string' && uuidForm.test(value),
   integer: (value) => Number.isInteger(value) && (value as number) >= int4.min && (value as number) <= int4.max,
   bigint: (value) => typeof value === 'bigint' && value >= int8.min && value <= int8.max,
   numeric: (value) => typeof value === 'bigint',
-  timestamptz: (value) => typeof value === 'string' && !Number.isNaN(Date.parse(value)),
-  date: (value) => typeof value === 'string' && dateForm.test(value),
+  timestamptz: (value) => typeof value === 'string' && isTime(Date.parse(value)),
+  date: (value) => typeof value === 'string' && dateForm.test(value) && isDay(value),
   jsonb: (value) => {
     const json = JSON.stringify(value)
     return json !== undefined && !jsonNul.test(json)
@@ -66,17 +79,20 @@ const fits: Record<ColumnType, (value: unknown) => boolean> = {
 
 const quoted = (item: string) => `"${item.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 
-/** A value that fits, as PostgreSQL reads it, in array parameters and in COPY alike. */
+/**
+ * A value that fits, as PostgreSQL reads it, in array parameters and in COPY alike. Text is made well-formed here, in the one place
+ * that rows pass on their way to be stored, compared and counted: a surrogate that stands alone has no form in UTF-8.
+ */
 const write: Record<ColumnType, (value: never) => string> = {
-  text: (value: string) => value,
+  text: (value: string) => value.toWellFormed(),
   uuid: (value: string) => value,
   integer: String,
   bigint: String,
   numeric: String,
-  timestamptz: (value: string) => (value.length === 24 ? value : new Date(value).toISOString()),
+  timestamptz: (value: string) => (isoForm.test(value) ? value : new Date(value).toISOString()),
   date: (value: string) => value,
-  jsonb: (value: unknown) => JSON.stringify(value),
-  'text[]': (value: readonly string[]) => `{${value.map(quoted).join(',')}}`,
+  jsonb: (value: unknown) => JSON.stringify(value).replaceAll(jsonSurrogate, '$1\ufffd'),
+  'text[]': (value: readonly string[]) => `{${value.map(quoted).join(',')}}`.toWellFormed(),
 }
 
 /** What is done with the values of one column. */

@@ -19,6 +19,8 @@ export type Reading =
   | { kind: 'unknown-type' }
   | { kind: 'newer-version'; version: number }
   | { kind: 'invalid'; reason: string; cause?: Error }
+  /** Its content is in the log only, which does not answer now. */
+  | { kind: 'unread'; reason: string }
 
 export interface ReadEvent {
   recorded: RecordedEvent
@@ -54,7 +56,7 @@ export interface Memory {
 export type Verdict =
   | { kind: 'applied' | 'unhandled' | 'unknown-type' | 'duplicate' | 'parked' | 'queued' }
   /** Nothing was changed, and nothing after this event may be: the partition has to wait. */
-  | { kind: 'stop'; because: 'newer-version'; reason: string }
+  | { kind: 'stop'; because: 'newer-version' | 'unread'; reason: string }
   /** `after`: the last revision of the stream that was seen; -1: none. */
   | { kind: 'stop'; because: 'hole'; reason: string; after: number }
 
@@ -138,6 +140,8 @@ export function applyEvent(
     const reason = `stream ${stream}: revision ${revision} came after ${last}`
     return { kind: 'stop', because: 'hole', reason, after: last }
   }
+  // Before it can queue: what queues is kept whole.
+  if (reading.kind === 'unread') return { kind: 'stop', because: 'unread', reason: reading.reason }
   if (state?.blocked) {
     memory.park({ recorded, partition, error: undefined })
     memory.setStream(stream, { revision, blocked: true })

@@ -1,4 +1,4 @@
-import { fromCloudEvent, type OpenAll, type RecordedEvent } from '@annals/contracts'
+import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import {
   checkpointColumns,
   checkpointOf,
@@ -19,18 +19,22 @@ import {
 import type { Healer, Hole } from '@annals/platform/healing'
 import type { Logger } from '@annals/platform/log'
 import type { Pool, PoolClient } from '@annals/platform/postgres'
+import { arrivalsOf, type Arrived, type ReadingBudget } from './arrivals'
 import { loadBatchMemory } from './batch-memory'
 import { applyEvent, readFor, type ReadEvent, type Verdict } from './fold'
 import { tablesOf } from './generation'
 import { prepared } from './prepared'
 import type { Projection } from './projection'
 import { shareGenerationSql } from './registry'
+import { isRowFault, refusedReading } from './row-fault'
 import { rowTable } from './row-table'
 
 /** Events in one transaction at most: keeps it near 100 ms, which bounds how long a swap waits and how much is redone. */
 const eventsPerTransactionMax = 2_000
 /** Holes healed before a batch is handed back: keeps its handler within seconds, however many streams have one. */
 const healingsPerBatchMax = 50
+/** Contents read from the log for one batch, likewise. */
+const contentsPerBatchMax = 50
 const healingPauseMs = 100
 /** A partition that met a hole or a newer version is tried again this often; it needs people or a deployment. */
 const stoppedWaitMs = 5_000
@@ -60,11 +64,6 @@ export interface LiveDependencies {
   healer?: Healer | undefined
 }
 
-interface Arrived {
-  offset: bigint
-  recorded: RecordedEvent
-}
-
 /** A part of a batch that is applied in one transaction. */
 interface Part extends TopicPartition {
   topicId: string
@@ -78,6 +77,9 @@ type Stop = Extract<Verdict, { kind: 'stop' }> & {
   index: number
   offset: bigint
 }
+
+/** What may still be read from the log for a batch. */
+type Budget = ReadingBudget & { healings: number }
 
 type Applied = { kind: 'committed'; stop?: Stop } | { kind: 'moved' } | { kind: 'other-version'; version: number }
 
@@ -103,22 +105,10 @@ export function createLiveProjection(
     where p.name = $1 and c.topic = $2 and c.partition = $3 for update of c`)
   const move = prepared(moveCheckpointSql(tables.checkpoint, ['position_event = coalesce($10, position_event)']))
 
-  function arrivedOf({ topic, partition, records }: Part): Arrived[] {
-    const arrived: Arrived[] = []
-    for (const record of records) {
-      const result = fromCloudEvent(record)
-      if (result.ok) {
-        arrived.push({ offset: record.offset, recorded: result.event })
-        continue
-      }
-      // Only the relay writes here. Had this record taken an event's place, the stream's next revision would tell.
-      observer.foreign()
-      log.error(
-        { topic, partition, offset: String(record.offset), reason: result.reason },
-        'foreign record passed over',
-      )
-    }
-    return arrived
+  function onForeign({ topic, partition }: TopicPartition, offset: bigint, reason: string): void {
+    // Only the relay writes here. Had this record taken an event's place, the stream's next revision would tell.
+    observer.foreign()
+    log.error({ topic, partition, offset: String(offset), reason }, 'foreign record passed over')
   }
 
   async function fold(client: PoolClient, events: readonly ReadEvent[]) {
@@ -180,17 +170,18 @@ export function createLiveProjection(
     return { kind: 'committed', ...(stop ? { stop: { ...stop, offset: reached.nextOffset } } : {}) }
   }
 
-  async function transact(part: Part, arrived: readonly Arrived[]): Promise<Applied> {
+  async function attempt(part: Part, arrived: readonly Arrived[]): Promise<Applied> {
     const began = performance.now()
     const readings = await readFor(
       projection,
       arrived.map(({ recorded }) => recorded),
       openAll,
     )
-    const events = arrived.map(({ recorded }, i) => ({
+    const events = arrived.map(({ recorded, reading }, i) => ({
       recorded,
       partition: part.partition,
-      reading: readings[i]!,
+      // What nobody asks for needs no content.
+      reading: (projection.on[recorded.type] && reading) ?? readings[i]!,
     }))
     const client = await pool.connect()
     let failed: Error | undefined
@@ -205,6 +196,26 @@ export function createLiveProjection(
     } finally {
       client.release(failed)
       observer.transaction((performance.now() - began) / 1000, arrived.length)
+    }
+  }
+
+  /**
+   * Applies a part in one transaction; in several, where PostgreSQL refuses a row: halves of it, until the event is found that leads to
+   * that row, and is parked. All others go on.
+   */
+  async function transact(part: Part, arrived: readonly Arrived[]): Promise<Applied> {
+    try {
+      return await attempt(part, arrived)
+    } catch (error) {
+      const [only, ...others] = arrived
+      if (!isRowFault(error) || !only || only.reading) throw error
+      if (others.length === 0) return attempt(part, [{ ...only, reading: refusedReading(error) }])
+      const middle = Math.floor(arrived.length / 2)
+      const first = await transact({ ...part, nextOffset: arrived[middle]!.offset }, arrived.slice(0, middle))
+      if (first.kind !== 'committed' || first.stop) return first
+      const second = await transact(part, arrived.slice(middle))
+      if (second.kind !== 'committed' || !second.stop) return second
+      return { ...second, stop: { ...second.stop, index: middle + second.stop.index } }
     }
   }
 
@@ -223,14 +234,17 @@ export function createLiveProjection(
       return { kind: 'wait', waitMs: stoppedWaitMs, reason }
     }
     const { offset, because, reason } = applied.stop
-    observer.waiting(place, because)
+    // Both wait for the log.
+    observer.waiting(place, because === 'unread' ? 'hole' : because)
     log.error({ projection: projection.name, ...place, offset: String(offset), because }, reason)
     return { kind: 'wait', waitMs: stoppedWaitMs, reason, resumeAt: offset }
   }
 
   /** Applies what arrived, and what is missing in it, until it is done or something has to wait. */
-  async function applyHealing(part: Part, budget: { healings: number }): Promise<BatchOutcome | undefined> {
-    let arrived: readonly Arrived[] = arrivedOf(part)
+  async function applyHealing(part: Part, budget: Budget): Promise<BatchOutcome | undefined> {
+    let arrived: readonly Arrived[] = await arrivalsOf(part.records, healer, budget, (offset, reason) =>
+      onForeign(part, offset, reason),
+    )
     let healing: { hole: Hole; events: number } | undefined
     for (;;) {
       const applied = await transact(part, arrived)
@@ -238,6 +252,9 @@ export function createLiveProjection(
       const { stop } = applied
       if (healing && (!stop || stop.index >= healing.events)) healer!.healed(healing.hole, healing.events)
       if (!stop) return undefined
+      // What was left for the next turn has it at once.
+      if (stop.because === 'unread' && budget.contents < 0)
+        return { kind: 'wait', waitMs: healingPauseMs, reason: stop.reason, resumeAt: stop.offset }
       const hole = stop.because === 'hole' ? { after: stop.after, before: arrived[stop.index]!.recorded } : undefined
       const missing = hole && (await healer?.missing(hole))
       if (!missing) return outcomeOf({ ...applied, stop }, part)
@@ -265,7 +282,7 @@ export function createLiveProjection(
     },
 
     async handle({ topic, partition, topicId, records, nextOffset }) {
-      const budget = { healings: healingsPerBatchMax }
+      const budget = { healings: healingsPerBatchMax, contents: contentsPerBatchMax }
       for (let from = 0; from < records.length; from += eventsPerTransactionMax) {
         const slice = records.slice(from, from + eventsPerTransactionMax)
         const next = records[from + eventsPerTransactionMax]?.offset ?? nextOffset

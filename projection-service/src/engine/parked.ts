@@ -1,10 +1,11 @@
 import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
 import type { Row } from './columns'
-import { applyEvent, readFor, touchedRows, type Memory, type ReadEvent } from './fold'
+import { applyEvent, InvalidEvent, readFor, touchedRows, type Memory, type ReadEvent } from './fold'
 import { tablesOf } from './generation'
 import { recordAction } from './parked-audit'
 import { rowName, type Projection, type StoredRow } from './projection'
+import { isRowFault, refusedReading } from './row-fault'
 import { rowTable } from './row-table'
 import { storable } from './stream-table'
 import { lockStreamsPartition, NotPossible } from './stream-lock'
@@ -135,15 +136,23 @@ export async function dropParked(
   return { dropped, applied: applied + rest.applied, error: rest.error }
 }
 
-async function retryPart(client: PoolClient, projection: Projection, stream: string, openAll: OpenAll, actor: string) {
+/** @param max events at once. */
+async function retryPart(
+  client: PoolClient,
+  projection: Projection,
+  stream: string,
+  openAll: OpenAll,
+  actor: string,
+  max = retriedAtOnce,
+): Promise<Retried & { more: boolean }> {
   const tables = tablesOf(projection, 'live')
   const { rows: queue } = await client.query<ParkedRow>(
     `select revision, partition, position, type, recorded from ${tables.parked}
-     where stream = $1 order by revision limit ${retriedAtOnce + 1}`,
+     where stream = $1 order by revision limit ${max + 1}`,
     [stream],
   )
-  const more = queue.length > retriedAtOnce
-  const batch = queue.slice(0, retriedAtOnce)
+  const more = queue.length > max
+  const batch = queue.slice(0, max)
   if (batch.length === 0) {
     await client.query(`update ${tables.stream} set blocked = false where stream = $1 and blocked`, [stream])
     return { applied: 0, error: undefined, more: false }
@@ -185,7 +194,18 @@ async function retryPart(client: PoolClient, projection: Projection, stream: str
     if (verdict.kind === 'stop') error = new Error(verdict.reason)
     if (error) break
   }
-  await table.upsert(client, [...changed.values()])
+  await client.query('savepoint rows')
+  try {
+    await table.upsert(client, [...changed.values()])
+  } catch (refused) {
+    const reading = isRowFault(refused) ? refusedReading(refused) : undefined
+    if (reading?.kind !== 'invalid') throw refused
+    await client.query('rollback to savepoint rows')
+    // One at a time, until it is the one that leads to the row.
+    if (batch.length > 1) return retryPart(client, projection, stream, openAll, actor, 1)
+    error = new InvalidEvent(reading.reason)
+    last = recorded[0]!.revision - 1
+  }
   const { rowCount } = await client.query(`delete from ${tables.parked} where stream = $1 and revision <= $2`, [
     stream,
     last,

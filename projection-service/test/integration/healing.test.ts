@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it, jest } from '@jest/globals'
 import { placeOf, type RecordedEvent } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
@@ -8,7 +9,7 @@ import { installProjection } from '../../src/engine/registry'
 import { createHealer, type HealingOutcome } from '@annals/platform/healing'
 import { payments, paymentHistory, paymentTotals } from '../../src/projections'
 import { createTestDatabase, silent } from '../support/database'
-import { batchOf, opensNothing, recorded } from '../support/facts'
+import { batchOf, opensNothing, recorded, withReferences } from '../support/facts'
 import { useOwnWorld } from '../support/own-world'
 import { nobody } from '../support/read-models'
 
@@ -41,6 +42,11 @@ async function fed(projection: Projection, partition: number, eventLog: Pick<Eve
     async feed(events: readonly RecordedEvent[], from?: bigint) {
       const [next] = await live.positions([place])
       return live.handle(batchOf(events, from ?? next?.nextOffset ?? 0n, partition))
+    },
+    /** As `feed`, with the content of some in the log only. */
+    async feedReferences(events: readonly RecordedEvent[], ...at: number[]) {
+      const [next] = await live.positions([place])
+      return live.handle(withReferences(batchOf(events, next?.nextOffset ?? 0n, partition), events, ...at))
     },
     async checkpoint() {
       const { rows } = await world.database.pool.query(
@@ -195,3 +201,60 @@ async function contents(projection: Projection) {
     (await world.database.pool.query(`select * from ${table} t order by t::text collate "C"`)).rows
   return { rows: await read(rows), streams: await read(stream) }
 }
+
+describe('a record that refers to the log', () => {
+  it.each([payments, paymentTotals, paymentHistory] as Projection[])(
+    'is read from there, in its place: $name',
+    async (it) => {
+      const [one, two] = (await paidOn(2, 2)) as [RecordedEvent[], RecordedEvent[]]
+      const whole = await fed(it, 2)
+      await whole.feed([...one, ...two])
+      const expected = await contents(it)
+      await world.database.drop()
+      world.database = await createTestDatabase()
+
+      const referring = await fed(it, 2)
+      expect(await referring.feedReferences([...one, ...two], 0, 2, 4)).toEqual({ kind: 'done' })
+      expect(await contents(it)).toEqual(expected)
+    },
+  )
+
+  it('waits while the log does not answer, after what came before it', async () => {
+    const [one] = (await paidOn(4, 1)) as [RecordedEvent[]]
+    let isAway = true
+    const eventLog = {
+      readStream: async (...read: Parameters<EventLog['readStream']>) => {
+        if (isAway) throw new Error('the log is away')
+        return world.own.log.readStream(...read)
+      },
+    }
+    const live = await fed(payments, 4, eventLog)
+    expect(await live.feedReferences(one, 1)).toMatchObject({ kind: 'wait', resumeAt: 1n })
+    expect(live.waiting).toEqual(['hole'])
+    expect(await rowOf(one[0]!.stream)).toMatchObject({ status: 'pending' })
+    isAway = false
+    expect(await live.feedReferences(one.slice(1), 0)).toEqual({ kind: 'done' })
+    expect(await rowOf(one[0]!.stream)).toMatchObject({ status: 'completed', attempts: 1 })
+  })
+
+  it('is parked when the log has another event there, and its stream with it; the others go on', async () => {
+    const [one, two] = (await paidOn(0, 2)) as [RecordedEvent[], RecordedEvent[]]
+    const another = { ...one[1]!, id: randomUUID() }
+    const live = await fed(payments, 0)
+    const events = [one[0]!, another, one[2]!, ...two]
+    expect(await live.feedReferences(events, 1)).toEqual({ kind: 'done' })
+    expect(await rowOf(two[0]!.stream)).toMatchObject({ status: 'completed' })
+    const { rows } = await world.database.pool.query('select revision, error from payments.parked order by revision')
+    expect(rows).toEqual([
+      { revision: 1n, error: expect.stringMatching(/another event in its place/) },
+      { revision: 2n, error: null },
+    ])
+  })
+
+  it('needs no content where nobody asks for it', async () => {
+    const [one] = (await paidOn(5, 1)) as [RecordedEvent[]]
+    const live = await fed(paymentTotals, 5, { readStream: () => Promise.reject(new Error('the log is away')) })
+    // Totals do not look at attempts.
+    expect(await live.feedReferences(one, 1)).toEqual({ kind: 'done' })
+  })
+})

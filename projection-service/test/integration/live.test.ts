@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { RecordedEvent } from '@annals/contracts'
 import { createLiveProjection, type LiveObserver } from '../../src/engine/live'
+import { retryParked } from '../../src/engine/parked'
 import { installProjection } from '../../src/engine/registry'
 import type { Projection } from '../../src/engine/projection'
 import { payments, paymentTotals } from '../../src/projections'
@@ -154,6 +155,62 @@ describe('a live projection', () => {
       { revision: 1n, error: null },
       { revision: 2n, error: null },
     ])
+  })
+
+  it('parks what PostgreSQL refuses, that event alone, wherever it stands among others', async () => {
+    const { pool } = database
+    const from = paymentOn(4)
+    const good = Array.from({ length: 20 }, () => paymentOn(4))
+    const bad = [666, 667].map((minor) => paymentOn(4, { amount: { minor, currency: 'EUR' } }))
+    const streams = [from, ...good.slice(0, 7), bad[0]!, ...good.slice(7, 13), bad[1]!, ...good.slice(13)]
+    const live = instance(payments)
+    const [at] = await live.positions(place(4))
+    // Of the two newest: a rule of the table (class 23), and a value that can not be (22).
+    await pool.query('alter table payments.payment add constraint not_this check (amount_minor <> 666) not valid')
+    await pool.query(`create function payments.refuse() returns trigger language plpgsql as
+      $$ begin raise exception 'secret' using errcode = '22008'; end $$`)
+    await pool.query(`create trigger refuse before insert or update on payments.payment for each row
+      when (new.amount_minor = 667) execute function payments.refuse()`)
+    try {
+      const events = streams.flatMap((payment, i) => paymentFacts(payment, BigInt(2_000 + 3 * i)))
+      const batch = batchOf(events, at?.nextOffset ?? 0n)
+      expect(await live.handle(batch)).toEqual({ kind: 'done' })
+      expect(await live.positions(place(4))).toMatchObject([{ nextOffset: batch.nextOffset, position: 2_068n }])
+      expect(live.seen.counts).toMatchObject({ applied: 63, parked: 2, queued: 4 })
+      for (const { paymentId } of [from, ...good]) expect(await rowOf(paymentId)).toMatchObject({ status: 'completed' })
+      const { rows } = await pool.query(
+        'select error from payments.parked where stream = any($1) and error is not null order by error',
+        [bad.map(({ stream }) => stream)],
+      )
+      expect(rows).toEqual([
+        { error: expect.stringMatching(/SQLSTATE 22008$/) },
+        { error: expect.stringMatching(/SQLSTATE 23514 \(constraint not_this\)$/) },
+      ])
+    } finally {
+      await pool.query('alter table payments.payment drop constraint not_this')
+    }
+    // What is retried is refused again, and keeps its place; what could be mended is applied.
+    const retried = await retryParked(pool, payments, bad[1]!.stream, opensNothing, 'test')
+    expect(retried).toMatchObject({ applied: 0, error: { message: expect.stringMatching(/22008/) } })
+    await pool.query('drop trigger refuse on payments.payment')
+    for (const { stream } of bad)
+      expect(await retryParked(pool, payments, stream, opensNothing, 'test')).toEqual({ applied: 3, error: undefined })
+  })
+
+  it('parks a fact of the year 0000, and its partition goes on', async () => {
+    const [old, good] = [paymentOn(5), paymentOn(5)]
+    const [created] = paymentFacts(old, 3_000n) as [RecordedEvent]
+    ;(created.metadata as { occurredAt: string }).occurredAt = '0000-06-01T00:00:00.000Z'
+    const fed = [
+      { projection: payments, events: [created, ...paymentFacts(good, 3_010n)], counts: { parked: 1, applied: 3 } },
+      { projection: paymentTotals, events: [created], counts: { parked: 1 } },
+    ]
+    for (const { projection, events, counts } of fed) {
+      const live = instance(projection)
+      const [at] = await live.positions(place(5))
+      expect(await live.handle(batchOf(events, at?.nextOffset ?? 0n))).toEqual({ kind: 'done' })
+      expect(live.seen.counts).toEqual(counts)
+    }
   })
 
   it('passes over records that are no events of ours, and types it does not know, and counts them', async () => {

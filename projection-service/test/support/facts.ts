@@ -83,9 +83,9 @@ export function paymentFacts({ paymentId, userId, stream, amount }: PaymentFacts
   ]
 }
 
-/** What Kafka would deliver of these facts. */
-export function incomingRecord(event: RecordedEvent, offset: bigint): IncomingRecord {
-  const { key, value, headers, timestamp } = toCloudEvent(event)
+/** What Kafka would deliver of this fact. @param bytesMax as of `toCloudEvent`: with 1 it is a reference. */
+export function incomingRecord(event: RecordedEvent, offset: bigint, bytesMax?: number): IncomingRecord {
+  const { key, value, headers, timestamp } = toCloudEvent(event, bytesMax)
   return {
     offset,
     key,
@@ -111,6 +111,14 @@ export function batchOf(events: readonly RecordedEvent[], firstOffset: bigint, p
     nextOffset,
     highWatermark: nextOffset,
   }
+}
+
+/** The same batch, with these of its records, by index, as references to the log. */
+export function withReferences(batch: IncomingBatch, events: readonly RecordedEvent[], ...at: number[]): IncomingBatch {
+  const records = batch.records.map((record, i) =>
+    at.includes(i) ? incomingRecord(events[i]!, record.offset, 1) : record,
+  )
+  return { ...batch, records }
 }
 
 /** A payment whose stream travels on the wanted partition. */
