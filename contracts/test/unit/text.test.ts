@@ -60,8 +60,8 @@ describe('a name', () => {
 
   it('is not looked at closely when it is far too long: putting marks in order takes quadratic time', () => {
     const startedAt = performance.now()
-    name.safeParse(`a${'\u0323\u0301'.repeat(15_000)}`)
-    expect(performance.now() - startedAt).toBeLessThan(50)
+    name.safeParse(`a${'\u0323\u0301'.repeat(30_000)}`)
+    expect(performance.now() - startedAt).toBeLessThan(1_000)
   })
 
   it('says its bounds in JSON Schema, which counts code points as well', () =>

@@ -75,8 +75,8 @@ it.each(rules.map(({ on }) => on).filter((type, i, all) => all.indexOf(type) ===
           told++
         }
       }),
-      { numRuns: 500, seed: 12 },
+      { numRuns: 200, seed: 12 },
     )
-    expect(told).toBeGreaterThan(20)
+    expect(told).toBeGreaterThan(10)
   },
 )
