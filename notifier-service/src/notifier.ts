@@ -62,7 +62,8 @@ export interface Notifier {
 const catchUpEveryMs = 30_000
 
 /**
- * Starts sending as soon as the ledger was compared with what Kafka knows of it, and reading as soon as the log was compared too.
+ * Starts sending as soon as the ledger was compared with what Kafka knows of it, and reading when the log was compared too, or
+ * after some seconds in which it did not answer.
  * @throws Error when a rule names a template that is not there.
  */
 export function startNotifier(deps: NotifierDeps): Notifier {
@@ -77,6 +78,7 @@ export function startNotifier(deps: NotifierDeps): Notifier {
   for (const outcome of healingOutcomes) metrics.holes.inc({ outcome }, 0)
   const ledgerWatch = watchLedger({ pool, committed: deps.committed, log })
   const logWatch = watchLog({ pool, eventLog, log })
+  const logCompared = logWatch.start()
   const ledger = createLedger(pool, ledgerWatch)
   const policies: Record<ChannelName, DeliveryPolicy> = {
     // A repeated mail carries the same Message-ID: whoever receives both can tell, and many mailboxes show one.
@@ -122,7 +124,7 @@ export function startNotifier(deps: NotifierDeps): Notifier {
     },
   })
   const beforeReading = async () => {
-    await logWatch.compared()
+    await logCompared
     await ledgerWatch.compare()
   }
   const catchingUp = (async () => {

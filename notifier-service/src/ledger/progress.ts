@@ -3,6 +3,8 @@ import {
   checkpointColumns,
   checkpointOf,
   loadCheckpoints,
+  moveCheckpointSql,
+  movingValues,
   type Checkpoint,
   type CheckpointRow,
   type ReadingPlace,
@@ -12,6 +14,12 @@ import type { Pool, PoolClient } from '@annals/platform/postgres'
 import type { Gap } from './gaps'
 
 const table = 'checkpoint'
+const moveSql = moveCheckpointSql(table, [
+  'moves = moves + 1',
+  'judged_offset = $10',
+  'seen_position = $11',
+  'position_event = $12',
+])
 
 /**
  * An instance that is frozen in the middle of a transaction holds its partition's checkpoint, and whoever has taken the
@@ -107,13 +115,16 @@ export async function moveProgress(
   const before = checkpoint?.position ?? -1n
   const isFurther = furthest !== undefined && furthest.position > before
   const position = isFurther ? furthest.position : before
-  if (!(await advanceCheckpoint(client, table, place, checkpoint, { ...reached, position }))) return undefined
-  const { rows } = await client.query<{ moves: bigint }>(
-    `update ${table} set moves = moves + 1, judged_offset = next_offset, seen_position = $3, position_event = $4
-     where topic = $1 and partition = $2 returning moves`,
-    [place.topic, place.partition, seenPosition, isFurther ? furthest.id : positionEvent],
-  )
-  return { moves: rows[0]!.moves, position }
+  const to = { ...reached, position }
+  // The first time there is no row to move.
+  if (!checkpoint && !(await advanceCheckpoint(client, table, place, undefined, to))) return undefined
+  const { rows } = await client.query<{ moves: bigint }>(`${moveSql} returning moves`, [
+    ...movingValues(place, checkpoint ?? to, to),
+    reached.nextOffset,
+    seenPosition,
+    isFurther ? furthest.id : positionEvent,
+  ])
+  return rows[0] && { moves: rows[0].moves, position }
 }
 
 /** Last revision read of each of these streams; those that were never read are left out. */

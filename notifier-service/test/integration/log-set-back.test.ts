@@ -44,7 +44,7 @@ function operator(...args: string[]) {
 /** Compares once more, rather than in half a minute. */
 const compareOnce = async () => {
   const watch = watchLog({ pool: stack.pool, eventLog: stack.eventLog, log })
-  await watch.compared()
+  await watch.start()
   await watch.stop()
 }
 

@@ -55,6 +55,8 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
   const { pool, eventLog, log, table, furthest, refusalWords } = options
   const ending = new AbortController()
   let refusal: string | undefined
+  /** The refusal that this process has spoken of. */
+  let said: string | undefined
   let running: Promise<void> | undefined
 
   async function known(): Promise<State | undefined> {
@@ -103,7 +105,9 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
     )
     if (rowCount !== 1) return
     refusal = words
-    if (state?.refusal !== words) log.fatal(words)
+    // Each process says so once, also where another has found it.
+    if (said !== words) log.fatal(words)
+    said = words
   }
 
   async function agree(state: State | undefined, identity: string | null, last: LogMark | undefined): Promise<void> {
@@ -117,6 +121,7 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
     )
     if (refusal !== undefined) log.warn('the event log is one that may be read, again: reading goes on')
     refusal = undefined
+    said = undefined
   }
 
   async function run(first: AbortController): Promise<void> {
