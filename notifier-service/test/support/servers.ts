@@ -158,7 +158,7 @@ export async function ownTopics(opened: Opened, eventLog: EventLog): Promise<Top
           try {
             await publisher.publish(records, batches)
           } catch (error) {
-            if ((await publisher.takeOver()) !== batches) throw error
+            if ((await publisher.takeOver())?.position !== batches) throw error
           }
         },
         { withinMs: 30_000 },
