@@ -90,6 +90,8 @@ export async function settle(step, { context, words, look, say, signal }, { foll
       mended = true
       changedAt = Date.now()
     }
+    // A command that failed stays failed, however whole everything else has become.
+    if (inspection.findings.all().every(({ place }) => place === 'remedies')) return { inspection, followed }
     const limit = follow ? stillMsMax : ignoredMs
     if (now - changedAt > limit || now - begun > stepMsMax) return { inspection, followed }
     await delay(lookEveryMs, undefined, { signal })

@@ -86,6 +86,7 @@ export const restores = {
       const step = steps[name]
       const begun = seconds()
       say(step.says)
+      load.release()
       await moreCommands(commandsEach.before)
       const copy = await step.copy?.(context)
       await moreCommands(commandsEach.after)
@@ -93,9 +94,8 @@ export const restores = {
       await step.setBack(context, copy)
       await moreCommands(commandsEach.since)
       load.hold()
-      const result = await settle(step, frame, { follow })
-      load.release()
-      const { inspection, followed } = result
+      // And is held until the next one: what is inspected stands still.
+      const { inspection, followed } = await settle(step, frame, { follow })
       const found = Object.fromEntries(kinds.map((kind) => [kind, inspection.findings.count(kind)]))
       const outcome = !inspection.findings.none ? 'broken' : followed.length > 0 ? 'mended' : 'healed'
       say(`  ${outcome}${inspection.findings.none ? '' : `: ${inspection.findings.summary()}`}`)
