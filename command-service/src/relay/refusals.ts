@@ -73,7 +73,7 @@ export function logChanged({ position, was, is, head, first }: LogDifference, to
       `       ${relay} --accept-log --delete-topics --until-caught-up\n` +
       '     Read models and notifier refuse the log as well, until they are told the same:\n' +
       '       npm run replay -- --all --accept-log\n' +
-      '       npm run notifier -- accept-log',
+      '       npm run notifier -- accept-log --why "<reason>"',
   ]
   if (is === undefined && head !== undefined && head >= position && !isOther)
     choices.push(
