@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { besideLoad } from '../beside-load.mjs'
 import { breakEach, breaks } from '../breaks.mjs'
+import { checkLoggedOut } from '../check-sessions.mjs'
 import { drain, inspect } from '../inspection.mjs'
 import { createLoad } from '../load.mjs'
 import { promises } from '../options.mjs'
@@ -50,6 +51,7 @@ export const silence = {
     const drainedFrom = seconds()
     const look = () => inspect(env, load)
     let inspection = await drain(look, { say, signal })
+    await checkLoggedOut(services.urls, load, inspection.findings)
     const drainSeconds = rounded(seconds() - drainedFrom)
     const whole = inspection.findings.none
     const names = promises.silence.filter((name) => options.selfCheck || options.breaks.includes(name))
@@ -61,6 +63,7 @@ export const silence = {
     const times = (some) => spread(healed.filter(some).map(({ healedMs }) => healedMs))
     const report = {
       ...reportOf({ inspection, load }),
+      loggedOut: load.loggedOut.length,
       silences: fallen.length,
       healed: healed.length,
       // Nobody has to ask an operator for anything: what is not healed is a failure.
