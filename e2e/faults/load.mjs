@@ -104,7 +104,7 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     timeline.commands.push({ askedAt, answeredAt })
     acknowledged.push({ kind, token: body?.consistencyToken, answeredAt, ...factOf(body) })
     if (isOver()) throw new LogSetBack()
-    if (options.headers && random() < 1 / repeatOneIn) {
+    if (options.headers && !isUndecided(body) && random() < 1 / repeatOneIn) {
       const repeat = await client.insist(`${kind} (repeat)`, `${api}${path}`, { method: 'POST', ...options })
       if (isOver()) throw new LogSetBack()
       if (!isDeepStrictEqual(comparable(repeat.body), comparable(body)))
@@ -190,7 +190,7 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
         `/payments/${paymentId}/process`,
         { headers: keyed(), token },
         ({ status }) => {
-          undecided = status === 'unknown' || status === 'processing'
+          undecided = isUndecided({ status })
           return undecided ? { ...fact, types: ['payment.process_started'], once: false } : fact
         },
       )
@@ -309,6 +309,9 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     },
   }
 }
+
+/** The gateway has not spoken yet: the repeat asks it anew, and may be answered otherwise. */
+const isUndecided = (body) => body?.status === 'unknown' || body?.status === 'processing'
 
 /** A repeat's token may name a later change of the same stream; everything else is the same. */
 const comparable = (body) => ({ ...body, consistencyToken: undefined })
