@@ -19,7 +19,7 @@ export const ProjectorConfig = z.object({
   ...processFields,
   HTTP_PORT: field.port(3002),
   KAFKA_BROKERS: field.brokers(),
-  /** The log itself. Without it a hole stops its partition, and drift is not audited; while it is away, likewise. */
+  /** The log itself. Without it a hole stops its partition, drift is not audited, and a log that went back not noticed; so while it is away. */
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover').optional(),
   /** Seconds between rounds of the drift auditor; 0: none. */
   DRIFT_AUDIT_INTERVAL_SECONDS: field.integer(30, 0, 86_400),

@@ -4,6 +4,7 @@ import { createHealer } from '@annals/platform/healing'
 import { eventually } from '@annals/platform/testing'
 import { activity, payments, paymentTotals } from '../../src/projections'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
+import { rollBack } from '../../src/replay/rebuild/swap'
 import { aPayment, paymentFacts } from '../support/facts'
 import { openOwnLog } from '../support/own-log'
 import { rebuildDependencies } from '../support/own-world'
@@ -61,6 +62,44 @@ describe('the projector', () => {
       await publish((await own.pay(4)).events)
       await eventually(async () => expect(await seen()).toEqual([162, 162, 162]), { withinMs })
       expect(await completed()).toBe(54)
+    } finally {
+      await own.close()
+    }
+  })
+
+  it('keeps its places over a swap, unless it is told to begin again; a rollback goes back to those of the former rows', async () => {
+    const own = await openOwnLog()
+    const { pool } = world.database
+    const places = async () => {
+      const { rows } = await pool.query<{ next_offset: bigint; topic_id: string | null }>(
+        'select partition, next_offset, topic_id, record_offset, record_mark from payments.checkpoint order by partition',
+      )
+      return rows
+    }
+    try {
+      const projector = await startProjector()
+      await publish((await own.pay(12)).events)
+      await eventually(async () => expect(await seen()).toEqual([36, 36, 36]), { withinMs })
+      await projector.stop()
+      const read = await places()
+      expect(read.reduce((sum, { next_offset }) => sum + next_offset, 0n)).toBeGreaterThanOrEqual(36n)
+
+      const dependencies = rebuildDependencies({ database: world.database, own })
+      await rebuildAll([payments], dependencies)
+      expect(await places()).toEqual(read)
+      await rebuildAll([payments], { ...dependencies, fromFirstOffset: true })
+      const begun = (await places()).map(({ next_offset, topic_id }) => ({ next_offset, topic_id }))
+      expect(begun).toEqual(Array(6).fill({ next_offset: 0n, topic_id: null }))
+      await startProjector()
+      await publish((await own.pay(4)).events)
+      await eventually(async () => expect(await seen()).toEqual([48, 48, 48]), { withinMs })
+
+      await rollBack(pool, payments)
+      expect(await places()).toEqual(read)
+      await publish((await own.pay(4)).events)
+      await eventually(async () => expect(await seen()).toEqual([60, 60, 60]), { withinMs })
+      const { rows } = await pool.query('select count(*) as n from payments.payment where attempts = 1')
+      expect(rows[0].n).toBe(20n)
     } finally {
       await own.close()
     }
