@@ -70,11 +70,13 @@ export async function assess(
     throw new HandedOver(
       `${route.topics.map(({ topic }) => topic).join(', ')} is published by ${read.handedTo} from now on`,
     )
+  // Checkpoints before topics: while they are read records come, and a topic must not look shorter than it is.
+  const fillers = await fillersOf(read, world)
   const [states, identity] = await Promise.all([
     topics.states(route.topics.map(({ topic }) => topic)),
     eventLog.identity(),
   ])
-  const fillers = await fillersOf(read, states, world)
+  assertAsFilled(fillers, states, wishes)
   const start = read ?? startWithout(states, fillers, route, wishes)
   const compared = await compareLog(start, identity, world, wishes)
   if (compared === 'accepted') return anew(states, identity, route, wishes)
@@ -110,28 +112,34 @@ function startWithout(
   return { position: -1n, topics: new Map(), isBare: false }
 }
 
-/**
- * Topics that the checkpoint does not name, and that a relay of their own has filled so far.
- * @throws RelayRefusal when the topic is not the one that it filled.
- */
+/** Topics that the checkpoint does not name, and that a relay of their own has filled so far. */
 async function fillersOf(
   checkpoint: RelayCheckpoint | undefined,
-  states: ReadonlyMap<string, TopicState>,
   { route, fillerOf }: World,
 ): Promise<Map<string, RelayCheckpoint>> {
   const found = new Map<string, RelayCheckpoint>()
   for (const { topic } of route.topics) {
     if (checkpoint?.topics.has(topic)) continue
     const committed = await fillerOf(fillerName(route, topic)).committed()
-    if (!committed) continue
-    const filler = readCheckpoint(committed)
-    const place = filler.topics.get(topic)
-    const state = states.get(topic)
-    if (!place || !state || !isSameTopic(place, state))
-      throw topicLost(topic, 'is not as the relay that filled it has left it', !isEmpty(state))
-    found.set(topic, filler)
+    if (committed) found.set(topic, readCheckpoint(committed))
   }
   return found
+}
+
+/** @throws RelayRefusal when a topic is not the one that its relay has filled. */
+function assertAsFilled(
+  fillers: Map<string, RelayCheckpoint>,
+  states: ReadonlyMap<string, TopicState>,
+  { refill, deleteTopics }: Wishes,
+): void {
+  for (const [topic, filler] of fillers) {
+    const place = filler.topics.get(topic)
+    const state = states.get(topic)
+    if (place && state && isSameTopic(place, state)) continue
+    // Filled anew, it owes nothing to that relay; which finds another topic, and refuses.
+    if (refill.includes(topic) && (deleteTopics || isEmpty(state))) fillers.delete(topic)
+    else throw topicLost(topic, 'is not as the relay that filled it has left it', !isEmpty(state))
+  }
 }
 
 /**

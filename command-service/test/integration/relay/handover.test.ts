@@ -2,11 +2,14 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
 import { pause } from '@annals/platform/backoff'
 import type { EventLog } from '@annals/platform/event-log'
+import { createTopics } from '@annals/platform/kafka'
 import { eventually } from '@annals/platform/testing'
+import { noWishes } from '../../../src/relay/assess'
 import { fillerName, type Route } from '../../../src/relay/route'
 import {
   compare,
   fill,
+  kafka,
   newCategory,
   nothingWrong,
   openLog,
@@ -131,6 +134,21 @@ describe('a topic version that the main route is moved to', () => {
     await start(after, { untilCaughtUp: true }).ended
     const seen = await reading(only(after, after.topics[0]!.topic))
     await soon(() => expect(seen.length).toBe(220))
+    expect(compare(inMoved, seen)).toEqual(nothingWrong)
+  })
+
+  it('is filled anew when it was deleted before that', async () => {
+    const { eventLog, moved, before, after, filler, start } = world()
+    const inMoved = await fill(eventLog, moved, 100)
+    await start(before, { untilCaughtUp: true }).ended
+    await start(filler, { untilCaughtUp: true }).ended
+    const version = after.topics[0]!.topic
+    await createTopics(kafka).remove([version])
+    await expect(start(after, { untilCaughtUp: true }).ended).rejects.toThrow(`--refill ${version}`)
+    await start(after, { untilCaughtUp: true, wishes: { ...noWishes, refill: [version] } }).ended
+    await start(after, { untilCaughtUp: true }).ended
+    const seen = await reading(only(after, version))
+    await soon(() => expect(seen.length).toBe(100))
     expect(compare(inMoved, seen)).toEqual(nothingWrong)
   })
 })
