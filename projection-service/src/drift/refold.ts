@@ -10,7 +10,7 @@ import { rowTable } from '../engine/row-table'
 import { lockStreamsPartition, NotPossible } from '../engine/stream-lock'
 import { insertParked, loadStreams, upsertStreams } from '../engine/stream-table'
 import { foldStreamAfresh, lacksKey } from './fresh-fold'
-import { differencesOf, streamEventsMax, type RowDifference } from './stream-comparison'
+import { differencesOf, readOrDeleted, streamEventsMax, type RowDifference } from './stream-comparison'
 
 export interface Refolded {
   /** Events of the stream that the read model now stands at. */
@@ -43,8 +43,15 @@ export async function refoldStream(
   }
   return inTransaction(pool, async (client) => {
     const { position } = await lockStreamsPartition(client, projection, stream)
-    const recorded = await log.readStream(stream, 0, streamEventsMax + 1)
-    if (recorded.length === 0) throw new NotPossible(`the log has no stream ${stream}`)
+    const recorded = await readOrDeleted(log, stream)
+    if (recorded === 'deleted')
+      throw new NotPossible(`${stream} was deleted in the log for good: its rows stay as they are`)
+    if (recorded.length === 0) throw new NotPossible(`the log has no stream ${stream}, or it was deleted there`)
+    if (recorded[0]!.revision > 0) {
+      throw new NotPossible(
+        `the log has lost the beginning of ${stream} (it was deleted or truncated): its rows stay as they are`,
+      )
+    }
     if (recorded.length > streamEventsMax) {
       throw new NotPossible(`${stream} has more than ${streamEventsMax} events: rebuild with \`replay ${name}\``)
     }
@@ -61,7 +68,8 @@ export async function refoldStream(
     const stored = await table.load(client, fresh.rows)
     const mended = differencesOf(projection, fresh.rows, stored)
     const before = (await loadStreams(client, tables.stream, [stream])).get(stream)
-    if (before?.revision !== fresh.state?.revision || before?.blocked !== fresh.state?.blocked) {
+    if (!before && fresh.state) mended.push({ key: stream, columns: ['(the stream is missing)'] })
+    else if (before?.revision !== fresh.state?.revision || before?.blocked !== fresh.state?.blocked) {
       mended.push({ key: stream, columns: ['(the revision reached, or whether it is parked)'] })
     }
     const removed = await removeOthers(client, projection, stream, fresh.rows, seen)

@@ -1,6 +1,6 @@
 import { placeOf, type OpenAll } from '@annals/contracts'
 import { loadCheckpoints } from '@annals/platform/checkpoint'
-import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import { StreamDeleted, type EventLog, type LogEvent } from '@annals/platform/event-log'
 import type { Pool, PoolClient } from '@annals/platform/postgres'
 import { droppedEvents } from '../engine/drops'
 import { tablesOf, type Generation } from '../engine/generation'
@@ -29,8 +29,18 @@ export type StreamComparison =
   /** Nothing can be said about it now. */
   | {
       kind: 'passed-over'
-      reason: 'parked' | 'unfoldable' | 'key-missing' | 'too-long' | 'moving' | 'other-version' | 'gone'
+      reason: PassedOver
     }
+
+/**
+ * Why nothing can be said about a stream. `gone`: neither the log, as far as the read model has seen it, nor the read model knows it.
+ * `deleted`: somebody has deleted it in the log. `cut-off`: its first events are no longer there.
+ */
+export type PassedOver =
+  'parked' | 'unfoldable' | 'key-missing' | 'too-long' | 'moving' | 'other-version' | 'gone' | 'deleted' | 'cut-off'
+
+/** Of a stream that has been deleted in the log, in whole or in part. */
+export const isDeleted = (reason: PassedOver): boolean => reason === 'deleted' || reason === 'cut-off'
 
 export interface ComparisonDependencies {
   pool: Pool
@@ -40,6 +50,7 @@ export interface ComparisonDependencies {
 
 /** What a read model holds of one stream at one moment. */
 interface Seen {
+  /** -1: the stream is not there. */
   revision: number
   blocked: boolean
   /** Log position up to which its partition was seen. */
@@ -47,7 +58,8 @@ interface Seen {
 }
 
 /**
- * Folds one stream afresh from the log, up to what the read model has seen of it, and compares rows. The stream's revision is
+ * Folds one stream afresh from the log, up to what the read model has seen of it, and compares rows; where rows are made of many
+ * streams, the revision alone. A stream that the read model should have seen and has not differs as well. The stream's revision is
  * read before and after the rows, so that a model at work never seems to differ; no lock is held while the log is read.
  * @throws what the log, PostgreSQL or the subject keys throw when they do not answer.
  */
@@ -63,12 +75,18 @@ export async function compareStream(
       seenOf(client, projection, generation, stream),
     )
     if (typeof before === 'string') return { kind: 'passed-over', reason: before }
-    const recorded = await log.readStream(stream, 0, streamEventsMax + 1)
+    const recorded = await readOrDeleted(log, stream)
+    if (recorded === 'deleted') return { kind: 'passed-over', reason: 'deleted' }
     if (recorded.length > streamEventsMax) return { kind: 'passed-over', reason: 'too-long' }
+    const isSeen = before.revision >= 0
+    if (recorded.length === 0) return { kind: 'passed-over', reason: isSeen ? 'deleted' : 'gone' }
+    if (recorded[0]!.revision > 0) return { kind: 'passed-over', reason: 'cut-off' }
     const applied = recorded.filter(
       ({ revision, position }) => revision <= before.revision || position <= before.position,
     )
-    const fresh = await foldStreamAfresh(projection, applied, dropped, openAll)
+    if (applied.length === 0) return { kind: 'passed-over', reason: 'gone' }
+    const isFoldable = projection.grain !== 'shard' && isSeen
+    const fresh = await foldStreamAfresh(projection, isFoldable ? applied : [], dropped, openAll)
     if (fresh.stopped) return { kind: 'passed-over', reason: 'unfoldable' }
     if (lacksKey(fresh)) return { kind: 'passed-over', reason: 'key-missing' }
 
@@ -85,8 +103,9 @@ export async function compareStream(
     if (compared === 'moving') continue
     if (typeof compared === 'string') return { kind: 'passed-over', reason: compared }
 
-    const reached = fresh.state?.revision ?? -1
-    if (reached !== before.revision) {
+    const reached = applied.at(-1)!.revision
+    if (!isSeen) compared.push({ key: stream, columns: ['(the stream is missing)'] })
+    else if (reached !== before.revision) {
       compared.push({ key: stream, columns: [`(revision ${before.revision} was reached, the log says ${reached})`] })
     }
     const [parked] = fresh.parked
@@ -98,6 +117,19 @@ export async function compareStream(
   return { kind: 'passed-over', reason: 'moving' }
 }
 
+/** The events of a stream, one more than are looked at; `deleted`: for good. */
+export async function readOrDeleted(
+  log: Pick<EventLog, 'readStream'>,
+  stream: string,
+): Promise<LogEvent[] | 'deleted'> {
+  try {
+    return await log.readStream(stream, 0, streamEventsMax + 1)
+  } catch (error) {
+    if (error instanceof StreamDeleted) return 'deleted'
+    throw error
+  }
+}
+
 /** Whether the partition has meanwhile gone past an event of the stream that was not taken into the fold. */
 const isMoreIn = (recorded: readonly LogEvent[], before: Seen, now: Seen): boolean =>
   recorded.some(
@@ -105,7 +137,7 @@ const isMoreIn = (recorded: readonly LogEvent[], before: Seen, now: Seen): boole
   )
 
 /** All that `work` reads is of one generation: no swap happens meanwhile. */
-async function inGeneration<T>(
+export async function inGeneration<T>(
   pool: Pool,
   projection: Projection,
   generation: Generation,
@@ -133,13 +165,13 @@ async function seenOf(
   projection: Projection,
   generation: Generation,
   stream: string,
-): Promise<Seen | 'parked' | 'gone'> {
+): Promise<Seen | 'parked'> {
   const tables = tablesOf(projection, generation)
   const place = placeOf(stream)
   const state = (await loadStreams(client, tables.stream, [stream])).get(stream)
   const [checkpoint] = place ? await loadCheckpoints(client, tables.checkpoint, [place]) : []
-  if (!state) return 'gone'
-  return state.blocked ? 'parked' : { ...state, position: checkpoint?.position ?? -1n }
+  if (state?.blocked) return 'parked'
+  return { revision: -1, blocked: false, ...state, position: checkpoint?.position ?? -1n }
 }
 
 /** @param expected what the log says. @param stored what was found of these rows. */

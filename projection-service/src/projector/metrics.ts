@@ -1,7 +1,7 @@
 import { healingOutcomes, type HealingOutcome } from '@annals/platform/healing'
 import { counter, durations, gauge, Gauge, type Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
-import { auditable, type DriftObserver } from '../drift/auditor'
+import type { DriftObserver } from '../drift/auditor'
 import { tablesOf } from '../engine/generation'
 import type { LiveObserver } from '../engine/live'
 import type { Projection } from '../engine/projection'
@@ -66,7 +66,7 @@ export function createDriftMetrics(registry: Registry, projections: readonly Pro
   const found = counter(registry, 'annals_drift_found_total', 'Streams found to differ from the log', ['projection'])
   const failed = counter(registry, 'annals_drift_failures_total', 'Audits that came to no result', ['projection'])
   const differing = gauge(registry, 'annals_drift_streams', 'Streams known to differ from the log now', ['projection'])
-  for (const { name: projection } of auditable(projections)) {
+  for (const { name: projection } of projections) {
     for (const metric of [checked, found, failed]) metric.inc({ projection }, 0)
     differing.set({ projection }, 0)
   }

@@ -150,7 +150,7 @@ describe('the replay CLI', () => {
     expect(last!.perSecond).toBeGreaterThan(0)
     const text = await replay(['history', 'payments', '--limit', '1'])
     expect(text.output).toMatch(
-      /payments +1 +\d+s +4,000 +[\d,]+ +live\n {2}by .+; \d+ runs, \d+ failed\n {2}compared with live; 40 rows recounted, 40 streams/,
+      /payments +1 +\d+s +4,000 +[\d,]+ +live\n {2}by .+; \d+ runs, \d+ failed\n {2}equal to live; 40 rows recounted, 40 streams/,
     )
     expect(widthOf(text.output)).toBeLessThanOrEqual(80)
   })

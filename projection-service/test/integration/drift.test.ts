@@ -1,5 +1,7 @@
-import { describe, expect, it, jest } from '@jest/globals'
-import { placeOf } from '@annals/contracts'
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
+import { EventStoreDBClient } from '@eventstore/db-client'
+import { placeOf, type RecordedEvent } from '@annals/contracts'
+import { requireEnv } from '@annals/platform/testing'
 import type { Projection } from '../../src/engine/projection'
 import { parkedStreams } from '../../src/engine/parked'
 import { recordedActions } from '../../src/engine/parked-audit'
@@ -10,7 +12,7 @@ import { refoldStream } from '../../src/drift/refold'
 import { payments, paymentHistory, paymentTotals } from '../../src/projections'
 import { checksumOf } from '../../src/replay/rebuild/checksum'
 import { silent } from '../support/database'
-import { opensNothing } from '../support/facts'
+import { opensNothing, type PaymentFacts } from '../support/facts'
 import { useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
 
@@ -28,8 +30,10 @@ function auditor(projections = all) {
   const counts = { checked: 0, found: 0, failed: 0 }
   const differing: Record<string, number> = {}
   const errors: Record<string, unknown>[] = []
+  const warnings: Record<string, unknown>[] = []
   const logger = Object.assign(Object.create(silent) as typeof silent, {
     error: (facts: Record<string, unknown>) => errors.push(facts),
+    warn: (facts: Record<string, unknown>) => warnings.push(facts),
   })
   const observer = {
     checked: () => void (counts.checked += 1),
@@ -37,7 +41,28 @@ function auditor(projections = all) {
     failed: () => void (counts.failed += 1),
     differing: (projection: string, streams: number) => void (differing[projection] = streams),
   }
-  return { counts, differing, errors, ...createDriftAuditor(projections, { ...deps(), logger, observer }) }
+  return { counts, differing, errors, warnings, ...createDriftAuditor(projections, { ...deps(), logger, observer }) }
+}
+
+/** Whoever keeps the log, with a client of their own. */
+let keeper: EventStoreDBClient
+beforeAll(() => {
+  keeper = EventStoreDBClient.connectionString(requireEnv('EVENTSTORE_URL'))
+})
+afterAll(() => keeper.dispose())
+
+/** Feeds all read models with everything but one stream, on whose partition something later comes. */
+async function lostWhole(paid: readonly PaymentFacts[], events: readonly RecordedEvent[]) {
+  const partitionOf = (stream: string) => placeOf(stream)!.partition
+  const { stream: lost } = paid.find(({ stream }) => {
+    const last = events.findLastIndex((event) => event.stream === stream)
+    return events
+      .slice(last)
+      .some((event) => event.stream !== stream && partitionOf(event.stream) === partitionOf(stream))
+  })!
+  const models = await createReadModels(world.database.pool, all)
+  await models.feed(events.filter(({ stream }) => stream !== lost))
+  return { lost, models }
 }
 
 describe('the drift auditor', () => {
@@ -49,7 +74,7 @@ describe('the drift auditor', () => {
     const audit = auditor()
     await audit.round()
     await audit.round()
-    expect(audit.differing).toEqual({ payments: 1, payment_history: 0 })
+    expect(audit.differing).toEqual({ payments: 1, payment_history: 0, payment_totals: 0 })
     // Found once, however often it is seen.
     expect(audit.counts.found).toBe(1)
     expect(audit.errors).toEqual([
@@ -64,7 +89,7 @@ describe('the drift auditor', () => {
       parked: 0,
     })
     await audit.round()
-    expect(audit.differing).toEqual({ payments: 0, payment_history: 0 })
+    expect(audit.differing).toEqual({ payments: 0, payment_history: 0, payment_totals: 0 })
   })
 
   it('finds a row that was deleted, of each grain that can be folded alone', async () => {
@@ -106,6 +131,84 @@ describe('the drift auditor', () => {
     ])
     await refold(payments, late.stream)
     expect((await auditProjection(payments, 100, deps())).differing).toEqual([])
+  })
+
+  it('finds a stream that was lost as a whole, in read models of every grain', async () => {
+    const { payments: paid, events } = await world.own.pay(60)
+    const { lost, models } = await lostWhole(paid, events)
+    const audit = auditor()
+    // Once to the end of the log from a random place, once from its beginning; more where it is longer.
+    await audit.round()
+    await audit.round()
+    expect(audit.differing).toEqual({ payments: 1, payment_history: 1, payment_totals: 1 })
+    const told = all.map(({ name }) => ({
+      projection: name,
+      stream: lost,
+      row: lost,
+      columns: ['(the stream is missing)'],
+    }))
+    expect(audit.errors).toHaveLength(3)
+    expect(audit.errors).toEqual(expect.arrayContaining(told))
+
+    for (const projection of all) {
+      const { differing, walked } = await auditProjection(projection, 50, deps())
+      expect(walked).toBe(events.length)
+      expect(differing).toEqual([{ stream: lost, differences: [{ key: lost, columns: ['(the stream is missing)'] }] }])
+    }
+
+    const { mended } = await refold(payments, lost)
+    expect(mended).toContainEqual({ key: lost, columns: ['(the stream is missing)'] })
+    await refold(paymentHistory, lost)
+    await audit.round()
+    expect(audit.differing).toEqual({ payments: 0, payment_history: 0, payment_totals: 1 })
+    for (const projection of [payments, paymentHistory])
+      expect((await auditProjection(projection, 100, deps())).differing).toEqual([])
+    const { rows } = await sql('select count(*) as n from payments.payment')
+    expect(rows[0].n).toBe(60n)
+    // What the projector brings of it after all is nothing new.
+    await models.feed(events.filter(({ stream }) => stream === lost))
+    for (const projection of all) expect((await auditProjection(projection, 100, deps())).differing).toEqual([])
+  })
+
+  it('finds one that is lost again and again while events flow, and only that', async () => {
+    const { payments: paid, events } = await world.own.pay(40)
+    const { lost, models } = await lostWhole(paid, events)
+    const audit = auditor()
+    for (let i = 0; i < 5; i++) {
+      const { events: more } = await world.own.pay(3)
+      await Promise.all([audit.round(), models.feed(more)])
+    }
+    await audit.round()
+    expect(new Set(audit.errors.map(({ stream }) => stream))).toEqual(new Set([lost]))
+  })
+
+  it('passes over streams that somebody deleted in the log, says so once, and goes on with the others', async () => {
+    const { payments: paid, events } = await world.own.pay(6)
+    await (await createReadModels(world.database.pool, all)).feed(events)
+    const [hard, soft, again, wrong] = paid.map(({ stream }) => stream)
+    await keeper.tombstoneStream(hard!)
+    await keeper.deleteStream(soft!)
+    await keeper.deleteStream(again!)
+    const { amount, userId, paymentId } = paid[2]!
+    await world.own.append(again!, 3, {
+      type: 'payment.failed',
+      data: { paymentId, userId, attempt: 2, amount, code: 'card-declined' },
+    })
+    await sql(`update payments.payment set status = 'lost' where payment_id = $1`, [paid[3]!.paymentId])
+    const audit = auditor()
+    for (let i = 0; i < 4; i++) await audit.round()
+    expect(audit.errors.map(({ stream }) => stream)).toEqual([wrong])
+    expect(audit.counts.failed).toBe(0)
+    expect(audit.warnings.map(({ stream }) => stream).toSorted()).toEqual([hard, soft, again].toSorted())
+
+    const { differing, deleted } = await auditProjection(payments, 100, deps())
+    expect(differing.map(({ stream }) => stream)).toEqual([wrong])
+    expect(deleted.toSorted()).toEqual([hard, soft, again].toSorted())
+    await expect(refold(payments, hard!)).rejects.toThrow(/was deleted in the log for good: its rows stay/)
+    await expect(refold(payments, soft!)).rejects.toThrow(/or it was deleted there/)
+    await expect(refold(payments, again!)).rejects.toThrow(/lost the beginning of/)
+    const { rows } = await sql('select count(*) as n from payments.payment')
+    expect(rows[0].n).toBe(6n)
   })
 
   it('raises nothing about a healthy read model while events flow', async () => {

@@ -43,9 +43,12 @@ const sealsNothing = () => {
   throw new Error('nothing was expected to be sealed')
 }
 
-/** @param seal for events with personal data; without one there are none. */
-export async function openOwnLog(seal: Seal = sealsNothing): Promise<OwnLog> {
-  const real = createEventLog(requireEnv('EVENTSTORE_URL'), silent)
+/**
+ * @param seal for events with personal data; without one there are none.
+ * @param url of a server of the test's own; default: the one that all tests share.
+ */
+export async function openOwnLog(seal: Seal = sealsNothing, url = requireEnv('EVENTSTORE_URL')): Promise<OwnLog> {
+  const real = createEventLog(url, silent)
   const began = await real.head()
   const own = new Set<string>()
   const later = (after: bigint | undefined) =>

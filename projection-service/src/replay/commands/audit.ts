@@ -7,7 +7,7 @@ import { counted, grouped } from '../reporting/words'
 import { positiveInteger, print, projectionArgument, withSystem } from '../system'
 import { chosenProjections } from './arguments'
 
-/** Streams of each read model that are looked at unless told otherwise: some seconds. */
+/** Streams of each read model that are looked at unless told otherwise, and 20 events of the log for each: some seconds. */
 const streamsStandard = 1_000
 /** Rows that are told of each stream; the first few show the pattern. */
 const rowsShownMax = 10
@@ -18,16 +18,9 @@ async function audit(
   command: Command,
 ): Promise<void> {
   const chosen = chosenProjections(named, options, command)
-  const shared = chosen.filter(({ grain }) => grain === 'shard')
-  if (!options.all && shared.length > 0) {
-    const names = shared.map(({ name }) => name).join(', ')
-    const reason = `error: a row of ${names} is made of many streams, so none can be folded alone: rebuild, which compares all`
-    command.error(reason, { exitCode: exitCodes.usage })
-  }
   const found = await withSystem(1, async (system) => {
     const all: Audit[] = []
     for (const projection of chosen) {
-      if (projection.grain === 'shard') continue
       if (!(await registered(system.pool, projection.name))) {
         if (!options.json) print(`${projection.name.padEnd(16)} is not installed yet`)
         continue
@@ -38,16 +31,16 @@ async function audit(
   })
   if (options.json) print(JSON.stringify(found))
   else found.forEach(printAudit)
-  if (!options.json && shared.length > 0) {
-    print(`${shared.map(({ name }) => name).join(', ')}: rows of many streams, compared by a rebuild only`)
-  }
   if (found.some(({ differing }) => differing.length > 0)) process.exitCode = exitCodes.notEqual
 }
 
-function printAudit({ projection, compared, passedOver, differing }: Audit): void {
+function printAudit({ projection, by, compared, walked, passedOver, deleted, differing }: Audit): void {
   const rest = passedOver > 0 ? `, ${grouped(passedOver)} passed over` : ''
   const differ = `${grouped(differing.length)} ${differing.length === 1 ? 'differs' : 'differ'}`
   print(`${projection.padEnd(16)} ${counted(compared, 'stream')} compared${rest}, ${differ}`)
+  if (by === 'revisions') print('  by their revisions only: its rows are made of many streams, a rebuild counts them')
+  print(`  ${counted(walked, 'event')} of the log gone through for streams that are missing`)
+  for (const stream of deleted) print(`  ${stream}\n    deleted in the log, in whole or in part`)
   for (const { stream, differences } of differing) {
     print(`  ${stream}`)
     for (const { key, columns } of differences.slice(0, rowsShownMax)) print(`    ${key}: ${columns.join(', ')}`)
@@ -60,7 +53,7 @@ export function addAudit(program: Command): void {
     .command('audit')
     .description('folds random streams afresh from the log and compares with the live rows; changes nothing')
     .argument('[projection...]', 'read models', projectionArgument)
-    .option('--all', 'every read model whose streams can be folded alone')
+    .option('--all', 'every read model')
     .option('--streams <n>', `streams of each (default: ${streamsStandard})`, positiveInteger)
     .option('--json')
     .action(audit)

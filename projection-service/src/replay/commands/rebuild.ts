@@ -24,6 +24,7 @@ interface Flags extends ScopeFlags {
   acceptUnverified?: true
   acceptLog?: true
   fromFirstOffset?: true
+  acceptDifferences?: true
   into?: Side
   json?: true
 }
@@ -34,13 +35,15 @@ const resultOf = ({ projection, version, events, verification, swapped, lockedMs
   events: Number(events),
   rows: Number(verification.rebuilt.rows),
   compared: verification.compared,
+  equal: verification.equal,
   sampled: verification.sampled,
   recounted: verification.recounted,
+  ...(verification.deleted.length > 0 ? { deleted: verification.deleted } : {}),
   ...(swapped ? { lockedMs: Math.round(lockedMs) } : {}),
 })
 
 async function rebuild(chosen: readonly Projection[], flags: Flags): Promise<void> {
-  const { throttle, restart, verifyOnly, acceptUnverified, acceptLog, fromFirstOffset, json } = flags
+  const { throttle, restart, verifyOnly, acceptUnverified, acceptDifferences, acceptLog, fromFirstOffset, json } = flags
   const told = reporter(json)
   const began = performance.now()
   try {
@@ -59,6 +62,7 @@ async function rebuild(chosen: readonly Projection[], flags: Flags): Promise<voi
             acceptUnverified: acceptUnverified ?? false,
             acceptLog: acceptLog ?? false,
             fromFirstOffset: fromFirstOffset ?? false,
+            acceptDifferences: acceptDifferences ?? false,
             actor: operator(),
           })
         },
@@ -86,10 +90,12 @@ async function requireTopics(chosen: readonly Projection[], { pool, log, logger,
 function run(named: Projection[] | undefined, flags: Flags, command: Command): Promise<void> {
   const refuse = (reason: string): never => command.error(`error: ${reason}`, { exitCode: exitCodes.usage })
   const chosen = chosenProjections(named, flags, command)
-  const { dryRun, throttle, restart, verifyOnly, acceptUnverified, acceptLog, fromFirstOffset } = flags
+  const { dryRun, throttle, restart, verifyOnly, acceptUnverified, acceptDifferences, acceptLog, fromFirstOffset } =
+    flags
   if (dryRun && verifyOnly) return refuse('--dry-run does nothing, --verify-only compares: leave one of them out')
   if (acceptLog && !flags.all) return refuse('--accept-log is about every read model: say --all as well')
   if (acceptLog && (dryRun || verifyOnly)) return refuse('--accept-log swaps: leave --dry-run and --verify-only out')
+  if (verifyOnly && acceptDifferences) return refuse('--verify-only swaps nothing: leave --accept-differences out')
   const ofRebuild = {
     '--dry-run': dryRun,
     '--verify-only': verifyOnly,
@@ -98,6 +104,7 @@ function run(named: Projection[] | undefined, flags: Flags, command: Command): P
     '--accept-unverified': acceptUnverified,
     '--accept-log': acceptLog,
     '--from-first-offset': fromFirstOffset,
+    '--accept-differences': acceptDifferences,
   }
   const scope = scopeOf(flags, ofRebuild)
   if (scope && 'refused' in scope) return refuse(scope.refused)
@@ -123,6 +130,7 @@ export function addRebuild(program: Command): void {
     .option('--verify-only', 'build, compare with live, and swap nothing')
     .option('--throttle <events>', 'events per second at most', positiveInteger)
     .option('--restart', 'throw away what an unfinished rebuild has done')
+    .option('--accept-differences', 'swap although live differs, if what was recounted agrees')
     .option('--accept-unverified', 'swap although nothing could be compared or counted again')
     .option('--accept-log', 'take the log as it is, although live is ahead of it (--all)')
     .option('--from-first-offset', 'read topics from their first record after the swap')

@@ -29,16 +29,18 @@ export async function foldSide(
   const names = chosen.map(({ name }) => name)
   const { kind, what } = scope
   try {
-    const results = await interruptible((signal) =>
+    const { results, passedOver } = await interruptible((signal) =>
       withSystem(1, async (system) => {
         const source = await sourceOf(scope, chosen, system, signal)
         const onChunk = (events: number) => told.gone(names, events)
-        return makeSides({ projections: chosen, side, source, facts: { kind, what }, onChunk, signal, ...system })
+        const input = { projections: chosen, side, source, facts: { kind, what }, onChunk, signal, ...system }
+        return { results: await makeSides(input), passedOver: source.passedOver ?? [] }
       }),
     )
     told.done({
       side: side.replace('asof_', ''),
       results,
+      passedOver,
       seconds: (performance.now() - began) / 1_000,
       isSwapped: false,
     })

@@ -43,7 +43,7 @@ export interface RebuildRecord {
   /** Why it was aborted, or why its last run ended. */
   reason: string | null
   /** What spoke for it, when it was verified; `null`: it has not come so far, or a former release did it. */
-  verified: { compared: boolean; sampled: number; recounted: { rows: number; streams: number } } | null
+  verified: { compared: boolean; equal: boolean; sampled: number; recounted: { rows: number; streams: number } } | null
 }
 
 /** What is read of a report. */
@@ -106,6 +106,7 @@ function recordOf(row: Row): RebuildRecord {
 const verifiedOf = (report: Report | null): RebuildRecord['verified'] =>
   report && {
     compared: report.compared ?? false,
+    equal: report.equal === true,
     sampled: report.sampled ?? 0,
     recounted: report.recounted ?? { rows: 0, streams: 0 },
   }

@@ -3,7 +3,7 @@ import type { Projection } from '../../engine/projection'
 import { tablesOf } from '../../engine/generation'
 import type { Builder, Limits } from './builder'
 import { checksumOf, differencesBetween, isSame, type Checksum, type Differences } from './checksum'
-import { compareSample } from '../../drift/sample'
+import { sampleStreams, type Sampled } from '../../drift/sample'
 import type { Pass } from './log-pass'
 
 /** Streams folded afresh from the log for each verification. */
@@ -17,10 +17,14 @@ export interface Verification {
   compared: boolean
   live?: Checksum
   rebuilt: Checksum
+  /** Whether all that was counted a second time agrees with what was rebuilt, whatever live says. */
+  agrees: boolean
   /** Streams folded afresh from the log. */
   sampled: number
   /** Rows folded a second time during the rebuild, and streams whose revision was counted again. */
   recounted: { rows: number; streams: number }
+  /** Sampled streams that somebody has deleted in the log: nothing can be said of them. */
+  deleted: string[]
   /**
    * Keys of rows, then names of streams, that differ between live and rebuilt or are on one side only (which is said behind
    * them); sampled streams whose rebuilt rows are not what the log says; rows and streams that a recount finds wrong. 20 of each
@@ -73,7 +77,7 @@ export async function verify(
     await catchUp(undefined)
     const rebuilt = await checksumOf(pool, projection, 'next')
     const alone = await verifyAlone(builder, pool, pass)
-    return { equal: alone.differing.length === 0, compared: false, rebuilt, ...alone }
+    return { equal: alone.agrees, compared: false, rebuilt, ...alone }
   }
   const snapshot = await pool.connect()
   try {
@@ -86,7 +90,7 @@ export async function verify(
     const found = same ? undefined : await differencesIn(projection, snapshot, pool)
     await snapshot.query('commit')
     return {
-      equal: same && alone.differing.length === 0,
+      equal: same && alone.agrees,
       compared: true,
       live,
       rebuilt,
@@ -106,19 +110,26 @@ async function verifyAlone(
   { projection, recount }: Builder,
   pool: Pool,
   pass: Pass,
-): Promise<Pick<Verification, 'sampled' | 'recounted' | 'differing'>> {
-  const sample = await compareSample(projection, 'next', sampleSize, { pool, ...pass })
+): Promise<Pick<Verification, 'agrees' | 'sampled' | 'recounted' | 'deleted' | 'differing'>> {
+  const sample = await sampleStreams(projection, 'next', sampleSize, { pool, ...pass })
   const { rows, streams, differing } = await recount.compare(pool, tablesOf(projection, 'next'), differencesMax)
-  return { sampled: sample.compared, recounted: { rows, streams }, differing: [...wrong(sample), ...differing] }
+  return {
+    agrees: sample.differing.length === 0 && differing.length === 0,
+    // Of rows that are made of many streams, only revisions were compared.
+    sampled: projection.grain === 'shard' ? 0 : sample.compared,
+    recounted: { rows, streams },
+    deleted: sample.deleted,
+    differing: [...wrong(sample), ...differing],
+  }
 }
 
 /**
- * Whether nothing has spoken for the shadow: no live read model to compare with, and none of what it should hold was counted a
+ * Whether nothing has spoken for the shadow: no live read model that equals it, and none of what it should hold was counted a
  * second time. An empty log leaves nothing to count.
  */
 export function isUnverified({ projection, events }: Builder, verification: Verification): boolean {
-  const { compared, sampled, recounted } = verification
-  if (compared || events === 0n) return false
+  const { equal, compared, sampled, recounted } = verification
+  if ((compared && equal) || events === 0n) return false
   return recounted.rows === 0 || (projection.grain !== 'shard' && sampled === 0)
 }
 
@@ -134,5 +145,5 @@ async function differencesIn(projection: Projection, snapshot: PoolClient, pool:
   }
 }
 
-const wrong = ({ differing }: { differing: readonly string[] }): string[] =>
-  differing.slice(0, differencesMax).map((stream) => `${stream} (rebuilt is not what the log says)`)
+const wrong = ({ differing }: Sampled): string[] =>
+  differing.slice(0, differencesMax).map(({ stream }) => `${stream} (rebuilt is not what the log says)`)

@@ -24,6 +24,9 @@ const stageText: Record<RebuildStage | 'verified', string> = {
   verified: 'live and rebuilt differ',
 }
 
+/** Streams that were passed over and are named. */
+const passedOverMax = 20
+
 /** Without a terminal a line is written this often, in ms; on one it is painted anew. */
 const lineEveryMs = 2_000
 const paintEveryMs = 200
@@ -78,7 +81,7 @@ export function createProgress(output: Output, now = () => performance.now(), cl
       if (isDue()) tell(`  ${grouped(events)} events  ${grouped(Math.round(perSecond))}/s`)
     },
 
-    done({ side, results, seconds, isSwapped }) {
+    done({ side, results, passedOver = [], seconds, isSwapped }) {
       const events = Math.max(0, ...results.map((one) => one.events))
       if (side !== undefined) {
         for (const { projection, what, events: folded, parkedStreams = 0 } of results) {
@@ -87,6 +90,8 @@ export function createProgress(output: Output, now = () => performance.now(), cl
           if (parkedStreams > 0)
             line(`${' '.repeat(17)}${grouped(parkedStreams)} streams stand still at an event that was refused`)
         }
+        for (const stream of passedOver.slice(0, passedOverMax)) line(`passed over: ${stream}`)
+        if (passedOver.length > 0) line(`  not in the log, or deleted there: ${counted(passedOver.length, 'stream')}`)
         line(`compare: \`replay diff <read model> ${side} live\``)
         return line(`drop: \`replay drop-side ${side}\``)
       }
@@ -121,14 +126,25 @@ function progressText({ fraction, events, perSecond, etaSeconds, lagSeconds }: P
 
 /** Two lines: what was compared with live, and what was counted again. */
 function equalText(facts: Record<string, unknown>): string {
-  const { compared, rebuilt, sampled, recounted } = facts as {
+  const {
+    equal,
+    compared,
+    rebuilt,
+    sampled,
+    recounted,
+    deleted = [],
+  } = facts as {
+    equal?: boolean
     compared?: boolean
     rebuilt?: { rows: string; streams: string }
     sampled?: number
     recounted?: { rows: number; streams: number }
+    deleted?: string[]
   }
   const rows = counted(Number(rebuilt?.rows ?? 0), 'row')
   const again = againText({ sampled: sampled ?? 0, recounted: recounted ?? { rows: 0, streams: 0 } })
-  const first = compared ? `${rows} equal the live ones` : `${rows}, not compared with live`
-  return `${first}\n${' '.repeat(17)}${again}`
+  const differs = equal === false ? `${rows}; live differs, which the operator accepts` : `${rows} equal the live ones`
+  const first = compared ? differs : `${rows}, not compared with live`
+  const passedOver = deleted.map((stream) => `deleted in the log: ${stream}`)
+  return [first, again, ...passedOver].join(`\n${' '.repeat(17)}`)
 }

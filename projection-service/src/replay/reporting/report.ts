@@ -14,10 +14,14 @@ const Result = z.object({
   rows: count.optional(),
   /** Whether rows were compared with live; otherwise only what was counted again speaks. */
   compared: z.boolean().optional(),
+  /** Whether they are the same, where they were compared; swapped otherwise only with `--accept-differences`. */
+  equal: z.boolean().optional(),
   /** Streams folded afresh from the log. */
   sampled: count.optional(),
   /** Rows folded a second time beside the rebuild, and streams whose revision was counted again. */
   recounted: z.object({ rows: count, streams: count }).optional(),
+  /** Sampled streams that somebody has deleted in the log: nothing can be said of them. */
+  deleted: z.array(z.string()).optional(),
   /** How long projectors waited for the swap, in ms; none where nothing was swapped. */
   lockedMs: z.number().optional(),
   /** Of a side: what it is, and how many streams stand still at an event that was refused. */
@@ -87,6 +91,8 @@ export const ReportLine = z.discriminatedUnion('event', [
     /** Label of the side that was made, where it was one. */
     side: z.string().optional(),
     projections: z.array(Result),
+    /** Of a scope: streams that were deleted in the log, in whole or in part, or never there; 1,000 at most. */
+    passedOver: z.array(z.string()).optional(),
     events: count,
     seconds: z.number(),
     perSecond: count,

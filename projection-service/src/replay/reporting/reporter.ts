@@ -8,6 +8,8 @@ export interface Outcome {
   /** Label, where a side was made. */
   side?: string
   results: readonly ReportResult[]
+  /** Streams that were asked for and can not be folded: deleted in the log, in whole or in part, or never there. */
+  passedOver?: readonly string[]
   seconds: number
   /** The rebuilt ones are live now. */
   isSwapped: boolean
@@ -21,6 +23,9 @@ export interface Reporter extends RebuildObserver {
   /** Nothing more will be told by it: what was painted is wiped. */
   stop(): void
 }
+
+/** Streams that were passed over and are named. */
+const passedOverMax = 1_000
 
 /** Between progress lines: often enough to draw, seldom enough to keep. */
 const progressEveryMs = 1_000
@@ -86,10 +91,11 @@ export function createLines(write: (text: string) => void, now = () => performan
       write(reportLine({ ...folding, projections: [...projections] as [string, ...string[]], ...unknown }))
     },
 
-    done({ side, results, seconds }) {
+    done({ side, results, passedOver, seconds }) {
       const events = Math.max(0, ...results.map((one) => one.events))
       const perSecond = Math.round(events / seconds)
-      const facts = { side, projections: [...results], events, seconds: rounded(seconds), perSecond }
+      const passed = passedOver && passedOver.length > 0 ? { passedOver: passedOver.slice(0, passedOverMax) } : {}
+      const facts = { side, projections: [...results], ...passed, events, seconds: rounded(seconds), perSecond }
       write(reportLine({ event: 'done', ...facts, exitCode: 0 }))
     },
 

@@ -49,5 +49,11 @@ export function againText({ sampled, recounted }: CountedAgain): string {
 }
 
 /** All that was compared of a rebuild. */
-export const verifiedText = ({ compared, ...again }: CountedAgain & { compared: boolean }): string =>
-  `${compared ? 'compared with live' : 'not compared with live'}; ${againText(again)}`
+export function verifiedText({
+  compared,
+  equal,
+  ...again
+}: CountedAgain & { compared: boolean; equal: boolean }): string {
+  const live = !compared ? 'not compared with live' : equal ? 'equal to live' : 'differed from live'
+  return `${live}; ${againText(again)}`
+}

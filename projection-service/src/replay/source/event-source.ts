@@ -1,5 +1,5 @@
 import { placeOf, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
-import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import { StreamDeleted, type EventLog, type LogEvent } from '@annals/platform/event-log'
 import type { Projection } from '../../engine/projection'
 import type { PlacedEvent } from '../fold/bulk-fold'
 
@@ -12,6 +12,8 @@ export interface EventSource {
    * partition come in their order; those of different partitions in any.
    */
   chunks(signal: AbortSignal): AsyncIterable<readonly PlacedEvent[]>
+  /** Streams that could not be folded, for people; complete when the source has come to its end. */
+  readonly passedOver?: readonly string[]
 }
 
 /** A point of the log, itself included. */
@@ -103,12 +105,26 @@ const clockWentBack = (later: LogEvent, earlier: LogEvent): string =>
   `${new Date(later.createdAt).toISOString()}, position ${earlier.position} behind it at ` +
   `${new Date(earlier.createdAt).toISOString()}. Name a position instead, such as ${later.position - 1n} or ${earlier.position}`
 
-/** Whole streams of the log. */
+/** Whole streams of the log. Those that somebody has deleted there, in whole or in part, are passed over. */
 export function streamsSource(log: Pick<EventLog, 'readStream'>, streams: readonly string[]): EventSource {
+  const passedOver: string[] = []
   async function* events() {
-    for (const stream of streams) yield* await log.readStream(stream)
+    for (const stream of streams) {
+      const recorded = await readOrNone(log, stream)
+      if (recorded[0]?.revision === 0) yield* recorded
+      else passedOver.push(stream)
+    }
   }
-  return { repeats: 'refused', chunks: (signal) => inChunks(events(), signal) }
+  return { repeats: 'refused', passedOver, chunks: (signal) => inChunks(events(), signal) }
+}
+
+async function readOrNone(log: Pick<EventLog, 'readStream'>, stream: string): Promise<LogEvent[]> {
+  try {
+    return await log.readStream(stream)
+  } catch (error) {
+    if (error instanceof StreamDeleted) return []
+    throw error
+  }
 }
 
 /** Which streams are folded; of several conditions all hold. */
