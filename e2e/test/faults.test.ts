@@ -6,7 +6,7 @@ import { afterAll, expect, it } from '@jest/globals'
 import { breaks } from '../faults/breaks.mjs'
 import { startProgram } from '../processes.mjs'
 
-const runMsMax = 300_000
+const runMsMax = 420_000
 const folder = mkdtempSync(join(tmpdir(), 'annals-faults-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -90,6 +90,19 @@ it(
     const { code, report } = await faults(args)
     expect(code).toBe(1)
     expect(report).toMatchObject({ rebuilds: 2, verifiedEqual: 1, lost: 0, doubled: 0, wholeBeforeBreaking: true })
+  },
+  runMsMax,
+)
+
+it(
+  'heals when a store is set back, or refuses in words that mend it: a topic, the log, the deliveries',
+  async () => {
+    const report = await passing(['--only', 'restores', '--steps', 'topic,log,deliveries'])
+    expect(report).toMatchObject({ lost: 0, doubled: 0, reordered: 0, wrong: 0, stepsNotRun: [] })
+    expect(report.healed + report.mended).toBe(3)
+    // Nobody may take a log for whole that lacks what was acknowledged, nor send what may have been sent.
+    expect(report.lostWithTheBackup).toBeGreaterThan(0)
+    expect(report.refusals).toBeGreaterThanOrEqual(2)
   },
   runMsMax,
 )

@@ -19,8 +19,8 @@ import { createWords, speakers } from '../restores/words.mjs'
 /** Commands start this far apart at least: read models keep up, and something is always under way. */
 const commandEveryMs = 60
 /** Before a copy is taken, from there to its restore, and after it. */
-const commandsEach = { before: 40, after: 40, since: 25 }
-/** Commands go on whatever happens to what is behind the log; forty take some seconds. */
+const commandsEach = { before: 30, after: 30, since: 20 }
+/** Commands go on whatever happens to what is behind the log; thirty take some seconds. */
 const commandsMsMax = 120_000
 /** A person waits for an operator, who is at it for a minute. */
 const insistMsMax = 300_000
