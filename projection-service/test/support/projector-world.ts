@@ -64,7 +64,17 @@ export function useProjectorWorld(projections: readonly Projection[]): Projector
         return { ...toCloudEvent(event), topic: `${world.prefix}${topic}`, partition }
       })
       position += BigInt(events.length)
-      await publisher.publish(records, position)
+      // As the relay does: brokers that made a topic anew refuse for a moment, and what was committed is not published twice.
+      await eventually(
+        async () => {
+          try {
+            await publisher.publish(records, position)
+          } catch (error) {
+            if ((await publisher.takeOver())?.position !== position) throw error
+          }
+        },
+        { withinMs: 30_000 },
+      )
     },
 
     async makeAnew(names) {
