@@ -73,7 +73,18 @@ export function createProjector(options: ProjectorOptions): Projector {
       metrics,
       onFatal,
     })
+    const topicIds = new Map<string, string>()
+    /**
+     * A topic that was made anew under a running projector may be filled from a log that went back. It is compared then, not only after
+     * 30 s: facts that come later would hide what was lost.
+     */
+    async function knowTopic({ topic, topicId }: Parameters<typeof live.handle>[0]): Promise<void> {
+      const known = topicIds.get(topic)
+      if (known !== undefined && known !== topicId) await logWatch?.compare()
+      topicIds.set(topic, topicId)
+    }
     const handle: typeof live.handle = async (batch) => {
+      await knowTopic(batch)
       // Every partition has its turn again soon after an operator's choice.
       if (logWatch?.refusal() !== undefined)
         return { kind: 'wait', waitMs: refusedWaitMs, reason: 'the event log is refused' }

@@ -118,6 +118,27 @@ describe('a log that goes back', () => {
     expect(await stateOf()).toMatchObject({ refusal: null, identity: facts[0]!.id })
   })
 
+  it('is compared as soon as a topic is seen to be made anew', async () => {
+    let current = newer.log
+    const eventLog = { identity: () => current.identity(), eventAt: (at: bigint) => current.eventAt(at) }
+    const projector = await world.startProjector({
+      logWatch: watchLog(fed, { pool: world.database.pool, eventLog, log: silent }),
+    })
+    await world.publish(await append(newer.log, factsOf(1)))
+    await eventually(async () => expect(await world.seen()).toEqual([21, 21]), { withinMs })
+    // The log goes back, and the relay is told to take it as it is: all within the 30 s until the next comparison.
+    current = older.log
+    const later = await append(older.log, factsOf(6))
+    await world.makeAnew(['annals.payments'])
+    const all: LogEvent[] = []
+    for await (const event of older.log.readAll({ after: undefined })) all.push(event)
+    expect(later.length).toBeGreaterThan(0)
+    await world.publish(all)
+    await eventually(() => expect(projector.check()).rejects.toThrow(/is not the one/), { withinMs })
+    // What came of the new topic before its id was seen is applied, and no more: 18 more events wait.
+    for (const seen of await world.seen()) expect(seen).toBeLessThan(39)
+  })
+
   it('is taken as it is when the operator says so, behind the relay, and reading begins again', async () => {
     const projector = await world.startProjector({ logWatch: watchOf(older.log) })
     await expect(projector.check()).rejects.toThrow(/is not the one/)

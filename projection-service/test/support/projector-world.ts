@@ -87,6 +87,8 @@ export function useProjectorWorld(projections: readonly Projection[]): Projector
       const made = createTopics({ brokers, clientId: 'test', log: silent })
       await eventually(async () => expectNone(await made.ids(prefixed)))
       await eventually(() => made.ensure(specs, 1))
+      // Only a leader tells where a partition ends.
+      for (const topic of prefixed) await eventually(async () => void (await made.offsets(topic)))
       // It looks at the cluster again.
       await publisher.takeOver()
     },
