@@ -3,6 +3,7 @@ import { pause } from '@annals/platform/backoff'
 import type { EventLog } from '@annals/platform/event-log'
 import { createHealer, healingOutcomes } from '@annals/platform/healing'
 import type { Logger } from '@annals/platform/log'
+import { comparesAtNewTopics } from '@annals/platform/log-watch'
 import type { Registry } from '@annals/platform/metrics'
 import type { CommittedOffset, PartitionedConsumer } from '@annals/platform/kafka'
 import type { Pool } from '@annals/platform/postgres'
@@ -140,9 +141,18 @@ export function startNotifier(deps: NotifierDeps): Notifier {
     }
   })()
 
+  const intake = createIntake({ ...deps, vocabulary, healer, metrics, onDue, beforeReading })
+  const compareAtNewTopics = comparesAtNewTopics(logWatch)
+
   return {
     breakers,
-    joined: consumer.run(createIntake({ ...deps, vocabulary, healer, metrics, onDue, beforeReading })),
+    joined: consumer.run({
+      ...intake,
+      async handle(batch) {
+        await compareAtNewTopics(batch)
+        return intake.handle(batch)
+      },
+    }),
     async stop() {
       ending.abort()
       // Side by side: each is bounded, and together they have to fit into the time that a process has to end.

@@ -20,7 +20,12 @@ export function runCommand(command, env, signal) {
     execFile('sh', ['-c', command], options, (error, stdout, stderr) => {
       const output = `${stdout}${stderr}`
       if (!error) return resolve(output)
-      reject(new Error(`${command} ended with ${error.signal ?? error.code}:\n${output.slice(-outputMax)}`))
+      const { code } = error
+      reject(
+        Object.assign(new Error(`${command} ended with ${error.signal ?? error.code}:\n${output.slice(-outputMax)}`), {
+          exitCode: code,
+        }),
+      )
     })
   })
 }

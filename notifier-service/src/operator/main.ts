@@ -6,6 +6,7 @@ import { createLogger } from '@annals/platform/log'
 import { createPool, type Pool } from '@annals/platform/postgres'
 import { z } from 'zod'
 import { acceptLedger, acceptLog, NothingToAccept } from '../set-back/accept'
+import { watchLog } from '../set-back/log-watch'
 import { statusOf } from '../set-back/status'
 
 const usage = `npm run notifier -- <command>
@@ -110,6 +111,8 @@ async function run({ command, mails, why, who, json }: Call): Promise<number> {
     }
     const eventLog = createEventLog(config.EVENTSTORE_URL, log)
     try {
+      // The notifier compares every 30 s: what an operator knows already, it may not have noticed yet.
+      await watchLog({ pool, eventLog, log }).compare()
       const identity = await eventLog.identity()
       await acceptLog(pool, identity, { who, why })
       if (json) print(JSON.stringify({ identity: identity ?? null }))

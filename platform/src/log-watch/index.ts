@@ -156,6 +156,21 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
 }
 
 /**
+ * A topic that was made anew under a running consumer may be filled from a log that went back. The log is compared then, not only
+ * after 30 s: facts that come later would hide what was lost.
+ * @returns to be called with each batch, before it is handled. It throws when the log or the database does not answer.
+ */
+export function comparesAtNewTopics(logWatch: Pick<LogWatch, 'compare'> | undefined) {
+  const known = new Map<string, string>()
+  return async ({ topic, topicId }: { topic: string; topicId: string }): Promise<void> => {
+    const before = known.get(topic)
+    if (before === topicId) return
+    if (before !== undefined) await logWatch?.compare()
+    known.set(topic, topicId)
+  }
+}
+
+/**
  * An operator has taken the log as it is: it is the one to be compared with from now on.
  * @param table as of {@link LogWatchOptions}.
  * @param identity of the log; `undefined`: it is empty.

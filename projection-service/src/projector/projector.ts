@@ -2,7 +2,7 @@ import type { OpenAll } from '@annals/contracts'
 import type { Healer } from '@annals/platform/healing'
 import { createConsumer, type PartitionedConsumer, type TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
-import type { LogWatch } from '@annals/platform/log-watch'
+import { comparesAtNewTopics, type LogWatch } from '@annals/platform/log-watch'
 import type { Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { inSpan, SpanKind } from '@annals/platform/tracing'
@@ -73,18 +73,9 @@ export function createProjector(options: ProjectorOptions): Projector {
       metrics,
       onFatal,
     })
-    const topicIds = new Map<string, string>()
-    /**
-     * A topic that was made anew under a running projector may be filled from a log that went back. It is compared then, not only after
-     * 30 s: facts that come later would hide what was lost.
-     */
-    async function knowTopic({ topic, topicId }: Parameters<typeof live.handle>[0]): Promise<void> {
-      const known = topicIds.get(topic)
-      if (known !== undefined && known !== topicId) await logWatch?.compare()
-      topicIds.set(topic, topicId)
-    }
+    const compareAtNewTopics = comparesAtNewTopics(logWatch)
     const handle: typeof live.handle = async (batch) => {
-      await knowTopic(batch)
+      await compareAtNewTopics(batch)
       // Every partition has its turn again soon after an operator's choice.
       if (logWatch?.refusal() !== undefined)
         return { kind: 'wait', waitMs: refusedWaitMs, reason: 'the event log is refused' }
