@@ -7,7 +7,7 @@ import type { Registry } from '@annals/platform/metrics'
 import { isDataException, isTransientPostgresError } from '@annals/platform/postgres'
 import type { ConsistencyWait } from './consistency'
 import type { LogState } from './log-state'
-import type { ReadModels } from './read-models'
+import { isMissingTable, type ReadModels } from './read-models'
 import type { Ask, QueryRoute } from './route'
 import { queryRoutes } from './routes'
 
@@ -21,16 +21,12 @@ export interface QueryApiDependencies {
   now: () => Date
 }
 
-/** SQLSTATE of a schema or table that is not there: the projector has never made it. */
-const missing = new Set(['42P01', '3F000'])
-
 function toProblem(error: unknown): HttpProblem | undefined {
   const retry = { headers: { 'Retry-After': '2' }, cause: error }
   // All values of these statements come from the request. Its schemas should have refused it: the log tells.
   if (isDataException(error))
     return new HttpProblem('invalid-request', { detail: 'A value of the request can not be looked for.', cause: error })
-  if (missing.has(String((error as { code?: unknown } | null)?.code)))
-    return new HttpProblem('read-model-rebuilding', retry)
+  if (isMissingTable(error)) return new HttpProblem('read-model-rebuilding', retry)
   return isTransientPostgresError(error) ? new HttpProblem('dependency-unavailable', retry) : undefined
 }
 

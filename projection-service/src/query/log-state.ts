@@ -1,4 +1,6 @@
 import type { Pool } from '@annals/platform/postgres'
+import { logStateTable } from '../engine/log-state-table'
+import { isMissingTable } from './read-models'
 
 /** What the projector has found out about the log that the read models are made from. */
 export interface LogState {
@@ -16,18 +18,15 @@ type Found = Awaited<ReturnType<LogState['read']>>
 const freshMs = 1_000
 const unknown: Found = { identity: undefined, refusal: undefined }
 
-/** SQLSTATE of a schema or table that is not there: no projector of this release has run yet. */
-const isMissing = (error: unknown) => ['42P01', '3F000'].includes(String((error as { code?: unknown }).code))
-
 /** Reads `annals.log_state`; requests that come together share one read. */
 export function createLogState(pool: Pool): LogState {
   let known: { at: number; found: Promise<Found> } | undefined
 
   async function ask(): Promise<Found> {
     const { rows } = await pool
-      .query<{ identity: string | null; refusal: string | null }>('select identity, refusal from annals.log_state')
+      .query<{ identity: string | null; refusal: string | null }>(`select identity, refusal from ${logStateTable}`)
       .catch((error: unknown) => {
-        if (isMissing(error)) return { rows: [] }
+        if (isMissingTable(error)) return { rows: [] }
         throw error
       })
     const row = rows[0]

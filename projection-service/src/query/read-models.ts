@@ -14,6 +14,13 @@ export const readModels = (pool: Pool, generation: Generation = 'live'): ReadMod
   tables: (projection) => tablesOf(projection, generation),
 })
 
+/** SQLSTATE of a schema or table that is not there: no projector has made it yet. */
+const missing = new Set(['42P01', '3F000'])
+
+/** Whether a query met something that no projector has made yet. */
+export const isMissingTable = (error: unknown): boolean =>
+  missing.has(String((error as { code?: unknown } | null)?.code))
+
 /** What `READ_MODELS` names: `live`, or `asof:<label>`. `undefined`: neither. */
 export function generationNamed(text: string): Generation | undefined {
   if (text === 'live') return 'live'
