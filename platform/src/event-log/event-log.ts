@@ -2,20 +2,16 @@ import {
   END,
   ErrorType,
   excludeSystemEvents,
-  jsonEvent,
-  NO_STREAM,
   START,
   streamNameFilter,
-  type AppendExpectedRevision,
-  type JSONEventType,
   type ReadPosition,
   type ReadStreamOptions,
   type ResolvedEvent,
   type StreamingRead,
 } from '@eventstore/db-client'
-import { append as appendAlone } from '@eventstore/db-client/dist/streams/appendToStream/append'
 import type { Logger } from 'pino'
 import { backoffMs, pause } from '../backoff'
+import { createAppends } from './append-call'
 import {
   appendErrorKind,
   errorCode,
@@ -24,7 +20,6 @@ import {
   StreamDeleted,
   UnknownAppendOutcome,
 } from './errors'
-import { tolerateLostWrites } from './lost-writes'
 import { createRenewableClient } from './renewable-client'
 import { answered, Silent, whileAlive } from './silence'
 
@@ -143,20 +138,10 @@ const toLogEvent = (resolved: ResolvedEvent): LogEvent | undefined => {
   }
 }
 
-async function withTimeout<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new UnknownAppendOutcome(`no answer within ${ms} ms`)), ms)
-  })
-  // The append that lost the race may still fail: that must not become an unhandled rejection.
-  work.catch(() => undefined)
-  return Promise.race([work, timeout]).finally(() => clearTimeout(timer))
-}
-
 /** Opens the log through the official client. `url`: an `esdb://` connection string. */
 export function createEventLog(url: string, log: Logger): EventLog {
   const client = createRenewableClient(url, log)
-  tolerateLostWrites(log)
+  const appends = createAppends()
   const filterOf = (prefixes: readonly string[] | undefined) =>
     prefixes ? streamNameFilter({ prefixes: [...prefixes] }) : excludeSystemEvents()
   const fromOf = (after: bigint | undefined): ReadPosition =>
@@ -315,17 +300,10 @@ export function createEventLog(url: string, log: Logger): EventLog {
       return last
     },
 
-    // Each append is a call of its own. The client's public function puts all of a process into one call: when that breaks while another
-    // has begun, an answer is taken for nobody's, which throws where only the process can end of it (6.2.1).
     async append(stream, events, expectedRevision) {
-      const expected: AppendExpectedRevision = expectedRevision < 0 ? NO_STREAM : BigInt(expectedRevision)
-      const written = events.map((event) => jsonEvent(event as unknown as JSONEventType & { id: string }))
       for (let attempt = 1; ; attempt++) {
         try {
-          const options = { expectedRevision: expected, batchAppendSize: 0, deadline: appendTimeoutMs }
-          const append = appendAlone.call(client.current, stream, written, options)
-          const result = await withTimeout(append, appendTimeoutMs)
-          return { revision: Number(result.nextExpectedRevision), position: result.position?.commit ?? -1n }
+          return await appends.append(client.current, stream, events, expectedRevision, appendTimeoutMs)
         } catch (error) {
           if (appendErrorKind(error) !== 'unknown') throw asDeleted(stream, error)
           client.failed(error)
