@@ -3,6 +3,12 @@
  * no longer changes; an upgrade has to pass `test/integration/kafka-*.test.ts`.
  */
 declare module 'kafkajs/src/network/requestQueue' {
+  export interface PushedRequest {
+    entry: { apiName: string }
+    /** ms; `null`: the client's. */
+    requestTimeout: number | null
+  }
+
   /** Requests of one connection that wait to be sent. */
   export default class RequestQueue {
     pending: unknown[]
@@ -11,6 +17,7 @@ declare module 'kafkajs/src/network/requestQueue' {
     throttleCheckTimeoutId: NodeJS.Timeout | null
     checkPendingRequests(): void
     scheduleCheckPendingRequests(): void
+    push(request: PushedRequest): void
   }
 }
 
@@ -73,6 +80,13 @@ declare module 'kafkajs/src/cluster' {
       request: ProducerIdentity & { topics: { topic: string; partitions: number[] }[] },
     ): Promise<unknown>
     endTxn(request: ProducerIdentity & { transactionResult: boolean }): Promise<unknown>
+    /** Answered when the group's members have joined. */
+    joinGroup(request: {
+      groupId: string
+      sessionTimeout: number
+      rebalanceTimeout: number
+      groupProtocols: { name: string; metadata: Buffer }[]
+    }): Promise<{ leaderId: string; memberId: string }>
     offsetFetch(request: {
       groupId: string
       topics: { topic: string; partitions: { partition: number }[] }[]

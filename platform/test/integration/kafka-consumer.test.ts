@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
-import { Kafka, KafkaJSNonRetriableError, logLevel, type Admin, type Producer } from 'kafkajs'
+import { AssignerProtocol, Kafka, KafkaJSNonRetriableError, logLevel, type Admin, type Producer } from 'kafkajs'
 import Cluster from 'kafkajs/src/cluster'
 import { pino } from 'pino'
 import {
@@ -14,6 +14,7 @@ import {
 } from '@annals/platform/kafka'
 import { createMetrics, type Registry } from '@annals/platform/metrics'
 import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
+import { withBroker } from '../../src/kafka/cluster'
 
 const brokers = requireEnv('KAFKA_BROKERS').split(',')
 const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
@@ -508,6 +509,34 @@ describe('a partitioned consumer', () => {
     await consume(topic, uniqueName('test.group'), who)
     expect(absent.mock.calls.length).toBeGreaterThan(2)
     await eventually(async () => expect(who.valuesOf(topic, 0)).toEqual(upTo(3)))
+  })
+
+  it('keeps its membership while the leader of the group was killed between joining and dividing the partitions', async () => {
+    const topic = await topicWith(2)
+    const groupId = uniqueName('test.group')
+    // Each joins and is not heard of again, as if it were killed there: whichever leads never says who reads what.
+    const killed = () =>
+      withBroker({ brokers, clientId: 'test', log }, async (coordinator) => {
+        const groupProtocols = [
+          {
+            name: 'RoundRobinAssigner',
+            metadata: AssignerProtocol.MemberMetadata.encode({
+              version: 1,
+              topics: [topic],
+              userData: Buffer.alloc(0),
+            }),
+          },
+        ]
+        await coordinator.joinGroup({ groupId, sessionTimeout: 6_000, rebalanceTimeout: 30_000, groupProtocols })
+      })
+    // The first one alone makes a group; while that waits for it in vain, the others and the consumer join together.
+    await killed()
+    const others = Promise.all(upTo(6).map(killed))
+    const said: string[] = []
+    const hearing = pino({ level: 'warn' }, { write: (line: string) => void said.push(line) })
+    await consume(topic, groupId, reader(), { log: hearing })
+    await others
+    expect(said.filter((line) => line.includes('fell out of the group'))).toEqual([])
   })
 
   it('ends the process when it is out for good', async () => {
