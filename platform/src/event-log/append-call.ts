@@ -71,28 +71,31 @@ export function createAppends() {
       const request = requestOf(id, stream, events, expectedRevision)
       return new Promise<Appended>((resolve, reject) => {
         let used: Call | undefined
-        const settled = () => {
+        let isSettled = false
+        const settle = () => {
+          isSettled = true
           clearTimeout(timer)
           used?.waiting.delete(id)
         }
         const entry: Waiting = {
           stream,
-          resolve: (appended) => (settled(), resolve(appended)),
-          reject: (error) => (settled(), reject(error as Error)),
+          resolve: (appended) => (settle(), resolve(appended)),
+          reject: (error) => (settle(), reject(error as Error)),
         }
-        let isLate = false
-        const timer = setTimeout(() => {
-          isLate = true
-          entry.reject(new UnknownAppendOutcome(`no answer within ${timeoutMs} ms`))
-        }, timeoutMs)
-        callOf(client).then((call) => {
+        const timer = setTimeout(
+          () => entry.reject(new UnknownAppendOutcome(`no answer within ${timeoutMs} ms`)),
+          timeoutMs,
+        )
+        const send = async () => {
+          const call = await callOf(client)
           // Told as not answered: it must not be written afterwards.
-          if (isLate) return
+          if (isSettled) return
           used = call
           call.waiting.set(id, entry)
           // Who asks waits for the answer, so what is buffered here is bounded by the commands under way.
           call.duplex.write(request)
-        }, entry.reject)
+        }
+        send().catch(entry.reject)
       })
     },
   }
@@ -103,7 +106,7 @@ function watch(duplex: Duplex): Call {
   duplex.on('data', (answer: BatchAppendResp) => {
     const id = answer.getCorrelationId()?.getString() ?? ''
     const append = waiting.get(id)
-    if (append) settle(append, answer)
+    if (append) tell(append, answer)
   })
   finished(duplex, (error) => {
     const reason = error ? convertToCommandError(error) : new UnknownAppendOutcome('the server ended the call')
@@ -112,7 +115,7 @@ function watch(duplex: Duplex): Call {
   return { duplex, waiting }
 }
 
-function settle({ stream, resolve, reject }: Waiting, answer: BatchAppendResp): void {
+function tell({ stream, resolve, reject }: Waiting, answer: BatchAppendResp): void {
   const success = answer.getSuccess()
   if (success) {
     const commit = success.getPosition()?.getCommitPosition()
