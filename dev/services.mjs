@@ -15,7 +15,7 @@ const stopWithinMs = 20_000
  * @type {{ name: keyof import('./profile.mjs').Ports, title: string, main: string, ready?: string }[]}
  */
 export const serviceProcesses = [
-  { name: 'command', title: 'Command API', main: 'command-service/dist/main.js' },
+  { name: 'command', title: 'Command API', main: 'command-service/dist/api/main.js' },
   { name: 'relay', title: 'Relay', main: 'command-service/dist/relay/main.js' },
   { name: 'projector', title: 'Projector', main: 'projection-service/dist/projector/main.js' },
   { name: 'notifier', title: 'Notifier', main: 'notifier-service/dist/main.js' },

@@ -1,3 +1,3 @@
-export { CommandConfig } from './config'
-export { commandRoutes, type CommandRoutes } from './http/routes'
-export { openCommandService } from './service'
+export { CommandConfig } from './api/config'
+export { commandRoutes, type CommandRoutes } from './api/routes'
+export { openCommandService } from './api/service'

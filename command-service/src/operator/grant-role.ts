@@ -1,10 +1,10 @@
 import { KnownEmailAddress, streamOf, UserId, type Role } from '@annals/contracts'
 import { newId } from '@annals/platform/ids'
-import { emailReservationDecider } from '../domain/email-reservation'
-import { Rejected } from '../domain/rejected'
-import { grantRole, userDecider } from '../domain/user'
-import type { AddressHash } from '../commands/registration'
-import type { Execute } from '../execution/execute'
+import { emailReservationDecider } from '../accounts/domain/email-reservation'
+import { Rejected } from '../core/rejected'
+import { grantRole, userDecider } from '../accounts/domain/user'
+import type { AddressHash } from '../accounts/commands/registration'
+import type { Execute } from '../core/execute'
 
 export interface GrantRole {
   /** An e-mail address or a user id. */

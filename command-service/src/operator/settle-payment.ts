@@ -1,8 +1,8 @@
 import { streamOf, type PaymentId, type PaymentStatus } from '@annals/contracts'
 import { newId } from '@annals/platform/ids'
-import { paymentDecider, settle, type GatewayProof } from '../domain/payment'
-import { Rejected } from '../domain/rejected'
-import type { Execute } from '../execution/execute'
+import { paymentDecider, settle, type GatewayProof } from '../payments/domain/payment'
+import { Rejected } from '../core/rejected'
+import type { Execute } from '../core/execute'
 
 export interface SettlePayment {
   paymentId: PaymentId

@@ -3,8 +3,8 @@ import type { EventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
 import type { Redis } from '@annals/platform/redis'
 import { createRevocationMarks } from '@annals/platform/revocation'
-import { sessionDecider } from '../domain/session'
-import type { Execute } from '../execution/execute'
+import { sessionDecider } from './domain/session'
+import type { Execute } from '../core/execute'
 
 /** Which sessions ended while access tokens of theirs are still within their time. */
 export interface Revocations {

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals'
 import type { EventType, NewEvent } from '@annals/contracts'
-import type { Decider, Decision, Past } from '../../src/domain/decider'
-import { Rejected, type RejectionCode } from '../../src/domain/rejected'
+import type { Decider, Decision, Past } from '../../src/core/decider'
+import { Rejected, type RejectionCode } from '../../src/core/rejected'
 
 /** When facts that a test does not date have happened. */
 export const longAgo = '2026-01-01T00:00:00.000Z'

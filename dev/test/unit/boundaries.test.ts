@@ -22,7 +22,7 @@ describe('the folder rules', () => {
   })
 
   it('keep the domain pure', () => {
-    const file = 'command-service/src/domain/payment.ts'
+    const file = 'command-service/src/payments/domain/payment.ts'
     expect(
       violations(file, "import type { Money } from '@annals/contracts'\nimport { Rejected } from './rejected'"),
     ).toEqual([])
@@ -41,8 +41,8 @@ describe('the folder rules', () => {
   })
 
   it('let main files alone read the environment, and are not misled by a comment', () => {
-    expect(violations('command-service/src/main.ts', 'readConfig(Config, process.env)')).toEqual([])
-    expect(violations('command-service/src/service.ts', 'const url = process.env.REDIS_URL')).toHaveLength(1)
-    expect(violations('command-service/src/service.ts', '/** `process.env`, handed in by main. */')).toEqual([])
+    expect(violations('command-service/src/api/main.ts', 'readConfig(Config, process.env)')).toEqual([])
+    expect(violations('command-service/src/api/service.ts', 'const url = process.env.REDIS_URL')).toHaveLength(1)
+    expect(violations('command-service/src/api/service.ts', '/** `process.env`, handed in by main. */')).toEqual([])
   })
 })

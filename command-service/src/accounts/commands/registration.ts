@@ -1,0 +1,129 @@
+import { createHash, createHmac } from 'node:crypto'
+import { streamOf, type CredentialId, type UserId } from '@annals/contracts'
+import { derivedId, newId } from '@annals/platform/ids'
+import { isGuessedFirst } from '../domain/common-passwords'
+import { credentialDecider, setPassword } from '../domain/credential'
+import { emailReservationDecider, reserve } from '../domain/email-reservation'
+import { Rejected } from '../../core/rejected'
+import { register, userDecider } from '../domain/user'
+import type { Passwords } from '../passwords'
+import { commandIdOf, stepOf, type CommandContext, type Fingerprint, type Request } from '../../core/command-context'
+import { unborn, type Execute } from '../../core/execute'
+import { IdempotencyKeyReused } from '../../core/faults'
+import type { InFlight } from '../../core/in-flight'
+
+/** Names the reservation stream of an address: HMAC-SHA-256, hex, of tenant and canonical address. */
+export type AddressHash = (email: string) => string
+
+export const createAddressHash =
+  (key: Buffer, tenant: string): AddressHash =>
+  (email) =>
+    createHmac('sha256', key).update(`${tenant}|${email}`).digest('hex')
+
+export interface Registration {
+  /** Canonical: trimmed, lower case. */
+  email: string
+  password: string
+  name: string
+  locale: string
+}
+
+/** A fact and where it stands. */
+export interface Registered {
+  userId: UserId
+  stream: string
+  revision: number
+  position: bigint
+}
+
+export interface RegistrationDeps {
+  execute: Execute
+  passwords: Passwords
+  addressHash: AddressHash
+  fingerprint: Fingerprint
+  inFlight: InFlight
+  tenant: string
+  now: () => string
+}
+
+const route = 'POST /api/v1/auth/register'
+
+/**
+ * Registers a person over three streams: the reservation of the address, the credential, the user. The user's first event is
+ * the commit point: whoever appends it has won; everything before it can be left behind by a crash and is taken up again.
+ * @throws Rejected `email-taken`, `password-too-common`; IdempotencyKeyReused.
+ */
+export function createRegistration(deps: RegistrationDeps) {
+  const { execute, passwords, addressHash, fingerprint, inFlight, tenant, now } = deps
+
+  /** The fingerprint does not cover the password, since it stays in the log: the credential tells. */
+  async function assertSamePassword(credentialId: CredentialId, password: string): Promise<void> {
+    const { state } = await execute.load(credentialDecider, streamOf.credential(credentialId))
+    const hash = state.status === 'set' ? state.passwordHash : null
+    if (!(await passwords.matches(password, hash))) throw new IdempotencyKeyReused(credentialId)
+  }
+
+  /** @returns the user for whom the address is held: this one, or one whose registration did not get further. */
+  async function holderOf(email: string, userId: UserId, context: CommandContext) {
+    const { state } = await execute(emailReservationDecider, {
+      stream: streamOf.emailReservation(addressHash(email)),
+      // A command of its own, the same whatever else the body says: it only finds out who holds the address.
+      context: stepOf(context, 'reservation'),
+      decide: reserve({ userId }),
+    })
+    return state.status === 'reserved' ? state.userId : userId
+  }
+
+  async function run(input: Registration, context: CommandContext, ownUserId: UserId): Promise<Registered> {
+    const { email, password, name, locale } = input
+    if (isGuessedFirst(password, email)) throw new Rejected('password-too-common')
+    passwords.admit()
+    const userId = await holderOf(email, ownUserId, context)
+    const stream = streamOf.user(userId)
+    const present = await execute(userDecider, { stream, context, decide: () => [] })
+    if (present.state.status === 'registered') {
+      if (!present.repeated) throw new Rejected('email-taken')
+      await assertSamePassword(present.state.credentialId, password)
+      return { userId, stream, revision: present.revision, position: present.position }
+    }
+    const credentialId = derivedId(context.commandId, 'credential')
+    await setCredential(userId, credentialId, password, context)
+    const { revision, position } = await execute(userDecider, {
+      stream,
+      context,
+      decide: register({ userId, email, name, locale, credentialId }),
+      known: present.latest,
+    })
+    return { userId, stream, revision, position }
+  }
+
+  async function setCredential(userId: UserId, credentialId: CredentialId, password: string, context: CommandContext) {
+    const passwordHash = await passwords.hash(password)
+    const outcome = await execute(credentialDecider, {
+      stream: streamOf.credential(credentialId),
+      // Two hashes of one password differ: each is an event of its own, so that the log takes the first and refuses the second.
+      context: stepOf(context, 'credential', createHash('sha256').update(passwordHash).digest('hex')),
+      decide: setPassword({ userId, credentialId, passwordHash }),
+      known: unborn(credentialDecider),
+    })
+    if (!outcome.appended) await assertSamePassword(credentialId, password)
+  }
+
+  return async (request: Request, input: Registration): Promise<Registered> => {
+    const { email, name, locale } = input
+    const { idempotencyKey, correlationId } = request
+    // Nobody is logged in: the address is who may repeat, so that keys of strangers never meet.
+    const principal = addressHash(email)
+    const commandId = commandIdOf({ tenant, principal, route, idempotencyKey })
+    const userId = idempotencyKey === undefined ? newId() : derivedId('user', commandId)
+    const context: CommandContext = {
+      commandId,
+      ...(idempotencyKey === undefined ? {} : { fingerprint: fingerprint({ route, email, name, locale }) }),
+      correlationId,
+      causationId: commandId,
+      actor: { type: 'user', id: userId },
+      occurredAt: now(),
+    }
+    return inFlight.run(commandId, () => run(input, context, userId))
+  }
+}

@@ -1,0 +1,89 @@
+import { paymentMinorMax, type ProblemCode } from '@annals/contracts'
+import { StreamDeleted, UnknownAppendOutcome } from '@annals/platform/event-log'
+import { HttpProblem } from '@annals/platform/http'
+import { InvalidCredentials, LoginThrottled } from '../sessions/commands/login'
+import { Rejected, type RejectionCode } from '../core/rejected'
+import {
+  CommandInProgress,
+  ConcurrentChange,
+  DependencyUnavailable,
+  IdempotencyKeyReused,
+  Overloaded,
+  PersonalDataLocked,
+  RevisionMismatch,
+} from '../core/faults'
+
+/** Each reason to refuse is one problem; a reason without its row does not compile. `detail`: what to do about it. */
+const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string }> = {
+  'amount-too-large': {
+    problem: 'amount-too-large',
+    detail: `A payment is at most ${paymentMinorMax} of the smallest unit of its currency.`,
+  },
+  'email-taken': { problem: 'email-taken', detail: 'Log in with this address, or register another one.' },
+  'invalid-refresh-token': { problem: 'invalid-refresh-token', detail: 'Log in again.' },
+  'password-too-common': {
+    problem: 'password-too-common',
+    detail: 'Many people have it, or it is the address itself: it would be guessed first. Take a phrase of your own.',
+  },
+  'payment-not-found': { problem: 'payment-not-found' },
+  'payment-not-processable': {
+    problem: 'payment-not-processable',
+    detail: 'The gateway has refused it, and that is final; create another payment.',
+  },
+  'session-ended': { problem: 'session-ended', detail: 'Log in again.' },
+  'user-not-found': { problem: 'user-not-found' },
+}
+
+/** A fault of a moment: long enough to let a restart finish, short enough for a person who waits. */
+const retryAfterFault = { 'retry-after': '2' }
+const authenticate = { 'www-authenticate': 'Bearer' }
+/** RFC 9110 § 11.6.1: every 401 says how to be let in. */
+const challenged = new Set<ProblemCode>(['invalid-refresh-token', 'session-ended'])
+
+/** Turns what a command throws into the answer; `undefined`: a fault of ours. */
+export function toProblem(error: unknown): HttpProblem | undefined {
+  if (error instanceof Rejected) {
+    const { problem, detail } = rejections[error.code]
+    return problemOf(problem, detail, challenged.has(problem) ? authenticate : {})
+  }
+  if (error instanceof InvalidCredentials) return problemOf('invalid-credentials', undefined, authenticate)
+  if (error instanceof LoginThrottled)
+    return problemOf('too-many-requests', 'Wait as long as "Retry-After" says.', retryAfter(error.retryAfterSeconds))
+  if (error instanceof Overloaded)
+    return problemOf('overloaded', 'Nothing was changed.', retryAfter(error.retryAfterSeconds))
+  if (error instanceof CommandInProgress)
+    return problemOf('command-in-progress', 'Repeat the request to get its answer.', retryAfter(1))
+  if (error instanceof IdempotencyKeyReused)
+    return problemOf('idempotency-key-reused', 'Take a new key for a new request, or repeat the first one unchanged.')
+  if (error instanceof ConcurrentChange)
+    return problemOf('concurrent-change', 'Nothing was changed; repeat the request.', retryAfter(1))
+  if (error instanceof RevisionMismatch)
+    return problemOf('revision-mismatch', 'Read it again, and decide on what it is now. Nothing was changed.')
+  if (error instanceof StreamDeleted)
+    return problemOf('deleted', 'Whoever keeps the log has deleted it; it can not be brought back.')
+  if (error instanceof PersonalDataLocked)
+    return new HttpProblem('personal-data-locked', {
+      detail: 'An operator has to put the key of this person back; nothing was changed.',
+      headers: retryAfter(60),
+      cause: error,
+    })
+  if (error instanceof DependencyUnavailable)
+    return new HttpProblem('dependency-unavailable', {
+      detail: 'Repeat the request; with the same Idempotency-Key it is carried out once at most.',
+      headers: retryAfterFault,
+      cause: error,
+    })
+  if (error instanceof UnknownAppendOutcome)
+    return new HttpProblem('dependency-unavailable', {
+      detail:
+        'It is not known whether the change was recorded. Repeating the request with the same Idempotency-Key is safe: it is carried out once at most.',
+      headers: retryAfterFault,
+      cause: error,
+    })
+  return undefined
+}
+
+const problemOf = (code: ProblemCode, detail?: string, headers: Record<string, string> = {}) =>
+  new HttpProblem(code, { ...(detail ? { detail } : {}), headers })
+
+const retryAfter = (seconds: number) => ({ 'retry-after': String(seconds) })

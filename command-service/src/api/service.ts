@@ -1,0 +1,136 @@
+import { createHash } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import type { FastifyInstance } from 'fastify'
+import { createEventLog } from '@annals/platform/event-log'
+import type { Scope } from '@annals/platform/lifecycle'
+import type { Logger } from '@annals/platform/log'
+import { counter, createMetrics, durations, Gauge, type Registry } from '@annals/platform/metrics'
+import { createPool } from '@annals/platform/postgres'
+import { createRedis } from '@annals/platform/redis'
+import { revocationMarkMs } from '@annals/platform/revocation'
+import { missingKeysCounter, type MasterKey } from '@annals/platform/subject-keys'
+import type { CommandConfig } from './config'
+import { createLogin } from '../sessions/commands/login'
+import { createPaymentCommands } from '../payments/commands/payments'
+import { createAddressHash, createRegistration } from '../accounts/commands/registration'
+import { createSessionCommands } from '../sessions/commands/sessions'
+import { createPasswords } from '../accounts/passwords'
+import { createFingerprint } from '../core/command-context'
+import { createExecute } from '../core/execute'
+import { createInFlight } from '../core/in-flight'
+import { createHttpGateway } from '../payments/payment-gateway/http-gateway'
+import { buildApp } from './app'
+import { createAuthenticate } from './authentication'
+import { createHandlers } from './handlers'
+import { createLoginThrottle } from '../sessions/login-throttle'
+import { createRevocations } from '../sessions/revocations'
+import { createKeyWriter } from '../core/key-writer'
+import { createAccessTokens } from '../sessions/access-tokens'
+import { createConsistencyTokens } from '../core/consistency-tokens'
+import { createRefreshTokens } from '../sessions/refresh-tokens'
+
+/** Requests that may run at once; at 20 KB each they hold 20 MB. More than that wait longer than a client does. */
+const commandsInFlightMax = 1_000
+/** Two of libuv's four threads stay free for signatures, files and look-ups. */
+const passwordConcurrencyMax = 2
+const passwordQueueMax = 32
+/** Keys are cached: few commands need the database. */
+const poolSize = 10
+
+/** Says which master key wraps a data key, without saying anything about it. */
+export const masterKeyOf = (key: Buffer): MasterKey => ({
+  id: `sha256:${createHash('sha256').update(key).digest('hex').slice(0, 16)}`,
+  key,
+})
+
+/**
+ * Opens all that the command API needs and builds it, without listening: for `main`, tests and measurements.
+ * @param scope closes what was opened, in reverse.
+ */
+export async function openCommandService(config: CommandConfig, scope: Scope, log: Logger): Promise<FastifyInstance> {
+  const tenant = config.TENANT
+  const now = () => new Date().toISOString()
+  const metrics = createMetrics('command-service')
+  const appendSeconds = durations(metrics, 'append_duration_seconds', 'Time that an append to the log took')
+  const conflicts = counter(metrics, 'append_conflicts_total', 'Appends that came second', ['category'])
+  const redisSkips = counter(metrics, 'redis_skipped_total', 'Questions that Redis did not answer', ['purpose'])
+  const gatewayAnswers = counter(metrics, 'gateway_answers_total', 'Answers of the payment gateway', ['outcome'])
+
+  const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (open) => open.close())
+  const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, poolSize), (open) => open.end())
+  const redis = scope.add('Redis', createRedis(config.REDIS_URL, log), (open) => open.disconnect())
+
+  const missingKeys = missingKeysCounter(metrics)
+  const onMissing = () => missingKeys.inc()
+  const keys = createKeyWriter({ pool, master: masterKeyOf(config.MASTER_KEY), log: eventLog, onMissing })
+  const observe = {
+    append: (seconds: number) => appendSeconds.observe(seconds),
+    conflict: (category: string) => conflicts.inc({ category }),
+  }
+  const execute = createExecute({ log: eventLog, keys, tenant, observe })
+  const inFlight = createInFlight(commandsInFlightMax)
+  const passwords = createPasswords({
+    cost: config.BCRYPT_COST,
+    concurrency: Math.min(passwordConcurrencyMax, availableParallelism()),
+    queueMax: passwordQueueMax,
+  })
+  const accessTokens = await createAccessTokens({
+    privateJwk: config.JWT_PRIVATE_JWK,
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
+    lifeSeconds: config.ACCESS_TOKEN_SECONDS,
+  })
+  const refreshTokens = createRefreshTokens(config.REFRESH_TOKEN_KEY, tenant)
+  const addressHash = createAddressHash(config.RESERVATION_KEY, tenant)
+  const fingerprint = createFingerprint(config.RESERVATION_KEY)
+  const throttle = createLoginThrottle({
+    redis,
+    perAddress: { attemptsMax: config.LOGIN_ATTEMPTS_PER_ADDRESS, windowSeconds: config.LOGIN_WINDOW_SECONDS },
+    perIp: { attemptsMax: config.LOGIN_ATTEMPTS_PER_IP, windowSeconds: config.LOGIN_WINDOW_SECONDS },
+    onSkipped: () => redisSkips.inc({ purpose: 'login-throttle' }),
+  })
+  const markMs = revocationMarkMs(config.ACCESS_TOKEN_SECONDS)
+  const onSkipped = () => redisSkips.inc({ purpose: 'revocation' })
+  const revocations = scope.add(
+    'revocations',
+    createRevocations({ redis, execute, eventLog, log, markMs, onSkipped }),
+    (open) => open.close(),
+  )
+  const gateway = createHttpGateway({ baseUrl: config.GATEWAY_URL, timeoutMs: config.GATEWAY_TIMEOUT_MS })
+  gaugeOf(metrics, 'commands_in_flight', 'Commands that run now', () => inFlight.size)
+  gaugeOf(metrics, 'password_jobs', 'Password hashes that run or wait now', () => passwords.load)
+
+  const shared = { execute, passwords, addressHash, fingerprint, inFlight, tenant, now, accessTokens, refreshTokens }
+  const commands = {
+    register: createRegistration(shared),
+    login: createLogin({ ...shared, throttle, sessionSeconds: config.SESSION_SECONDS }),
+    sessions: createSessionCommands({ ...shared, revocations }),
+    payments: createPaymentCommands({
+      ...shared,
+      gateway,
+      gatewayKeyHours: config.GATEWAY_KEY_HOURS,
+      onGatewayAnswer: (outcome) => gatewayAnswers.inc({ outcome }),
+    }),
+  }
+  const app = buildApp({
+    log,
+    metrics,
+    trustProxy: config.TRUSTED_PROXIES,
+    // Redis is not among them: without it logins are not throttled and sessions are looked up in the log.
+    readiness: { eventLog: () => eventLog.head(), postgres: () => pool.query('select 1') },
+    handlers: createHandlers(commands, accessTokens, createConsistencyTokens(eventLog)),
+    authenticate: createAuthenticate(accessTokens, revocations),
+  })
+  return scope.add('HTTP', app, (open) => open.close())
+}
+
+/** A gauge that is read when it is asked for. */
+const gaugeOf = (registry: Registry, name: string, help: string, read: () => number) =>
+  new Gauge({
+    registers: [registry],
+    name,
+    help,
+    collect() {
+      this.set(read())
+    },
+  })

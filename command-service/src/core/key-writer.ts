@@ -1,0 +1,114 @@
+import { randomBytes } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
+import { streamOf, type OpenAll, type Seal } from '@annals/contracts'
+import { StreamDeleted, type EventLog } from '@annals/platform/event-log'
+import { isTransientPostgresError, type Pool } from '@annals/platform/postgres'
+import {
+  createKeyReader,
+  sealText,
+  UnknownSubject,
+  unwrapKey,
+  wrapKey,
+  type MasterKey,
+} from '@annals/platform/subject-keys'
+import { Rejected } from './rejected'
+import { DependencyUnavailable, PersonalDataLocked } from './faults'
+
+/** The command side's hold on data keys: it alone makes them. */
+export interface KeyWriter {
+  /**
+   * Makes sure that every subject has a data key, then seals with it. A key is made for those only who have no events yet: a
+   * second one would make the past of its person unreadable for ever.
+   * @throws Rejected `user-not-found` when a subject's key was destroyed: nothing is ever written about an erased person;
+   *   PersonalDataLocked when the row of somebody's key was lost.
+   */
+  sealFor(tenant: string, subjects: readonly string[]): Promise<Seal>
+  /** Opens what was sealed; `null` where the key was destroyed. */
+  openAll: OpenAll
+}
+
+/** No longer than readers cache keys: so long may something still be sealed for a person who is being erased. */
+const cacheMs = 5 * 60_000
+/** Keys of 32 bytes with their names: about 5 MB. */
+const cachedKeysMax = 20_000
+
+const noSeal: Seal = () => {
+  throw new Error('sealing was asked for without a subject')
+}
+
+export interface KeyWriterDeps {
+  pool: Pool
+  master: MasterKey
+  log: Pick<EventLog, 'readStream'>
+  /** As KeyReaderOptions has it. */
+  onMissing?: (subject: string) => void
+}
+
+/** @throws DependencyUnavailable from its methods, when the key table or the log does not answer. */
+export function createKeyWriter({ pool, master, log, onMissing = () => undefined }: KeyWriterDeps): KeyWriter {
+  const cache = new LRUCache<string, Buffer>({ max: cachedKeysMax, ttl: cacheMs })
+  const reader = createKeyReader(pool, master, { cacheMs, onMissing })
+
+  const available = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work
+    } catch (error) {
+      // UnknownSubject, thrown: the table is empty, and an answer for nobody.
+      const isAway = isTransientPostgresError(error) || error instanceof UnknownSubject
+      throw isAway ? new DependencyUnavailable('subject-keys', error) : error
+    }
+  }
+
+  /** Whose first event, which commits a registration, is in the log has had a key. */
+  async function assertNoEvents(subject: string): Promise<void> {
+    const stream = streamOf.user(subject)
+    const events = await log.readStream(stream, 0, 1).catch((error: unknown) => {
+      if (error instanceof StreamDeleted) throw error
+      throw new DependencyUnavailable('event-log', error)
+    })
+    if (events.length === 0) return
+    onMissing(subject)
+    throw new PersonalDataLocked(`${stream} has events and the key table no row of its person: none is made anew`)
+  }
+
+  /** Two who make a key at once agree on the one that was stored first. */
+  async function storedKey(tenant: string, subject: string): Promise<Buffer | null> {
+    const owner = `${tenant}|${subject}`
+    const select = () =>
+      pool.query<{ wrapped_key: Buffer | null }>(
+        'select wrapped_key from subject_key where tenant = $1 and subject = $2',
+        [tenant, subject],
+      )
+    let row = (await select()).rows[0]
+    if (!row) {
+      await assertNoEvents(subject)
+      await pool.query(
+        `insert into subject_key (tenant, subject, wrapped_key, master_key_id) values ($1, $2, $3, $4)
+         on conflict (tenant, subject) do nothing`,
+        [tenant, subject, wrapKey(randomBytes(32), master, owner), master.id],
+      )
+      row = (await select()).rows[0]
+    }
+    return row?.wrapped_key ? unwrapKey(row.wrapped_key, master, owner) : null
+  }
+
+  async function dataKey(tenant: string, subject: string): Promise<Buffer> {
+    const owner = `${tenant}|${subject}`
+    const cached = cache.get(owner)
+    if (cached) return cached
+    const key = await available(storedKey(tenant, subject))
+    if (!key) throw new Rejected('user-not-found')
+    cache.set(owner, key)
+    return key
+  }
+
+  return {
+    async sealFor(tenant, subjects) {
+      if (subjects.length === 0) return noSeal
+      const keys = new Map<string, Buffer>()
+      for (const subject of subjects) keys.set(subject, await dataKey(tenant, subject))
+      return ({ subject, context }, personal) => sealText(JSON.stringify(personal), keys.get(subject)!, context)
+    },
+    openAll: (parts) => available(reader.openAll(parts)),
+  }
+}

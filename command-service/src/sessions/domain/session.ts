@@ -1,0 +1,135 @@
+import type { NewEvent, SessionEndReason, SessionId, UserId } from '@annals/contracts'
+import type { Decider, Past } from '../../core/decider'
+import { Rejected } from '../../core/rejected'
+
+type SessionEventType = 'user.login' | 'session.refreshed' | 'session.ended'
+
+export type Session =
+  | { status: 'none' }
+  | {
+      status: 'active'
+      sessionId: SessionId
+      userId: UserId
+      /** Number of the refresh token that is valid. */
+      generation: number
+      /** ISO 8601: when that token was handed out. */
+      issuedAt: string
+      /** ISO 8601: the login. */
+      beganAt: string
+      /** ISO 8601: no refresh is accepted from then on. */
+      expiresAt: string
+    }
+  | { status: 'ended'; userId: UserId; reason: SessionEndReason }
+
+const initial: Session = { status: 'none' }
+
+function evolve(session: Session, event: Past<SessionEventType>): Session {
+  switch (event.type) {
+    case 'user.login': {
+      const { sessionId, userId, expiresAt } = event.data
+      return { status: 'active', sessionId, userId, generation: 1, issuedAt: event.at, beganAt: event.at, expiresAt }
+    }
+    case 'session.refreshed':
+      return session.status === 'active'
+        ? { ...session, generation: event.data.generation, issuedAt: event.at }
+        : session
+    case 'session.ended':
+      return { status: 'ended', userId: event.data.userId, reason: event.data.reason }
+  }
+}
+
+/** The login says whose the session is, the last event what has become of it: those between say nothing more. */
+export const sessionDecider: Decider<Session, SessionEventType> = {
+  category: 'session',
+  reads: 'first-and-last',
+  initial,
+  evolve,
+}
+
+export interface Begin {
+  sessionId: SessionId
+  userId: UserId
+  ip: string | null
+  userAgent: string | null
+  expiresAt: string
+}
+
+export const begin =
+  (input: Begin) =>
+  (session: Session): NewEvent<'user.login'>[] => {
+    switch (session.status) {
+      case 'none':
+        return [{ type: 'user.login', data: { ...input, method: 'password' } }]
+      case 'active':
+      case 'ended':
+        return []
+    }
+  }
+
+/**
+ * The token of the generation before is answered once more within so many ms: the answer to its first use may have been
+ * lost on the way. Long enough for a client's retry, short for a thief.
+ */
+export const refreshGraceMs = 10_000
+
+/**
+ * So many refreshes may follow each other at any speed, as a client does that starts and starts again; beyond them a session
+ * gets one more each minute, which is the shortest life that an access token can have. That bounds its events: some 43,000 in
+ * the 30 days of a session, however often it is refreshed.
+ */
+export const refreshBurst = 30
+export const refreshEveryMs = 60_000
+
+/** Whether a session has had as many refreshes as its age allows. */
+const isSpent = (generation: number, beganAt: string, at: string): boolean =>
+  generation - 1 >= refreshBurst + Math.max(0, Math.floor((Date.parse(at) - Date.parse(beganAt)) / refreshEveryMs))
+
+export interface Refresh {
+  /** Number of the refresh token that was shown. */
+  generation: number
+  /** ISO 8601: now. */
+  at: string
+}
+
+/**
+ * The token in force brings the next one; one used before means that two hold it, and ends the session for both. A session that
+ * is refreshed too often keeps its token: nothing is recorded, and the refresh is answered with the token that was shown.
+ */
+export const refresh =
+  ({ generation, at }: Refresh) =>
+  (session: Session): NewEvent<'session.refreshed' | 'session.ended'>[] => {
+    switch (session.status) {
+      case 'none':
+        throw new Rejected('invalid-refresh-token')
+      case 'ended':
+        throw new Rejected('session-ended')
+      case 'active': {
+        const { sessionId, userId } = session
+        if (generation > session.generation) throw new Rejected('invalid-refresh-token')
+        if (at >= session.expiresAt) throw new Rejected('session-ended')
+        if (generation === session.generation) {
+          if (isSpent(generation, session.beganAt, at)) return []
+          return [{ type: 'session.refreshed', data: { sessionId, userId, generation: generation + 1 } }]
+        }
+        const sinceMs = Date.parse(at) - Date.parse(session.issuedAt)
+        if (generation === session.generation - 1 && sinceMs <= refreshGraceMs) return []
+        return [{ type: 'session.ended', data: { sessionId, userId, reason: 'refresh-token-reused' } }]
+      }
+    }
+  }
+
+/** A session ends once, for the reason that came first. */
+export const end =
+  ({ reason }: { reason: SessionEndReason }) =>
+  (session: Session): NewEvent<'session.ended'>[] => {
+    switch (session.status) {
+      case 'none':
+        throw new Rejected('session-ended')
+      case 'active': {
+        const { sessionId, userId } = session
+        return [{ type: 'session.ended', data: { sessionId, userId, reason } }]
+      }
+      case 'ended':
+        return []
+    }
+  }

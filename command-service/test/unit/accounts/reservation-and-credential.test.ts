@@ -1,0 +1,38 @@
+import { describe, expect, it } from '@jest/globals'
+import type { NewEvent } from '@annals/contracts'
+import { credentialDecider, setPassword } from '../../../src/accounts/domain/credential'
+import { emailReservationDecider, reserve } from '../../../src/accounts/domain/email-reservation'
+import { scenario } from '../../support/scenario'
+
+const userId = '11111111-1111-4111-8111-111111111111'
+const other = '22222222-2222-4222-8222-222222222222'
+const credentialId = '33333333-3333-4333-8333-333333333333'
+
+describe('reserving an address', () => {
+  const given = scenario(emailReservationDecider)
+  const reserved: NewEvent<'email.reserved'> = { type: 'email.reserved', data: { userId } }
+
+  it('holds a free one', () => given().when(reserve({ userId })).yields(reserved))
+  it('does nothing when repeated', () => given(reserved).when(reserve({ userId })).yields())
+  it('leaves a held one with its holder', () => {
+    given(reserved)
+      .when(reserve({ userId: other }))
+      .yields()
+    expect(given(reserved).state).toEqual({ status: 'reserved', userId })
+  })
+})
+
+describe('setting a password', () => {
+  const given = scenario(credentialDecider)
+  const input = { userId, credentialId, passwordHash: '$2b$12$hash' }
+  const set: NewEvent<'credential.set'> = { type: 'credential.set', data: input }
+
+  it('keeps its hash', () => given().when(setPassword(input)).yields(set))
+  it('does nothing when repeated', () => given(set).when(setPassword(input)).yields())
+  it('never replaces a hash', () => {
+    given(set)
+      .when(setPassword({ ...input, passwordHash: '$2b$12$another' }))
+      .yields()
+    expect(given(set).state).toEqual({ status: 'set', userId, passwordHash: '$2b$12$hash' })
+  })
+})
