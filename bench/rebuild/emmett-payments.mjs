@@ -5,7 +5,7 @@ const collectionName = 'payments'
 
 /**
  * The read model `payments` as a document of Pongo for each payment stream: the same columns, by the same rules as
- * `projection-service/src/projections/payments.ts`.
+ * `projection-service/src/projections/payments/payments.ts`.
  */
 export const paymentsOf = () =>
   pongoSingleStreamProjection({

@@ -1,6 +1,6 @@
 import { field, processFields } from '@annals/platform/config'
 import { z } from 'zod'
-import { mailDomainOf } from './channels/smtp'
+import { mailDomainOf } from './channels/email/smtp'
 import { emailRetrySchedule } from './delivery/schedule'
 
 const list = z.string().transform((text) => text.split(',').map((part) => part.trim()))

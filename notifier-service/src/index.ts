@@ -1,1 +1,1 @@
-export { notifierRoutes } from './http/routes'
+export { notifierRoutes } from './api/routes'

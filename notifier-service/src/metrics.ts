@@ -1,8 +1,8 @@
 import type { Pool } from '@annals/platform/postgres'
 import { counter, durations, Gauge, gauge, type Registry } from '@annals/platform/metrics'
 import type { BreakerState } from './delivery/breaker'
-import type { OpenDeliveries } from './ledger/stats'
-import { countUnread } from './ledger/unread'
+import type { OpenDeliveries } from './deliveries/stats'
+import { countUnread } from './deliveries/unread'
 
 /** What the notifier counts. Consumer lag comes from the consumer itself. */
 export const createNotifierMetrics = (registry: Registry) => ({

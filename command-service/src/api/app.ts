@@ -10,7 +10,7 @@ import {
   type RouteDescription,
 } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
-import { createApi, HttpProblem, type ApiOptions } from '@annals/platform/http'
+import { createApi, HttpProblem, type ApiOptions } from '@annals/platform/api'
 import { counter } from '@annals/platform/metrics'
 import type { Handlers } from './handlers'
 import { toProblem } from './problems'

@@ -8,7 +8,7 @@ import {
   type CurrencyCode,
   type Principal,
 } from '@annals/contracts'
-import { HttpProblem } from '@annals/platform/http'
+import { HttpProblem } from '@annals/platform/api'
 import type { createLogin, Tokens } from '../sessions/commands/login'
 import type { createPaymentCommands } from '../payments/commands/payments'
 import type { createRegistration } from '../accounts/commands/registration'

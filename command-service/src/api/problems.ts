@@ -1,6 +1,6 @@
 import { paymentMinorMax, type ProblemCode } from '@annals/contracts'
 import { StreamDeleted, UnknownAppendOutcome } from '@annals/platform/event-log'
-import { HttpProblem } from '@annals/platform/http'
+import { HttpProblem } from '@annals/platform/api'
 import { InvalidCredentials, LoginThrottled } from '../sessions/commands/login'
 import { Rejected, type RejectionCode } from '../core/rejected'
 import {

@@ -1,6 +1,6 @@
 import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
-import { startOperationsServer } from '@annals/platform/http'
+import { startOperationsServer } from '@annals/platform/api'
 import { createPublisher, createTopics } from '@annals/platform/kafka'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'

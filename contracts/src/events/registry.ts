@@ -1,8 +1,8 @@
-import type { Envelope } from '../envelope'
-import type { NewEventOf, OpenedDataOf } from './define-event'
-import * as payment from './payment'
-import * as session from './session'
-import * as user from './user'
+import type { Envelope } from './envelope'
+import type { NewEventOf, OpenedDataOf } from './definition'
+import * as payment from './payments'
+import * as session from './sessions'
+import * as user from './accounts'
 
 /** Every event type that the log may hold, by its name. */
 export const eventDefinitions = {

@@ -1,7 +1,7 @@
 import { pause } from '@annals/platform/backoff'
 import type { Logger } from '@annals/platform/log'
 import type { Outcome } from '../channels/channel'
-import type { Ledger } from '../ledger/claims'
+import type { Ledger } from '../deliveries/claims'
 import type { NotifierMetrics } from '../metrics'
 import type { ChannelName } from '../rules/rule'
 import { settlementOf, type DeliveryPolicy } from './settlement'

@@ -2,7 +2,7 @@ import { decodeEvent, sealedPartOf, type Opened, type RecordedEvent, type Sealed
 import { isTransientPostgresError } from '@annals/platform/postgres'
 import { UnknownSubject, type KeyReader } from '@annals/platform/subject-keys'
 import type { OutgoingMessage } from '../channels/channel'
-import type { Claim } from '../ledger/claims'
+import type { Claim } from '../deliveries/claims'
 import type { Templates } from '../templates/templates'
 
 /** `key-missing`: the person's row of the key table was lost; it can be put back from a backup. */

@@ -1,5 +1,5 @@
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
-import { setBackReason } from '../ledger/intents'
+import { setBackReason } from '../deliveries/intents'
 import { lockHoldSql } from './ledger-watch'
 import type { PlacedWitness } from './witness'
 

@@ -1,5 +1,5 @@
 import type { Pool } from '@annals/platform/postgres'
-import { countUnread } from '../ledger/unread'
+import { countUnread } from '../deliveries/unread'
 import { setBackWords } from './ledger-watch'
 import type { PlacedWitness } from './witness'
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, jest } from '@jest/globals'
 import { createPool } from '@annals/platform/postgres'
 import { eventually, proxyOf, type SilentProxy } from '@annals/platform/testing'
-import { createSmtpChannel } from '../../src/channels/smtp'
+import { createSmtpChannel } from '../../src/channels/email/smtp'
 import { allAccepted, expectEachMailOnce } from '../support/each-mail-once'
 import { failed, people, processed, registered } from '../support/facts'
 import { attempts, deliveries, mailFrom, notifierStack } from '../support/notifier'

@@ -6,8 +6,8 @@ import type { FastifyInstance } from 'fastify'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
-import { createRequireAdmin } from '../../src/http/access'
-import { buildApp } from '../../src/http/app'
+import { createRequireAdmin } from '../../src/api/access'
+import { buildApp } from '../../src/api/app'
 import { log, Opened, ownDatabase } from '../support/servers'
 
 const opened = new Opened()

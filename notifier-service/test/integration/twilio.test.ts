@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { eventually, requireEnv } from '@annals/platform/testing'
-import { createTwilioChannel } from '../../src/channels/twilio'
+import { createTwilioChannel } from '../../src/channels/sms/twilio'
 
 const baseUrl = requireEnv('TWILIO_BASE_URL')
 const account = {

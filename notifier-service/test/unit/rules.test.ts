@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import type { AnnalsEvent } from '@annals/contracts'
-import { deliveryIdOf } from '../../src/ledger/intents'
+import { deliveryIdOf } from '../../src/deliveries/intents'
 import { knownTypes, readRecord } from '../../src/intake/read-record'
 import { skipReasonOf } from '../../src/intake/admission'
 import { eventTypesOf, intentsOf, rules } from '../../src/rules/rules'

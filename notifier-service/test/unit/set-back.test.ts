@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { isInGap, type Gap } from '../../src/ledger/gaps'
+import { isInGap, type Gap } from '../../src/deliveries/gaps'
 import { encodeWitness, witnessesIn, type Witness } from '../../src/set-back/witness'
 
 const witness: Witness = { v: 1, topic: 'T1', moves: 7, position: '1200', at: '2026-11-27T08:00:00.000Z' }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { outcomeOfFailure as smtpOutcome, mailDomainOf } from '../../src/channels/smtp'
-import { outcomeOfFailure as smsOutcome } from '../../src/channels/twilio'
+import { outcomeOfFailure as smtpOutcome, mailDomainOf } from '../../src/channels/email/smtp'
+import { outcomeOfFailure as smsOutcome } from '../../src/channels/sms/twilio'
 import type { Outcome } from '../../src/channels/channel'
 import { emailRetrySchedule, smsRetrySchedule, waitMsAfter } from '../../src/delivery/schedule'
 import { settlementOf } from '../../src/delivery/settlement'

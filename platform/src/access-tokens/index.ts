@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createRemoteJWKSet, errors, jwtVerify, type CryptoKey, type JWTVerifyGetKey } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { z } from 'zod'
-import { HttpProblem } from '../http'
+import { HttpProblem } from '../api'
 
 /** The one algorithm: a token that names another is refused, whatever its signature. */
 export const accessTokenAlgorithm = 'EdDSA'

@@ -3,7 +3,7 @@ import { connect, type AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
 import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
-import { createApi, startOperationsServer } from '@annals/platform/http'
+import { createApi, startOperationsServer } from '@annals/platform/api'
 import { createLogger } from '@annals/platform/log'
 
 jest.setTimeout(60_000)

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import { z } from 'zod'
-import { createApi, HttpProblem } from '@annals/platform/http'
+import { createApi, HttpProblem } from '@annals/platform/api'
 import { createLogger } from '@annals/platform/log'
 
 let app: FastifyInstance

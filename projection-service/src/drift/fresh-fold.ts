@@ -1,8 +1,15 @@
 import { placeOf, type OpenAll, type RecordedEvent } from '@annals/contracts'
 import { UnknownSubject } from '@annals/platform/subject-keys'
-import { droppedReading } from '../engine/drops'
-import { applyEvent, readFor, type Memory, type ParkedEvent, type ReadEvent, type StreamState } from '../engine/fold'
-import { rowName, type Projection, type StoredRow } from '../engine/projection'
+import { droppedReading } from '../engine/parking/drops'
+import {
+  applyEvent,
+  readFor,
+  type Memory,
+  type ParkedEvent,
+  type ReadEvent,
+  type StreamState,
+} from '../engine/fold/fold'
+import { rowName, type Projection, type StoredRow } from '../engine/definition/projection'
 
 /** What a projection makes of one stream alone. */
 export interface FreshFold {

@@ -1,7 +1,7 @@
 import type { EventLog } from '@annals/platform/event-log'
 import type { Pool } from '@annals/platform/postgres'
-import { tablesOf, type Generation } from '../engine/generation'
-import type { Projection } from '../engine/projection'
+import { tablesOf, type Generation } from '../engine/tables/generation'
+import type { Projection } from '../engine/definition/projection'
 import { walkOnce } from './log-walk'
 import {
   compareStream,

@@ -1,9 +1,9 @@
 import { placeOf } from '@annals/contracts'
 import { loadCheckpoints } from '@annals/platform/checkpoint'
 import type { Pool } from '@annals/platform/postgres'
-import { tablesOf, type Generation } from '../engine/generation'
-import type { Projection } from '../engine/projection'
-import { loadStreams } from '../engine/stream-table'
+import { tablesOf, type Generation } from '../engine/tables/generation'
+import type { Projection } from '../engine/definition/projection'
+import { loadStreams } from '../engine/tables/stream-table'
 import type { Mention } from './log-walk'
 import { inGeneration } from './stream-comparison'
 

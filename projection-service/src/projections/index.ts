@@ -1,10 +1,10 @@
-import type { Projection } from '../engine/projection'
-import { activity } from './activity'
-import { paymentHistory } from './payment-history'
-import { paymentTotals } from './payment-totals'
-import { payments } from './payments'
-import { userLogins } from './user-logins'
-import { users } from './users'
+import type { Projection } from '../engine/definition/projection'
+import { activity } from './accounts/activity'
+import { paymentHistory } from './payments/payment-history'
+import { paymentTotals } from './payments/payment-totals'
+import { payments } from './payments/payments'
+import { userLogins } from './accounts/user-logins'
+import { users } from './accounts/users'
 
 export { activity, paymentHistory, payments, paymentTotals, userLogins, users }
 

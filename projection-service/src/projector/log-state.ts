@@ -2,9 +2,9 @@ import type { EventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
 import { createLogWatch, type LogMark, type LogWatch } from '@annals/platform/log-watch'
 import type { Pool } from '@annals/platform/postgres'
-import { tablesOf } from '../engine/generation'
-import { logStateTable } from '../engine/log-state-table'
-import type { Projection } from '../engine/projection'
+import { tablesOf } from '../engine/tables/generation'
+import { logStateTable } from '../engine/tables/log-state-table'
+import type { Projection } from '../engine/definition/projection'
 
 const refusalWords = (finding: string): string =>
   [

@@ -1,14 +1,14 @@
 import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
 import { createHealer } from '@annals/platform/healing'
-import { startOperationsServer } from '@annals/platform/http'
+import { startOperationsServer } from '@annals/platform/api'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
 import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createKeyReader, missingKeysCounter } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
-import { createDriftAuditor } from '../drift/auditor'
+import { createDriftAuditor } from '../drift/checker'
 import { watchLog } from './log-state'
 import {
   addLogRefusedGauge,

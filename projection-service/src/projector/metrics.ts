@@ -1,10 +1,10 @@
 import { healingOutcomes, type HealingOutcome } from '@annals/platform/healing'
 import { counter, durations, gauge, Gauge, type Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
-import type { DriftObserver } from '../drift/auditor'
-import { tablesOf } from '../engine/generation'
-import type { LiveObserver } from '../engine/live'
-import type { Projection } from '../engine/projection'
+import type { DriftObserver } from '../drift/checker'
+import { tablesOf } from '../engine/tables/generation'
+import type { LiveObserver } from '../engine/live/live'
+import type { Projection } from '../engine/definition/projection'
 
 /** Reasons for which a partition waits, each with a runbook of its own. */
 const waitReasons = ['hole', 'newer-version', 'other-version-live'] as const

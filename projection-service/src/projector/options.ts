@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { field, processFields } from '@annals/platform/config'
-import type { Projection } from '../engine/projection'
+import type { Projection } from '../engine/definition/projection'
 import { projectionNamed, projections } from '../projections'
 
 /** Read models by name, comma separated; `undefined`: every one of this release. */

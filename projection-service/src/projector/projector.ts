@@ -6,9 +6,9 @@ import { comparesAtNewTopics, type LogWatch } from '@annals/platform/log-watch'
 import type { Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { inSpan, SpanKind } from '@annals/platform/tracing'
-import { createLiveProjection, type LiveObserver } from '../engine/live'
-import type { Projection } from '../engine/projection'
-import { installProjection } from '../engine/registry'
+import { createLiveProjection, type LiveObserver } from '../engine/live/live'
+import type { Projection } from '../engine/definition/projection'
+import { installProjection } from '../engine/tables/registry'
 
 export interface ProjectorOptions {
   projections: readonly Projection[]

@@ -1,7 +1,7 @@
 import type { Logger } from '@annals/platform/log'
 import { Counter, Gauge, type Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
-import type { Projection } from '../engine/projection'
+import type { Projection } from '../engine/definition/projection'
 import { lastRebuilds, rebuildOutcomes, rebuildTotals } from '../replay/rebuild/rebuild-history'
 
 /** A scrape asks every metric, and there may be several scrapers: one look at the table serves them all. */

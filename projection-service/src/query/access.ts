@@ -1,9 +1,9 @@
 import { AccessTokenClaims, type Principal } from '@annals/contracts'
 import { createAuthentication, type Authenticate } from '@annals/platform/access-tokens'
-import { HttpProblem } from '@annals/platform/http'
+import { HttpProblem } from '@annals/platform/api'
 import type { Pool } from '@annals/platform/postgres'
 import type { RevocationMarks } from '@annals/platform/revocation'
-import { tablesOf } from '../engine/generation'
+import { tablesOf } from '../engine/tables/generation'
 import { activity } from '../projections'
 
 export interface AccessOptions {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { isAdmin, problems, problemType, type Principal, type ProblemCode } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
-import { createApi, HttpProblem } from '@annals/platform/http'
+import { createApi, HttpProblem } from '@annals/platform/api'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import { isDataException, isTransientPostgresError } from '@annals/platform/postgres'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { DateTime } from '@annals/contracts'
-import { HttpProblem } from '@annals/platform/http'
+import { HttpProblem } from '@annals/platform/api'
 
 /** Where a page ended in a list ordered by time and id, both descending. */
 export interface PagePoint {

@@ -1,5 +1,5 @@
 import { placeOf } from '@annals/contracts'
-import type { Projection } from '../engine/projection'
+import type { Projection } from '../engine/definition/projection'
 import type { ReadModels } from './read-models'
 
 export interface Freshness {

@@ -1,5 +1,5 @@
 import type { Pool } from '@annals/platform/postgres'
-import { logStateTable } from '../engine/log-state-table'
+import { logStateTable } from '../engine/tables/log-state-table'
 import { isMissingTable } from './read-models'
 
 /** What the projector has found out about the log that the read models are made from. */

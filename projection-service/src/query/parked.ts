@@ -1,5 +1,5 @@
-import { HttpProblem } from '@annals/platform/http'
-import type { Projection } from '../engine/projection'
+import { HttpProblem } from '@annals/platform/api'
+import type { Projection } from '../engine/definition/projection'
 import type { ReadModels } from './read-models'
 
 interface ParkedRow {

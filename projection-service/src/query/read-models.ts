@@ -1,7 +1,7 @@
 import type { Pool } from '@annals/platform/postgres'
-import { tablesOf, type Generation, type Tables } from '../engine/generation'
-import type { Projection } from '../engine/projection'
-import { sideOf } from '../engine/side-label'
+import { tablesOf, type Generation, type Tables } from '../engine/tables/generation'
+import type { Projection } from '../engine/definition/projection'
+import { sideOf } from '../engine/tables/snapshot-label'
 
 /** The read models that a query API serves: live ones, or what they were at a point of the log. */
 export interface ReadModels {

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Principal, ProblemCode } from '@annals/contracts'
-import type { Projection } from '../engine/projection'
+import type { Projection } from '../engine/definition/projection'
 import type { ReadModels } from './read-models'
 
 /** A request after all checks: authenticated, validated, as fresh as it asked to be. */

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { EventStoreDBClient } from '@eventstore/db-client'
 import { requireEnv } from '@annals/platform/testing'
-import type { Projection } from '../../src/engine/projection'
+import type { Projection } from '../../src/engine/definition/projection'
 import { activity, paymentHistory, payments, paymentTotals } from '../../src/projections'
 import { checksumOf } from '../../src/replay/rebuild/checksum'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
-import { makeSides } from '../../src/replay/sides/as-of'
+import { makeSides } from '../../src/replay/snapshots/as-of'
 import {
   logSource,
   streamsInScope,

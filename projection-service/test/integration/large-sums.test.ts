@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { formatMoney, type NewEvent, type RecordedEvent } from '@annals/contracts'
-import { parkedStreams } from '../../src/engine/parked'
+import { parkedStreams } from '../../src/engine/parking/parked'
 import { payments, paymentTotals } from '../../src/projections'
 import { startTestApi, type TestApi } from '../support/api'
 import { createTestDatabase, type TestDatabase } from '../support/database'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { createMetrics } from '@annals/platform/metrics'
-import { tryRebuildLock } from '../../src/engine/registry'
+import { tryRebuildLock } from '../../src/engine/tables/registry'
 import { payments, users } from '../../src/projections'
 import { addRebuildMetrics } from '../../src/projector/rebuild-metrics'
 import { excludingRebuilds } from '../../src/replay/rebuild/rebuild'

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import { streamOf, type RecordedEvent, type Seal } from '@annals/contracts'
 import { createPool } from '@annals/platform/postgres'
 import { createKeyReader, sealText, UnknownSubject, wrapKey } from '@annals/platform/subject-keys'
-import { parkedStreams, retryParked } from '../../src/engine/parked'
+import { parkedStreams, retryParked } from '../../src/engine/parking/parked'
 import { compareStream } from '../../src/drift/stream-comparison'
 import { refoldStream } from '../../src/drift/refold'
 import { activity, payments, userLogins, users } from '../../src/projections'

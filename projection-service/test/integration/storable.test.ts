@@ -18,9 +18,9 @@ import {
   type RecordedEvent,
 } from '@annals/contracts'
 import { arbitraryOf } from '@annals/platform/testing'
-import { tablesOf } from '../../src/engine/generation'
-import { columnsOf, encodeRow, type Projection, type StoredRow } from '../../src/engine/projection'
-import { rowTable } from '../../src/engine/row-table'
+import { tablesOf } from '../../src/engine/tables/generation'
+import { columnsOf, encodeRow, type Projection, type StoredRow } from '../../src/engine/definition/projection'
+import { rowTable } from '../../src/engine/tables/row-table'
 import { projections } from '../../src/projections'
 import { createTestDatabase, type TestDatabase } from '../support/database'
 import { fold, nothing } from '../support/fold'

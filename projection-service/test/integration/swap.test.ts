@@ -1,7 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals'
 import type { EventLog } from '@annals/platform/event-log'
 import { createPool } from '@annals/platform/postgres'
-import { prepared } from '../../src/engine/prepared'
+import { prepared } from '../../src/engine/tables/prepared'
 import { payments } from '../../src/projections'
 import { rebuildAll, type RebuildDependencies } from '../../src/replay/rebuild/rebuild'
 import { LogBehind, rollBack } from '../../src/replay/rebuild/swap'

@@ -10,7 +10,7 @@ import { createConsistencyWait } from '../../src/query/consistency'
 import { createAccess, createHasEnded } from '../../src/query/access'
 import { createLogState } from '../../src/query/log-state'
 import { readModels } from '../../src/query/read-models'
-import type { Generation } from '../../src/engine/generation'
+import type { Generation } from '../../src/engine/tables/generation'
 import { silent } from './database'
 
 const issuer = 'http://issuer.test'

@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals'
 import type { OpenAll, RecordedEvent } from '@annals/contracts'
-import type { Row } from '../../src/engine/columns'
+import type { Row } from '../../src/engine/definition/columns'
 import {
   applyEvent,
   readFor,
@@ -8,8 +8,8 @@ import {
   type ParkedEvent,
   type StreamState,
   type Verdict,
-} from '../../src/engine/fold'
-import type { Projection, StoredRow } from '../../src/engine/projection'
+} from '../../src/engine/fold/fold'
+import type { Projection, StoredRow } from '../../src/engine/definition/projection'
 
 /** Everything a projection has made of events, in memory. */
 export interface Folded {

@@ -1,8 +1,8 @@
 import { placeOf, type OpenAll, type RecordedEvent } from '@annals/contracts'
 import type { Pool } from '@annals/platform/postgres'
-import { createLiveProjection, type LiveObserver } from '../../src/engine/live'
-import type { Projection } from '../../src/engine/projection'
-import { installProjection } from '../../src/engine/registry'
+import { createLiveProjection, type LiveObserver } from '../../src/engine/live/live'
+import type { Projection } from '../../src/engine/definition/projection'
+import { installProjection } from '../../src/engine/tables/registry'
 import { silent } from './database'
 import { batchOf, opensNothing } from './facts'
 

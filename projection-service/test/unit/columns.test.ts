@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import * as fc from 'fast-check'
-import { columnCodec, copyLine, UnfitRow, type ColumnKind } from '../../src/engine/columns'
-import { defineProjection } from '../../src/engine/projection'
+import { columnCodec, copyLine, UnfitRow, type ColumnKind } from '../../src/engine/definition/columns'
+import { defineProjection } from '../../src/engine/definition/projection'
 
 const accepted: [ColumnKind, unknown, string | null][] = [
   ['uuid', '0b54f1c9-7e16-4c3a-9d0e-6f8a3b1c2d4e', '0b54f1c9-7e16-4c3a-9d0e-6f8a3b1c2d4e'],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { RecordedEvent } from '@annals/contracts'
-import { decodeMemo, readFor } from '../../src/engine/fold'
+import { decodeMemo, readFor } from '../../src/engine/fold/fold'
 import { payments, paymentTotals, users } from '../../src/projections'
 import { aPayment, opensNothing, paymentFacts, recorded } from '../support/facts'
 import { fold, nothing } from '../support/fold'

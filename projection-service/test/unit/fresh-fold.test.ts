@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import type { RecordedEvent } from '@annals/contracts'
 import { foldStreamAfresh } from '../../src/drift/fresh-fold'
 import { differencesOf } from '../../src/drift/stream-comparison'
-import type { StoredRow } from '../../src/engine/projection'
+import type { StoredRow } from '../../src/engine/definition/projection'
 import { payments, paymentHistory } from '../../src/projections'
 import { aPayment, opensNothing, paymentFacts } from '../support/facts'
 

@@ -12,8 +12,8 @@ import {
   type PaymentView,
   type Principal,
 } from '@annals/contracts'
-import { HttpProblem } from '@annals/platform/http'
-import type { Projection } from '../../engine/projection'
+import { HttpProblem } from '@annals/platform/api'
+import type { Projection } from '../../engine/definition/projection'
 import { paymentHistory, payments } from '../../projections'
 import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'

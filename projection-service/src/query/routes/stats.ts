@@ -5,7 +5,7 @@ import {
   PaymentStatsResponse,
   type CurrencyCode,
 } from '@annals/contracts'
-import { HttpProblem } from '@annals/platform/http'
+import { HttpProblem } from '@annals/platform/api'
 import { paymentTotals } from '../../projections'
 import { freshRead } from '../fresh-read'
 import { defineRoute } from '../route'

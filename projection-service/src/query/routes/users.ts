@@ -11,7 +11,7 @@ import {
   type Role,
   type UserView,
 } from '@annals/contracts'
-import { HttpProblem } from '@annals/platform/http'
+import { HttpProblem } from '@annals/platform/api'
 import { activity, userLogins, users } from '../../projections'
 import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'

@@ -1,11 +1,11 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { placeOf } from '@annals/contracts'
-import type { Side } from '../../engine/generation'
-import type { Projection } from '../../engine/projection'
+import type { Side } from '../../engine/tables/generation'
+import type { Projection } from '../../engine/definition/projection'
 import { projections } from '../../projections'
 import type { Point } from '../source/event-source'
 import { exitCodes } from '../exit-code'
-import { sideOf } from '../../engine/side-label'
+import { sideOf } from '../../engine/tables/snapshot-label'
 
 /** Those that were named, each once, or all of them; none at all is a wrong call. */
 export function chosenProjections(

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { Command } from 'commander'
-import type { Side } from '../../engine/generation'
-import type { Projection } from '../../engine/projection'
-import { dropSides, makeSides } from '../sides/as-of'
-import { diffOf, type Diff } from '../sides/diff'
+import type { Side } from '../../engine/tables/generation'
+import type { Projection } from '../../engine/definition/projection'
+import { dropSides, makeSides } from '../snapshots/as-of'
+import { diffOf, type Diff } from '../snapshots/diff'
 import { exitCodes } from '../exit-code'
 import { grouped } from '../reporting/words'
 import { print, projectionArgument, withSystem, type System } from '../system'
 import { standingArgument, type Standing } from './arguments'
 import { interruptible } from './interruption'
-import { pointText, sourceUpTo } from './side-source'
+import { pointText, sourceUpTo } from './snapshot-source'
 
 /** Differences listed; all are counted. */
 const listedMax = 1_000

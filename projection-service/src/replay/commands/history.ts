@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Projection } from '../../engine/projection'
+import type { Projection } from '../../engine/definition/projection'
 import { rebuildHistory, type RebuildRecord } from '../rebuild/rebuild-history'
 import { limitArgument, print, projectionArgument, withSystem } from '../system'
 import { duration, grouped, minute, verifiedText, within } from '../reporting/words'

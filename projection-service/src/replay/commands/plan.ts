@@ -1,4 +1,4 @@
-import type { Projection } from '../../engine/projection'
+import type { Projection } from '../../engine/definition/projection'
 import { isOpen } from '../rebuild/rebuild-history'
 import { reportLine } from '../reporting/report'
 import { statusOf } from '../rebuild/status'

@@ -1,8 +1,8 @@
 import { Option, type Command } from 'commander'
-import type { Side } from '../../engine/generation'
-import type { Projection } from '../../engine/projection'
+import type { Side } from '../../engine/tables/generation'
+import type { Projection } from '../../engine/definition/projection'
 import { createTopics } from '@annals/platform/kafka'
-import { NotPossible } from '../../engine/stream-lock'
+import { NotPossible } from '../../engine/tables/stream-lock'
 import { exitCodes } from '../exit-code'
 import { paceOf } from '../fold/pace'
 import { requireTopicsOfLog } from '../rebuild/accept-log'
@@ -13,7 +13,7 @@ import { chosenProjections, labelArgument, pointArgument, streamArgument, userAr
 import { interruptible } from './interruption'
 import { plan } from './plan'
 import { scopeOf, type ScopeFlags } from './scope'
-import { foldSide } from './side'
+import { foldSide } from './snapshot'
 
 interface Flags extends ScopeFlags {
   all?: true

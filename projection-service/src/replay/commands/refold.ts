@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { refoldStream } from '../../drift/refold'
-import type { Projection } from '../../engine/projection'
+import type { Projection } from '../../engine/definition/projection'
 import { counted } from '../reporting/words'
 import { operator, print, projectionArgument, withSystem } from '../system'
 import { asOption } from './parked'

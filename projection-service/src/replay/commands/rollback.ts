@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { Projection } from '../../engine/projection'
+import type { Projection } from '../../engine/definition/projection'
 import { excludingRebuilds } from '../rebuild/rebuild'
 import { rollBack } from '../rebuild/swap'
 import { print, projectionArgument, withSystem } from '../system'

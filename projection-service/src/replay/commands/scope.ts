@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import type { Side } from '../../engine/generation'
+import type { Side } from '../../engine/tables/generation'
 import type { Point } from '../source/event-source'
-import { sideOf } from '../../engine/side-label'
-import { pointText, type Source } from './side-source'
+import { sideOf } from '../../engine/tables/snapshot-label'
+import { pointText, type Source } from './snapshot-source'
 
 /** The flags that make a side instead of a rebuild. */
 export interface ScopeFlags {

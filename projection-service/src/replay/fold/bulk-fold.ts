@@ -1,7 +1,7 @@
 import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import { loadCheckpoints } from '@annals/platform/checkpoint'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
-import { droppedEvents, droppedReading } from '../../engine/drops'
+import { droppedEvents, droppedReading } from '../../engine/parking/drops'
 import {
   applyEvent,
   readFor,
@@ -12,11 +12,11 @@ import {
   type ReadEvent,
   type StreamState,
   type Verdict,
-} from '../../engine/fold'
-import { placesOf, tablesOf, type Generation } from '../../engine/generation'
-import { rowName, type Projection, type StoredRow } from '../../engine/projection'
-import { rowTable } from '../../engine/row-table'
-import { copyStreams, insertParked, loadStreams, upsertStreams } from '../../engine/stream-table'
+} from '../../engine/fold/fold'
+import { placesOf, tablesOf, type Generation } from '../../engine/tables/generation'
+import { rowName, type Projection, type StoredRow } from '../../engine/definition/projection'
+import { rowTable } from '../../engine/tables/row-table'
+import { copyStreams, insertParked, loadStreams, upsertStreams } from '../../engine/tables/stream-table'
 import type { Pace } from './pace'
 import { RowCache } from './row-cache'
 

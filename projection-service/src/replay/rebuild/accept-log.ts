@@ -2,10 +2,10 @@ import { checkpointColumns, checkpointOf, type CheckpointRow } from '@annals/pla
 import type { EventLog } from '@annals/platform/event-log'
 import type { Topics } from '@annals/platform/kafka'
 import type { Pool } from '@annals/platform/postgres'
-import { tablesOf } from '../../engine/generation'
-import type { Projection } from '../../engine/projection'
-import { registered } from '../../engine/registry'
-import { NotPossible } from '../../engine/stream-lock'
+import { tablesOf } from '../../engine/tables/generation'
+import type { Projection } from '../../engine/definition/projection'
+import { registered } from '../../engine/tables/registry'
+import { NotPossible } from '../../engine/tables/stream-lock'
 
 interface Row extends CheckpointRow {
   topic: string

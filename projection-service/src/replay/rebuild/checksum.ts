@@ -1,7 +1,7 @@
 import { longQuery, type Pool, type PoolClient } from '@annals/platform/postgres'
-import { tablesOf, type Generation } from '../../engine/generation'
-import type { Projection } from '../../engine/projection'
-import { columnsOf, keyWidth } from '../../engine/projection'
+import { tablesOf, type Generation } from '../../engine/tables/generation'
+import type { Projection } from '../../engine/definition/projection'
+import { columnsOf, keyWidth } from '../../engine/definition/projection'
 
 export interface Checksum {
   rows: bigint

@@ -1,7 +1,7 @@
 import type { OpenAll } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
 import type { EventLog } from '@annals/platform/event-log'
-import { decodeMemo } from '../../engine/fold'
+import { decodeMemo } from '../../engine/fold/fold'
 import type { PlacedEvent } from '../fold/bulk-fold'
 import { createHeapBound } from '../fold/heap-bound'
 import { createThrottle, paceOf } from '../fold/pace'

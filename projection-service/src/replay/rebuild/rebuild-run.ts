@@ -1,5 +1,5 @@
 import type { Pool } from '@annals/platform/postgres'
-import type { Projection } from '../../engine/projection'
+import type { Projection } from '../../engine/definition/projection'
 
 /** Assignments of every statement that moves a rebuild: the time since the one before was spent working on it. */
 export const workedSql = 'worked = worked + (now() - updated_at), updated_at = now()'

@@ -1,7 +1,7 @@
 import { newId } from '@annals/platform/ids'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
-import { createGeneration, schemaOf } from '../../engine/generation'
-import type { Projection } from '../../engine/projection'
+import { createGeneration, schemaOf } from '../../engine/tables/generation'
+import type { Projection } from '../../engine/definition/projection'
 import { workedSql } from './rebuild-run'
 
 export type RebuildStage =

@@ -1,6 +1,6 @@
 import { postgresDeadlines, type Pool, type PoolClient } from '@annals/platform/postgres'
-import type { Projection } from '../../engine/projection'
-import { tablesOf } from '../../engine/generation'
+import type { Projection } from '../../engine/definition/projection'
+import { tablesOf } from '../../engine/tables/generation'
 import type { Builder, Limits } from './builder'
 import { checksumOf, differencesBetween, isSame, type Checksum, type Differences } from './checksum'
 import { sampleStreams, type Sampled } from '../../drift/sample'

@@ -2,9 +2,16 @@ import { randomBytes } from 'node:crypto'
 import type { RecordedEvent } from '@annals/contracts'
 import { longQuery, type Pool } from '@annals/platform/postgres'
 import { differingColumns } from '../../drift/stream-comparison'
-import type { ReadEvent, StreamState, Verdict } from '../../engine/fold'
-import type { Tables } from '../../engine/generation'
-import { columnsOf, keyWidth, rowName, storedRow, type Projection, type StoredRow } from '../../engine/projection'
+import type { ReadEvent, StreamState, Verdict } from '../../engine/fold/fold'
+import type { Tables } from '../../engine/tables/generation'
+import {
+  columnsOf,
+  keyWidth,
+  rowName,
+  storedRow,
+  type Projection,
+  type StoredRow,
+} from '../../engine/definition/projection'
 import { HashSample, sampleSize } from './hash-sample'
 
 /** What a recount has found. */

@@ -1,6 +1,6 @@
 import { placeOf, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
 import { StreamDeleted, type EventLog, type LogEvent } from '@annals/platform/event-log'
-import type { Projection } from '../../engine/projection'
+import type { Projection } from '../../engine/definition/projection'
 import type { PlacedEvent } from '../fold/bulk-fold'
 
 /** Where folds get their events from: the log, some of its streams, or the topics. */

@@ -1,0 +1,191 @@
+import {
+  decodeEvent,
+  eventDefinitions,
+  sealedPartOf,
+  type AnnalsEvent,
+  type DecodeResult,
+  type OpenAll,
+  type RecordedEvent,
+  type SealedPart,
+} from '@annals/contracts'
+import type { Row } from '../definition/columns'
+import { rowName, storedRow, type Projection, type RowKey, type StoredRow } from '../definition/projection'
+
+/** What a projection makes of a recorded event before it looks at any state. */
+export type Reading =
+  | { kind: 'event'; event: AnnalsEvent }
+  /** Of no interest to this projection. */
+  | { kind: 'unhandled' }
+  | { kind: 'unknown-type' }
+  | { kind: 'newer-version'; version: number }
+  | { kind: 'invalid'; reason: string; cause?: Error }
+  /** Its content is in the log only, which does not answer now. */
+  | { kind: 'unread'; reason: string }
+
+export interface ReadEvent {
+  recorded: RecordedEvent
+  /** Of its topic, where the event travels. */
+  partition: number
+  reading: Reading
+}
+
+/** How far a projection has come in one stream. */
+export interface StreamState {
+  /** Revision of the last event that was applied, passed over, parked or queued. */
+  readonly revision: number
+  /** An event of the stream is parked, and later ones queue behind it. */
+  readonly blocked: boolean
+}
+
+/** An event that could not be applied (with its error), or one that waits behind such a one (without). */
+export interface ParkedEvent {
+  recorded: RecordedEvent
+  partition: number
+  error: Error | undefined
+}
+
+/** The state that events are folded into: whatever the caller loaded, and what it does with changes. */
+export interface Memory {
+  row(name: string): Row | undefined
+  setRow(name: string, row: StoredRow): void
+  stream(name: string): StreamState | undefined
+  setStream(name: string, state: StreamState): void
+  park(parked: ParkedEvent): void
+}
+
+export type Verdict =
+  | { kind: 'applied' | 'unhandled' | 'unknown-type' | 'duplicate' | 'parked' | 'queued' }
+  /** Nothing was changed, and nothing after this event may be: the partition has to wait. */
+  | { kind: 'stop'; because: 'newer-version' | 'unread'; reason: string }
+  /** `after`: the last revision of the stream that was seen; -1: none. */
+  | { kind: 'stop'; because: 'hole'; reason: string; after: number }
+
+/** The event cannot be applied as it is recorded. */
+export class InvalidEvent extends Error {
+  override readonly name = 'InvalidEvent'
+}
+
+/** What several projections that go through the same events have decoded already, by the event's index. */
+export interface DecodeMemo {
+  /** With personal data opened. */
+  opened: (DecodeResult | undefined)[]
+  /** Without: also every event that has none. */
+  closed: (DecodeResult | undefined)[]
+}
+
+export const decodeMemo = (): DecodeMemo => ({ opened: [], closed: [] })
+
+/**
+ * Reads recorded events for a projection, in order. Only what it handles is decoded, and only what it may see is opened.
+ * @param shared results of other projections, and the index in them of each event here.
+ * @throws whatever `openAll` throws: nothing has been decided, ask again.
+ */
+export async function readFor(
+  projection: Projection,
+  recorded: readonly RecordedEvent[],
+  openAll: OpenAll,
+  shared?: { memo: DecodeMemo; indexes: readonly number[] },
+): Promise<Reading[]> {
+  const readings: Reading[] = []
+  const sealed: { at: number; part: SealedPart }[] = []
+  const remember = (kind: keyof DecodeMemo, i: number, result: DecodeResult) => {
+    if (shared) shared.memo[kind][shared.indexes[i]!] = result
+    readings[i] = result
+  }
+  for (const [i, event] of recorded.entries()) {
+    if (!projection.on[event.type]) {
+      readings[i] = { kind: Object.hasOwn(eventDefinitions, event.type) ? 'unhandled' : 'unknown-type' }
+      continue
+    }
+    const part = sealedPartOf(event)
+    const kind = part && projection.readsPersonal ? 'opened' : 'closed'
+    const known = shared?.memo[kind][shared.indexes[i]!]
+    if (known) readings[i] = known
+    else if (!part) remember('closed', i, decodeEvent(event))
+    else if (projection.readsPersonal) sealed.push({ at: i, part })
+    else remember('closed', i, decodeEvent(event, null))
+  }
+  if (sealed.length > 0) {
+    const opened = await openAll(sealed.map(({ part }) => part))
+    for (const [n, { at }] of sealed.entries()) remember('opened', at, decodeEvent(recorded[at]!, opened[n]!))
+  }
+  return readings
+}
+
+/** Folds one event into its row. @throws what the projection's function throws, and UnfitRow. */
+function foldRow(projection: Projection, memory: Memory, event: AnnalsEvent, partition: number): void {
+  const key = projection.key(event)
+  if (key === undefined) return
+  const shard = projection.grain === 'shard' ? partition : 0
+  const name = rowName(key, shard)
+  const before = projection.grain === 'event' ? undefined : memory.row(name)
+  const after = projection.on[event.type]!(before, event)
+  if (after !== before) memory.setRow(name, storedRow(projection, key, shard, after))
+}
+
+/**
+ * The whole of what happens to one event, for live projection and rebuild alike: judged by its stream's revision, then
+ * folded, parked, or queued behind what is parked.
+ */
+export function applyEvent(
+  projection: Projection,
+  memory: Memory,
+  { recorded, partition, reading }: ReadEvent,
+): Verdict {
+  const { stream, revision } = recorded
+  const state = memory.stream(stream)
+  const last = state?.revision ?? -1
+  if (revision <= last) return { kind: 'duplicate' }
+  if (revision > last + 1) {
+    const reason = `stream ${stream}: revision ${revision} came after ${last}`
+    return { kind: 'stop', because: 'hole', reason, after: last }
+  }
+  // Before it can queue: what queues is kept whole.
+  if (reading.kind === 'unread') return { kind: 'stop', because: 'unread', reason: reading.reason }
+  if (state?.blocked) {
+    memory.park({ recorded, partition, error: undefined })
+    memory.setStream(stream, { revision, blocked: true })
+    return { kind: 'queued' }
+  }
+  if (reading.kind === 'newer-version') {
+    const reason = `${recorded.type} version ${reading.version} in stream ${stream}: a newer release has to read it`
+    return { kind: 'stop', because: 'newer-version', reason }
+  }
+  if (reading.kind === 'unhandled' || reading.kind === 'unknown-type') {
+    memory.setStream(stream, { revision, blocked: false })
+    return { kind: reading.kind }
+  }
+  try {
+    if (reading.kind === 'invalid') throw new InvalidEvent(reading.reason, { cause: reading.cause })
+    foldRow(projection, memory, reading.event, partition)
+  } catch (error) {
+    memory.park({ recorded, partition, error: error instanceof Error ? error : new Error(String(error)) })
+    memory.setStream(stream, { revision, blocked: true })
+    return { kind: 'parked' }
+  }
+  memory.setStream(stream, { revision, blocked: false })
+  return { kind: 'applied' }
+}
+
+/** The rows that events will touch, as far as it can be told before folding: what to load. */
+export function touchedRows(projection: Projection, events: readonly ReadEvent[]): RowKey[] {
+  if (projection.grain === 'event') return []
+  const touched = new Map<string, RowKey>()
+  for (const { reading, partition } of events) {
+    if (reading.kind !== 'event') continue
+    const key = keyOrNone(projection, reading.event)
+    if (key === undefined) continue
+    const shard = projection.grain === 'shard' ? partition : 0
+    touched.set(rowName(key, shard), { key, shard })
+  }
+  return [...touched.values()]
+}
+
+/** A key function that throws parks its event later, in `applyEvent`; here it only must not stop the batch. */
+function keyOrNone(projection: Projection, event: AnnalsEvent): string | undefined {
+  try {
+    return projection.key(event)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,76 @@
+import { defineProjection } from '../../engine/definition/projection'
+import { begun } from '../begun'
+
+/** What a payment is now. */
+export const payments = defineProjection({
+  name: 'payments',
+  version: 1,
+  table: 'payment',
+  grain: 'stream',
+  keyColumn: 'payment_id',
+  topics: ['annals.payments'],
+  readsPersonal: true,
+  columns: {
+    user_id: 'uuid',
+    status: 'text',
+    amount_minor: 'bigint',
+    currency: 'text',
+    method_type: 'text',
+    description: 'text?',
+    failure_code: 'text?',
+    gateway_reference: 'text?',
+    attempts: 'integer',
+    created_at: 'timestamptz',
+    updated_at: 'timestamptz',
+    revision: 'bigint',
+  },
+  indexes: {
+    payment_by_owner: '(user_id, created_at desc, payment_id desc)',
+    payment_by_time: '(created_at desc, payment_id desc)',
+  },
+  key: (event) => event.data.paymentId,
+  on: {
+    'payment.created': (_, { data, at, revision }) => ({
+      user_id: data.userId,
+      status: 'pending',
+      amount_minor: BigInt(data.amount.minor),
+      currency: data.amount.currency,
+      method_type: data.method.type,
+      description: data.description,
+      failure_code: null,
+      gateway_reference: null,
+      attempts: 0,
+      created_at: at,
+      updated_at: at,
+      revision: BigInt(revision),
+    }),
+    'payment.process_started': (row, { data, at, revision }) => ({
+      ...begun(row),
+      status: 'processing',
+      attempts: data.attempt,
+      failure_code: null,
+      updated_at: at,
+      revision: BigInt(revision),
+    }),
+    'payment.processed': (row, { data, at, revision }) => ({
+      ...begun(row),
+      status: 'completed',
+      gateway_reference: data.gatewayReference,
+      updated_at: at,
+      revision: BigInt(revision),
+    }),
+    'payment.failed': (row, { data, at, revision }) => ({
+      ...begun(row),
+      status: 'failed',
+      failure_code: data.code,
+      updated_at: at,
+      revision: BigInt(revision),
+    }),
+    'payment.outcome_unknown': (row, { at, revision }) => ({
+      ...begun(row),
+      status: 'unknown',
+      updated_at: at,
+      revision: BigInt(revision),
+    }),
+  },
+})

@@ -1,0 +1,50 @@
+import type { Side } from '../../engine/tables/generation'
+import type { Projection } from '../../engine/definition/projection'
+import { makeSides } from '../snapshots/as-of'
+import { streamsInScope, streamsSource, topicsOf, type EventSource } from '../source/event-source'
+import { reporter, withSystem, type System } from '../system'
+import { interruptible } from './interruption'
+import { standardLabel, type Scope } from './scope'
+import { sourceUpTo } from './snapshot-source'
+
+async function sourceOf(
+  scope: Scope,
+  chosen: readonly Projection[],
+  system: System,
+  signal: AbortSignal,
+): Promise<EventSource> {
+  if (scope.kind === 'as-of') return sourceUpTo(scope.until, scope.source, chosen, system)
+  return streamsSource(system.log, await streamsInScope(system.log, topicsOf(chosen), scope, signal))
+}
+
+/** Folds a part of the log, or a former time of it, into tables beside the live ones. */
+export async function foldSide(
+  chosen: readonly Projection[],
+  scope: Scope,
+  side: Side = standardLabel(scope),
+  json?: true,
+): Promise<void> {
+  const told = reporter(json)
+  const began = performance.now()
+  const names = chosen.map(({ name }) => name)
+  const { kind, what } = scope
+  try {
+    const { results, passedOver } = await interruptible((signal) =>
+      withSystem(1, async (system) => {
+        const source = await sourceOf(scope, chosen, system, signal)
+        const onChunk = (events: number) => told.gone(names, events)
+        const input = { projections: chosen, side, source, facts: { kind, what }, onChunk, signal, ...system }
+        return { results: await makeSides(input), passedOver: source.passedOver ?? [] }
+      }),
+    )
+    told.done({
+      side: side.replace('asof_', ''),
+      results,
+      passedOver,
+      seconds: (performance.now() - began) / 1_000,
+      isSwapped: false,
+    })
+  } finally {
+    told.stop()
+  }
+}
