@@ -1,7 +1,7 @@
 /** `npm run bench`: what the system does in a second, beside what its servers can do bare. README.md tells how. */
 import { writeFileSync } from 'node:fs'
-import { withLifetime } from '../dev/lifetime.mjs'
-import { bold, Progress } from '../dev/progress.mjs'
+import { withLifetime } from '../dev/stack/lifetime.mjs'
+import { bold, Progress } from '../dev/terminal/progress.mjs'
 import { readOptions, usage } from './options.mjs'
 
 const progress = new Progress()

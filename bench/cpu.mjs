@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { allRunning } from '../dev/processes.mjs'
+import { allRunning } from '../dev/stack/processes.mjs'
 
 /** Linux counts in hundredths of a second, whatever its kernel's own tick is. */
 const ticksPerSecond = 100

@@ -14,7 +14,9 @@ const versionOf = (name) => createRequire(import.meta.url)(`${name}/package.json
  */
 export async function machineFacts(db) {
   const { rows } = await db.query('show server_version')
-  const kafka = readFileSync(join(root, 'dev/kafka/pom.xml'), 'utf8').match(/kafka_2\.13[\s\S]*?<version>([^<]+)/)?.[1]
+  const kafka = readFileSync(join(root, 'dev/install/kafka/pom.xml'), 'utf8').match(
+    /kafka_2\.13[\s\S]*?<version>([^<]+)/,
+  )?.[1]
   return {
     at: new Date().toISOString(),
     cores: availableParallelism(),

@@ -1,5 +1,5 @@
-import { parseOptions } from '../dev/options.mjs'
-import { Trouble } from '../dev/trouble.mjs'
+import { parseOptions } from '../dev/terminal/options.mjs'
+import { Trouble } from '../dev/terminal/trouble.mjs'
 
 /** The parts in the order in which they run: each leaves what the next one needs. */
 export const partNames = ['relay', 'projection', 'weight', 'visible', 'replay', 'commands']

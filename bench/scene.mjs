@@ -2,13 +2,13 @@ import { cpSync, lstatSync, mkdirSync, readdirSync, rmSync, statfsSync } from 'n
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { buildAll, migrateAll } from '../dev/build.mjs'
-import { setUpDatabases } from '../dev/databases.mjs'
-import { installDependencies } from '../dev/install.mjs'
-import { startStack, stopServers } from '../dev/native.mjs'
+import { buildAll, migrateAll } from '../dev/commands/build.mjs'
+import { setUpDatabases } from '../dev/stack/databases.mjs'
+import { installDependencies } from '../dev/install/install.mjs'
+import { startStack, stopServers } from '../dev/stack/native.mjs'
 import { openProfile, root, shown } from '../dev/profile.mjs'
-import { startServices } from '../dev/services.mjs'
-import { Trouble } from '../dev/trouble.mjs'
+import { startServices } from '../dev/stack/services.mjs'
+import { Trouble } from '../dev/terminal/trouble.mjs'
 import { startLoad } from './load/process.mjs'
 
 /** No mail is sent and no charge is made while something is measured. */
@@ -22,7 +22,7 @@ const serviceEnvironment = { BCRYPT_COST: '10', GATEWAY_URL: 'http://127.0.0.1:1
 /**
  * The servers of one measurement, with data of their own that is deleted at the end, and what is run against them.
  *
- * @param {{ progress: import('../dev/progress.mjs').Progress, signal: AbortSignal, onEnd: (stop: () => Promise<void>) => void }}
+ * @param {{ progress: import('../dev/terminal/progress.mjs').Progress, signal: AbortSignal, onEnd: (stop: () => Promise<void>) => void }}
  *   lifetime
  * @param {{ skipBuild: boolean, profile: boolean }} options
  * @param {string[]} [servers] that run; default: all that a measurement may need

@@ -5,7 +5,7 @@ import { homedir } from 'node:os'
 import { join, dirname, relative } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Trouble } from './trouble.mjs'
+import { Trouble } from './terminal/trouble.mjs'
 
 /** The repository's root. */
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))

@@ -2,11 +2,11 @@
  * `npm run test:faults`: does the system harm while people use it, and then asks whether each promise was kept. README.md says
  * what each check proves.
  */
-import { buildAll } from '../dev/build.mjs'
-import { installDependencies } from '../dev/install.mjs'
-import { withLifetime } from '../dev/lifetime.mjs'
+import { buildAll } from '../dev/commands/build.mjs'
+import { installDependencies } from '../dev/install/install.mjs'
+import { withLifetime } from '../dev/stack/lifetime.mjs'
 import { openProfile } from '../dev/profile.mjs'
-import { Progress } from '../dev/progress.mjs'
+import { Progress } from '../dev/terminal/progress.mjs'
 import { readOptions, usage } from './faults/options.mjs'
 
 const progress = new Progress()

@@ -1,5 +1,5 @@
 import { startSilentProxy } from '@annals/platform/testing'
-import { serviceProcesses } from '../dev/services.mjs'
+import { serviceProcesses } from '../dev/stack/services.mjs'
 import { freePorts } from '../dev/profile.mjs'
 
 /** What a process can reach, by the variable that holds its address. A new one is linked as soon as it stands here. */
@@ -33,7 +33,7 @@ const linked = serviceProcesses.map(({ name }) => name).filter((name) => name !=
  * A proxy between every process and every server that it may reach. Kafka names the address of further connections itself: a
  * listener for each process does.
  *
- * @returns {Promise<{ kafkaDoors: import('../dev/native.mjs').KafkaDoor[], connect: (env: Record<string, string>) => Promise<void>,
+ * @returns {Promise<{ kafkaDoors: import('../dev/stack/native.mjs').KafkaDoor[], connect: (env: Record<string, string>) => Promise<void>,
  *   envOf: (process: string) => Record<string, string>, all: Link[], close: () => Promise<void> }>} `connect` comes after the servers
  *   are up, and `all` is there after it
  */

@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { findRunning } from '../dev/processes.mjs'
+import { findRunning } from '../dev/stack/processes.mjs'
 import { root } from '../dev/profile.mjs'
 
 /** Linux counts a process's time in these; it has been 100 on every architecture for twenty years. */

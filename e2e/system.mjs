@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs'
-import { buildAll, migrateAll } from '../dev/build.mjs'
-import { startStack, stopServers } from '../dev/native.mjs'
+import { buildAll, migrateAll } from '../dev/commands/build.mjs'
+import { startStack, stopServers } from '../dev/stack/native.mjs'
 import { openProfile } from '../dev/profile.mjs'
-import { chargesFile, startServices } from '../dev/services.mjs'
+import { chargesFile, startServices } from '../dev/stack/services.mjs'
 import { openLinks } from './links.mjs'
 
 /** Hashing a password takes 60 ms like this: the least that the command service accepts, so that tests are about something else. */
@@ -12,12 +12,12 @@ const testEnvironment = { BCRYPT_COST: '10' }
  * The whole system as it runs anywhere: servers and services as processes, on free ports, with data of their own.
  *
  * @param {string} name of its profile; whatever an earlier run left under it is removed
- * @param {{ env?: Record<string, string>, kafkaNodes?: 1 | 3, linked?: boolean, progress?: import('../dev/progress.mjs').Progress, signal?: AbortSignal }} [options]
+ * @param {{ env?: Record<string, string>, kafkaNodes?: 1 | 3, linked?: boolean, progress?: import('../dev/terminal/progress.mjs').Progress, signal?: AbortSignal }} [options]
  *   `linked`: each process reaches each server by a link of its own, which can fall silent; with one Kafka node
- * @returns {Promise<{ stack: import('../dev/native.mjs').Stack, services: import('../dev/services.mjs').Services,
+ * @returns {Promise<{ stack: import('../dev/stack/native.mjs').Stack, services: import('../dev/stack/services.mjs').Services,
  *   env: Record<string, string>, links: import('./links.mjs').Link[],
  *   close: (options?: { keep?: boolean }) => Promise<void> }>} `close` stops all and removes the data
- * @throws {import('../dev/trouble.mjs').Trouble} with everything stopped again
+ * @throws {import('../dev/terminal/trouble.mjs').Trouble} with everything stopped again
  */
 export async function openSystem(name, { env = {}, kafkaNodes, linked = false, progress, signal } = {}) {
   const left = await openProfile(name, { ports: 'free' })

@@ -23,7 +23,7 @@ const relayWithinMs = 20_000
  * @property {Record<string, string>} env
  * @property {ReturnType<import('./load.mjs').createLoad>} load
  * @property {import('./check-log.mjs').LogEvent[]} events the log as it was before
- * @property {import('../../dev/services.mjs').Services} services
+ * @property {import('../../dev/stack/services.mjs').Services} services
  */
 
 /** @type {Record<string, Break>} by what `--break` calls it */

@@ -1,5 +1,5 @@
-import { parseOptions } from '../../dev/options.mjs'
-import { Trouble } from '../../dev/trouble.mjs'
+import { parseOptions } from '../../dev/terminal/options.mjs'
+import { Trouble } from '../../dev/terminal/trouble.mjs'
 
 /** What can be run, in this order; scenarios/ holds them. */
 export const scenarioNames = ['processes', 'rebuild', 'servers', 'restores', 'silence']

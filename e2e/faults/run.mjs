@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { root, shown } from '../../dev/profile.mjs'
-import { Trouble } from '../../dev/trouble.mjs'
+import { Trouble } from '../../dev/terminal/trouble.mjs'
 import { openSystem } from '../system.mjs'
 import { createRandom } from './random.mjs'
 import { writeReport } from './report.mjs'
@@ -53,7 +53,7 @@ const scenarios = { processes, rebuild, servers, restores, silence }
  * @param {Lifetime} lifetime
  * @returns {Promise<number>} exit code: 0 when every promise was kept in all of them
  *
- * @typedef {{ progress: import('../../dev/progress.mjs').Progress, signal: AbortSignal,
+ * @typedef {{ progress: import('../../dev/terminal/progress.mjs').Progress, signal: AbortSignal,
  *   onEnd: (stop: () => Promise<void>) => void }} Lifetime
  */
 export async function runFaults(profileName, options, lifetime) {

@@ -22,8 +22,8 @@ import {
   UserResponse,
   ValidateResponse,
 } from '@annals/contracts'
-import { metricsOf, readAlerts, rulesOf } from '../../dev/alerts-check.mjs'
-import { logOf } from '../../dev/processes.mjs'
+import { metricsOf, readAlerts, rulesOf } from '../../dev/checks/alerts-check.mjs'
+import { logOf } from '../../dev/stack/processes.mjs'
 import { eventually } from '../eventually.mjs'
 import { checkGateway, readCharges } from '../faults/check-gateway.mjs'
 import { checkMails, intendedMails, readInbox, readLedger } from '../faults/check-mails.mjs'

@@ -1,5 +1,5 @@
 import { Client } from 'pg'
-import { setUpDatabases } from '../../../dev/databases.mjs'
+import { setUpDatabases } from '../../../dev/stack/databases.mjs'
 
 const queryMsMax = 60_000
 /** A session that was told to end does so in this time, also one that is in the middle of a statement. */

@@ -20,8 +20,8 @@ import { redisFlushed, redisRestarted } from './redis.mjs'
  *
  * @typedef {object} Context
  * @property {Record<string, string>} env
- * @property {import('../../../dev/native.mjs').Stack} stack
- * @property {import('../../../dev/services.mjs').Services} services
+ * @property {import('../../../dev/stack/native.mjs').Stack} stack
+ * @property {import('../../../dev/stack/services.mjs').Services} services
  * @property {ReturnType<typeof import('./supervisor.mjs').supervise>} supervisor starts again what ends
  * @property {Record<string, string>} urls of the services
  * @property {ReturnType<import('../load.mjs').createLoad>} load

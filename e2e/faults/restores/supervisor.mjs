@@ -6,7 +6,7 @@ const pauseMs = 1_500
 /**
  * Starts again whatever ends, as in production, except what an operator stopped.
  *
- * @param {import('../../../dev/services.mjs').Services} services
+ * @param {import('../../../dev/stack/services.mjs').Services} services
  * @param {readonly string[]} names
  * @param {{ signal: AbortSignal }} options
  */

@@ -1,5 +1,5 @@
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { logOf } from '../../../dev/processes.mjs'
+import { logOf } from '../../../dev/stack/processes.mjs'
 
 /** In the order of a fact's way: what comes first is mended first. */
 export const speakers = ['relay', 'projector', 'query', 'notifier', 'command']

@@ -72,7 +72,7 @@ const signalOf = { crash: 'SIGQUIT', kill: 'SIGKILL', restart: 'SIGINT' }
  *
  * @param {object} options
  * @param {number} options.ms how long new faults begin
- * @param {import('../../../dev/native.mjs').Stack} options.stack
+ * @param {import('../../../dev/stack/native.mjs').Stack} options.stack
  * @param {ReturnType<import('./cluster.mjs').openCluster>} options.cluster
  * @param {() => number} options.random
  * @param {(text: string) => void} options.say

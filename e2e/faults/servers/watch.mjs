@@ -10,7 +10,7 @@ const readyMsMax = 60_000
  * Watches the system's own processes while servers fail under them: none may end; one that does is started again, as a supervisor
  * would, and counted. Each has to call itself ready again without being asked to.
  *
- * @param {import('../../../dev/services.mjs').Services} services
+ * @param {import('../../../dev/stack/services.mjs').Services} services
  * @param {readonly string[]} names
  * @param {{ say: (text: string) => void, signal: AbortSignal }} options
  */

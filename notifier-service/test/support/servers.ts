@@ -216,7 +216,9 @@ export class MailServer {
   async start(): Promise<void> {
     const { smtpPort, httpPort } = this
     const args = ['--smtp-port', String(smtpPort), '--http-port', String(httpPort), '--data', this.#directory]
-    this.#child = spawn(process.execPath, [path.join(root, 'dev/mail/main.mjs'), ...args], { stdio: 'ignore' })
+    this.#child = spawn(process.execPath, [path.join(root, 'dev/sandboxes/mail/main.mjs'), ...args], {
+      stdio: 'ignore',
+    })
     await eventually(() => this.#fetch('/healthz'), { withinMs: 25_000 })
   }
 

@@ -35,8 +35,8 @@ export function requireEnv(name: string): string {
   const value = process.env[name]
   if (!value)
     throw new Error(
-      `${name} is not set. Integration tests meet real servers: run \`npm test\`, or \`node dev/stack.mjs up\` and ` +
-        '`eval "$(node dev/stack.mjs env)"` first.',
+      `${name} is not set. Integration tests meet real servers: run \`npm test\`, or \`node dev/commands/stack.mjs up\` and ` +
+        '`eval "$(node dev/commands/stack.mjs env)"` first.',
     )
   return value
 }

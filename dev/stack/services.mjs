@@ -1,0 +1,146 @@
+import { join } from 'node:path'
+import { findRunning, launch, sendSignal, stop, waitReady } from './processes.mjs'
+import { becomesFree, root } from '../profile.mjs'
+import { Trouble } from '../terminal/trouble.mjs'
+
+/** Reads its log, catches up and connects to everything: seconds on an idle machine, more beside a test run. */
+const readyWithinMs = 120_000
+/** A service finishes what it has begun; its own limit is lower. */
+const stopWithinMs = 20_000
+
+/**
+ * The processes of the system, in the order of the data's way through them. They stop in this order too: first nothing comes in,
+ * then what is under way passes through.
+ *
+ * @type {{ name: keyof import('../profile.mjs').Ports, title: string, main: string, ready?: string }[]}
+ */
+export const serviceProcesses = [
+  { name: 'command', title: 'Command API', main: 'command-service/dist/api/main.js' },
+  { name: 'relay', title: 'Relay', main: 'command-service/dist/relay/main.js' },
+  { name: 'projector', title: 'Projector', main: 'projection-service/dist/projector/main.js' },
+  { name: 'notifier', title: 'Notifier', main: 'notifier-service/dist/main.js' },
+  { name: 'query', title: 'Query API', main: 'projection-service/dist/query/main.js' },
+  {
+    name: 'gateway',
+    title: 'Gateway sandbox',
+    main: 'command-service/dist/gateway-sandbox/main.js',
+    ready: '/healthz',
+  },
+]
+
+/** Where the payment gateway's sandbox keeps its charges. @param {import('../profile.mjs').Profile} profile */
+export const chargesFile = (profile) => join(profile.data, 'gateway.jsonl')
+
+/**
+ * @typedef {object} Services
+ * @property {Record<string, string>} urls by process name: http://127.0.0.1:<port>
+ * @property {() => Promise<void>} stop in order
+ * @property {(name: string, signal?: NodeJS.Signals) => Promise<void>} kill default SIGKILL; resolves when it has ended
+ * @property {(name: string, signal: NodeJS.Signals) => void} signal does not wait
+ * @property {(name: string) => Promise<void>} restart starts a process that has ended; resolves on /readyz
+ * @property {(name: string) => Promise<number | NodeJS.Signals>} exit exit code, or the signal that ended it
+ */
+
+/**
+ * Starts the processes of the system (built and migrated before) and resolves when each answers /readyz with 200.
+ *
+ * @param {import('./native.mjs').Stack} stack
+ * @param {{ only?: string[], env?: Record<string, string>, envOf?: (name: string) => Record<string, string>, progress?: import('../terminal/progress.mjs').Progress, signal?: AbortSignal }}
+ *   [options] `env` is added to what the stack gives, `envOf` to that of one process
+ * @returns {Promise<Services>}
+ * @throws {Trouble} when one does not come up; the others are stopped again
+ */
+export async function startServices(
+  { profile, env: stackEnv },
+  { only, env = {}, envOf = () => ({}), progress, signal } = {},
+) {
+  const chosen = serviceProcesses.filter(({ name }) => only === undefined || only.includes(name))
+  const urls = Object.fromEntries(serviceProcesses.map(({ name }) => [name, `http://127.0.0.1:${profile.ports[name]}`]))
+  const processOf = (name) => {
+    const found = chosen.find((each) => each.name === name)
+    if (!found)
+      throw new Error(`There is no process "${name}" here; there are ${chosen.map((each) => each.name).join(', ')}.`)
+    return found
+  }
+
+  /** @type {Map<string, Promise<number | NodeJS.Signals>>} */
+  const exits = new Map()
+
+  async function start({ name, title, main, ready = '/readyz' }) {
+    const port = profile.ports[name]
+    if (!(await becomesFree(port))) {
+      throw new Trouble(`Port ${port}, which the ${title} needs, is taken by another program.`, {
+        remedy: `end that program, or choose another port: ANNALS_PORT_${name.toUpperCase()}=${port + 100}`,
+      })
+    }
+    // The superuser is for the stack and for tests: no service gets it.
+    const forServices = { ...process.env, ...stackEnv, ...env, ...envOf(name), POSTGRES_ADMIN_URL: undefined }
+    const running = await launch(profile, {
+      name,
+      command: process.execPath,
+      args: ['--enable-source-maps', join(root, main)],
+      cwd: root,
+      env: {
+        ...forServices,
+        HTTP_PORT: String(port),
+        METRICS_PORT: String(port),
+        GATEWAY_SANDBOX_FILE: chargesFile(profile),
+      },
+    })
+    exits.set(name, running.exited)
+    await waitReady(profile, running, () => answers(`${urls[name]}${ready}`), {
+      timeoutMs: readyWithinMs,
+      signal: either,
+    })
+  }
+
+  async function stopAll() {
+    for (const { name } of chosen) {
+      const running = findRunning(profile, name)
+      if (running) await stop(profile, running, { timeoutMs: stopWithinMs })
+    }
+  }
+
+  const failed = new AbortController()
+  const either = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])])
+  // Left by a command that was killed before it could stop them.
+  await stopAll()
+  const outcomes = await Promise.allSettled(
+    chosen.map(async (each) => {
+      progress?.begin(each.title, 'starting')
+      try {
+        await start(each)
+        progress?.done(each.title, urls[each.name])
+      } catch (error) {
+        progress?.failed(each.title, either.aborted ? 'given up' : undefined)
+        failed.abort(error)
+        throw error
+      }
+    }),
+  )
+  if (outcomes.some(({ status }) => status === 'rejected')) {
+    await stopAll()
+    signal?.throwIfAborted()
+    throw failed.signal.reason
+  }
+  return {
+    urls,
+    stop: stopAll,
+    async kill(name, how = 'SIGKILL') {
+      const running = findRunning(profile, processOf(name).name)
+      if (running) await stop(profile, running, { signal: how, timeoutMs: stopWithinMs })
+    },
+    signal(name, how) {
+      const running = findRunning(profile, processOf(name).name)
+      if (running) sendSignal(running, how)
+    },
+    restart: (name) => start(processOf(name)),
+    exit: (name) => exits.get(processOf(name).name),
+  }
+}
+
+async function answers(url) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(2_000) })
+  const body = await response.text()
+  if (!response.ok) throw new Error(`${new URL(url).pathname} answered ${response.status}: ${body.slice(0, 200)}`)
+}

@@ -1,0 +1,83 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { describe, expect, it } from '@jest/globals'
+import { composeFaults } from '../../../checks/compose-check.mjs'
+
+const root = path.join(__dirname, '../../../..')
+const compose = readFileSync(path.join(root, 'docker-compose.yml'), 'utf8')
+const envExample = readFileSync(path.join(root, '.env.example'), 'utf8')
+
+const faultsOf = (yaml: string, example = envExample): string[] =>
+  composeFaults(yaml, { envExample: example, exists: () => true })
+
+/** The compose file with one change, which has to be one. */
+function changed(from: string | RegExp, to: string): string {
+  const result = compose.replace(from, to)
+  expect(result).not.toBe(compose)
+  return result
+}
+
+describe('the check of docker-compose.yml', () => {
+  it('accepts the file as it is', () => expect(faultsOf(compose)).toEqual([]))
+
+  it('refuses a port that others can reach', () => {
+    expect(faultsOf(changed("'127.0.0.1:${ANNALS_PORT_COMMAND:-3000}:3000'", "'3000:3000'"))).toEqual([
+      'command: publishes 3000:3000 beyond the loopback interface.',
+    ])
+  })
+
+  it('refuses a secret in the file, and a default for one', () => {
+    const literal = changed(
+      'POSTGRES_PASSWORD: ${POSTGRES_ADMIN_PASSWORD:?see .env.example}',
+      'POSTGRES_PASSWORD: hunter2',
+    )
+    expect(faultsOf(literal)).toEqual(['postgres: POSTGRES_PASSWORD has a value in the file.'])
+    const standard = changed('MASTER_KEY: ${MASTER_KEY:?see .env.example}', 'MASTER_KEY: ${MASTER_KEY:-AAAA}')
+    expect(faultsOf(standard)).toContainEqual(expect.stringContaining('MASTER_KEY has a value in the file'))
+  })
+
+  it('refuses a password inside an address', () => {
+    const faults = faultsOf(changed('redis://:${REDIS_PASSWORD:?see .env.example}@', 'redis://:hunter2@'))
+    expect(faults).toContainEqual('command: REDIS_URL has a password in the file.')
+  })
+
+  it('refuses to wait for what is not there, has no health check, or never ends', () => {
+    expect(faultsOf(changed('postgres: { condition: service_healthy }', 'pg: { condition: service_healthy }'))).toEqual(
+      ['databases: depends on pg, which is not there.'],
+    )
+    const endless = changed(
+      'gateway: { condition: service_healthy }',
+      'gateway: { condition: service_completed_successfully }',
+    )
+    expect(faultsOf(endless)).toEqual(['command: waits for the end of gateway.'])
+  })
+
+  it('refuses services that wait for each other', () => {
+    const relayNeeds = '      kafka: { condition: service_healthy }\n\n  projector:'
+    const cyclic = changed(
+      relayNeeds,
+      relayNeeds.replace('\n\n', '\n      projector: { condition: service_healthy }\n\n'),
+    )
+    expect(faultsOf(cyclic)).toEqual(['relay > projector > relay wait for each other.'])
+  })
+
+  it('refuses a key that compose does not know', () => {
+    expect(faultsOf(changed('stop_grace_period: 60s', 'stop_grace_perod: 60s')).join()).toContain('stop_grace_perod')
+  })
+
+  it('refuses a variable that .env.example does not name, and a secret in that file', () => {
+    expect(faultsOf(compose, envExample.replace('RESERVATION_KEY=\n', ''))).toEqual([
+      '.env.example does not name RESERVATION_KEY.',
+    ])
+    expect(faultsOf(compose, envExample.replace('REDIS_PASSWORD=\n', 'REDIS_PASSWORD=x\n'))).toEqual([
+      '.env.example has a value for REDIS_PASSWORD.',
+    ])
+  })
+
+  it('refuses a program without a source', () => {
+    const exists = (file: string) => !file.includes('relay')
+    expect(composeFaults(compose, { envExample, exists })).toEqual([
+      'relay: command-service/dist/relay/main.js has no source.',
+    ])
+  })
+})
