@@ -456,7 +456,7 @@ describe('what is hostile', () => {
 
   it('leaves every read model as a rebuild makes it, and nothing parked', async () => {
     // The two that hold texts of people.
-    for (const call of [['users'], ['payments'], ['audit', '--all']]) {
+    for (const call of [['users'], ['payments'], ['drift', '--all']]) {
       const { code, output } = await startProgram('projection-service/dist/replay/main.js', call, system.env)
       expect({ call, code, output }).toMatchObject({ call, code: 0 })
     }

@@ -17,7 +17,7 @@ const recheckedPerRound = 20
 /** Streams remembered as differing; beyond it the number says "very many" all the same. */
 const differingMax = 1_000
 
-/** What the auditor tells about its work. */
+/** What the checker tells about its work. */
 export interface DriftObserver {
   checked(projection: string): void
   /** A stream that was not known to differ. */
@@ -28,7 +28,7 @@ export interface DriftObserver {
   failed(projection: string): void
 }
 
-export interface DriftAuditor {
+export interface DriftChecker {
   /** One round over all read models; ends early when stopped. Never throws. */
   round(): Promise<void>
   /** Rounds for ever, so many ms apart. */
@@ -44,18 +44,18 @@ const isOver = (reason: PassedOver): boolean => reason === 'gone' || isDeleted(r
  * Folds streams of the live read models afresh from the log, for ever, and says which do not equal their rows: random ones, and
  * some of those that the log itself names, which is gone through round and round for streams that a read model lacks.
  */
-export function createDriftAuditor(
+export function createDriftChecker(
   projections: readonly Projection[],
   deps: SampleDependencies & { logger: Logger; observer: DriftObserver },
-): DriftAuditor {
+): DriftChecker {
   const { pool, log, logger, observer } = deps
-  const audited = projections.map((projection) => ({ projection, differing: new Set<string>() }))
+  const checked = projections.map((projection) => ({ projection, differing: new Set<string>() }))
   const deleted = new Set<string>()
   const ending = new AbortController()
   const walk = new LogWalk(log, topicsOf(projections), async () => {
     // Each start elsewhere: else whoever is started often would only ever see the beginning.
     const [one] = randomOf(projections, 1)
-    // A read model that is not there yet must not keep the others from being audited.
+    // A read model that is not there yet must not keep the others from being checked.
     return one && randomPosition(one, 'live', deps).catch(() => undefined)
   })
   let running: Promise<void> | undefined
@@ -82,10 +82,10 @@ export function createDriftAuditor(
   function tellDeleted(stream: string): void {
     if (deleted.has(stream) || deleted.size >= differingMax) return
     deleted.add(stream)
-    logger.warn({ stream }, 'somebody has deleted this stream in the log: it can not be audited any more')
+    logger.warn({ stream }, 'somebody has deleted this stream in the log: it can not be checked any more')
   }
 
-  async function auditOne({ projection, differing }: (typeof audited)[number], mentions: readonly Mention[]) {
+  async function checkOne({ projection, differing }: (typeof checked)[number], mentions: readonly Mention[]) {
     const known = [...differing].slice(0, recheckedPerRound)
     const unseen = await unseenStreams(projection, 'live', mentions, pool)
     const missing = unseen.filter((stream) => !differing.has(stream)).slice(0, recheckedPerRound)
@@ -101,14 +101,14 @@ export function createDriftAuditor(
   async function round(): Promise<void> {
     // What is read of the log is read once for all of them.
     const mentions = await walk.next(eventsPerRound).catch((error: unknown) => error as Error)
-    for (const one of audited) {
+    for (const one of checked) {
       const { name } = one.projection
       try {
         if (mentions instanceof Error) throw mentions
-        await auditOne(one, mentions)
+        await checkOne(one, mentions)
       } catch (error) {
         observer.failed(name)
-        logger.warn({ projection: name, err: error }, 'drift could not be audited')
+        logger.warn({ projection: name, err: error }, 'drift could not be checked')
       }
       observer.differing(name, one.differing.size)
       if (ending.signal.aborted) return

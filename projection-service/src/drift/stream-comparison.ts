@@ -10,7 +10,7 @@ import { rowTable } from '../engine/tables/row-table'
 import { loadStreams } from '../engine/tables/stream-table'
 import { foldStreamAfresh, lacksKey } from './fresh-fold'
 
-/** Streams that are longer are passed over: one audit must not read without end. Ours have some ten events. */
+/** Streams that are longer are passed over: one check must not read without end. Ours have some ten events. */
 export const streamEventsMax = 10_000
 /** A stream that grows between the read of the log and that of its rows is looked at again so often. */
 const attemptsMax = 3

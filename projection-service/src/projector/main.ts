@@ -8,7 +8,7 @@ import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createKeyReader, missingKeysCounter } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
-import { createDriftAuditor } from '../drift/checker'
+import { createDriftChecker } from '../drift/checker'
 import { watchLog } from './log-state'
 import {
   addLogRefusedGauge,
@@ -54,7 +54,7 @@ void runProcess(log, async (scope, fatal) => {
     config.EVENTSTORE_URL && scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())
   if (!eventLog)
     log.warn(
-      'EVENTSTORE_URL is not set: a hole stops its partition, drift is not audited, and a log that went back is not noticed',
+      'EVENTSTORE_URL is not set: a hole stops its partition, drift is not checked, and a log that went back is not noticed',
     )
   const onHealing = createHealingMetrics(metrics, projections)
   const logWatch = eventLog ? watchLog(projections, { pool, eventLog, log }) : undefined
@@ -86,10 +86,10 @@ void runProcess(log, async (scope, fatal) => {
   )
   scope.add('projector', projector, (it) => it.stop())
   await projector.start()
-  if (eventLog && config.DRIFT_AUDIT_INTERVAL_SECONDS > 0) {
+  if (eventLog && config.DRIFT_CHECK_INTERVAL_SECONDS > 0) {
     const observer = createDriftMetrics(metrics, projections)
-    const auditor = createDriftAuditor(projections, { pool, log: eventLog, openAll, logger: log, observer })
-    scope.add('drift auditor', auditor, (it) => it.stop())
-    auditor.start(config.DRIFT_AUDIT_INTERVAL_SECONDS * 1_000)
+    const checker = createDriftChecker(projections, { pool, log: eventLog, openAll, logger: log, observer })
+    scope.add('drift checker', checker, (it) => it.stop())
+    checker.start(config.DRIFT_CHECK_INTERVAL_SECONDS * 1_000)
   }
 })

@@ -60,11 +60,11 @@ export function createHealingMetrics(
   }
 }
 
-/** What the drift auditor has found. Every series is there from the start: an alarm can tell 0 from nothing. */
+/** What the drift checker has found. Every series is there from the start: an alarm can tell 0 from nothing. */
 export function createDriftMetrics(registry: Registry, projections: readonly Projection[]): DriftObserver {
   const checked = counter(registry, 'annals_drift_checked_total', 'Streams folded afresh and compared', ['projection'])
   const found = counter(registry, 'annals_drift_found_total', 'Streams found to differ from the log', ['projection'])
-  const failed = counter(registry, 'annals_drift_failures_total', 'Audits that came to no result', ['projection'])
+  const failed = counter(registry, 'annals_drift_failures_total', 'Drift checks that came to no result', ['projection'])
   const differing = gauge(registry, 'annals_drift_streams', 'Streams known to differ from the log now', ['projection'])
   for (const { name: projection } of projections) {
     for (const metric of [checked, found, failed]) metric.inc({ projection }, 0)

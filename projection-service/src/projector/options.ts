@@ -19,16 +19,16 @@ export const ProjectorConfig = z.object({
   ...processFields,
   HTTP_PORT: field.port(3002),
   KAFKA_BROKERS: field.brokers(),
-  /** The log itself. Without it a hole stops its partition, drift is not audited, and a log that went back not noticed; so while it is away. */
+  /** The log itself. Without it a hole stops its partition, drift is not checked, and a log that went back not noticed; so while it is away. */
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover').optional(),
-  /** Seconds between rounds of the drift auditor; 0: none. */
-  DRIFT_AUDIT_INTERVAL_SECONDS: field.integer(30, 0, 86_400),
+  /** Seconds between rounds of the drift checker; 0: none. */
+  DRIFT_CHECK_INTERVAL_SECONDS: field.integer(30, 0, 86_400),
   PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
   MASTER_KEY: field.key256(),
   /** Connections to the read models: each is one transaction at a time. */
   PROJECTION_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
-  /** What this process feeds and audits. All instances together have to feed every read model, which nobody checks. */
+  /** What this process feeds and checks. All instances together have to feed every read model, which nobody checks. */
   PROJECTIONS: readModels.default(projections),
 })
 export type ProjectorConfig = z.infer<typeof ProjectorConfig>

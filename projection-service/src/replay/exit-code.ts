@@ -37,7 +37,7 @@ export const exitCodeHelp = `Exit codes
   0    done
   1    fault; run it again, it goes on from where it was
   2    wrong call or configuration, or not possible as things stand
-  3    rebuilt and live differ, nothing was swapped; rows differ (audit, diff);
+  3    rebuilt and live differ, nothing was swapped; rows differ (drift, diff);
        still parked (parked retry, drop)
   4    another rebuild is running, or unfinished (--verify-only)
   5    the swap was not let in; run it again

@@ -1,7 +1,7 @@
 import './give-way'
 import { Command, CommanderError } from 'commander'
 import { addAbort } from './commands/abort'
-import { addAudit } from './commands/audit'
+import { addDrift } from './commands/drift'
 import { addDiff } from './commands/diff'
 import { addDropPrevious } from './commands/drop-previous'
 import { addHistory } from './commands/history'
@@ -32,7 +32,7 @@ function program(): Command {
   addDropPrevious(cli)
   addParked(cli)
   addRefold(cli)
-  addAudit(cli)
+  addDrift(cli)
   addDiff(cli)
   addSides(cli)
   return cli.addHelpText('after', `\n${exitCodeHelp}`)

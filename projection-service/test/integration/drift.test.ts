@@ -6,8 +6,8 @@ import type { Projection } from '../../src/engine/definition/projection'
 import { parkedStreams } from '../../src/engine/parking/parked'
 import { recordedActions } from '../../src/engine/parking/parked-actions'
 import { NotPossible } from '../../src/engine/tables/stream-lock'
-import { auditProjection } from '../../src/drift/check'
-import { createDriftAuditor } from '../../src/drift/checker'
+import { checkDrift } from '../../src/drift/check'
+import { createDriftChecker } from '../../src/drift/checker'
 import { refoldStream } from '../../src/drift/refold'
 import { payments, paymentHistory, paymentTotals } from '../../src/projections'
 import { checksumOf } from '../../src/replay/rebuild/checksum'
@@ -25,8 +25,8 @@ const deps = () => ({ pool: world.database.pool, log: world.own.log, openAll: op
 const sql = (text: string, values: unknown[] = []) => world.database.pool.query(text, values)
 const refold = (projection: Projection, stream: string) => refoldStream(projection, stream, { ...deps(), actor: 'ada' })
 
-/** An auditor whose findings are kept. */
-function auditor(projections = all) {
+/** A checker whose findings are kept. */
+function checker(projections = all) {
   const counts = { checked: 0, found: 0, failed: 0 }
   const differing: Record<string, number> = {}
   const errors: Record<string, unknown>[] = []
@@ -41,7 +41,7 @@ function auditor(projections = all) {
     failed: () => void (counts.failed += 1),
     differing: (projection: string, streams: number) => void (differing[projection] = streams),
   }
-  return { counts, differing, errors, warnings, ...createDriftAuditor(projections, { ...deps(), logger, observer }) }
+  return { counts, differing, errors, warnings, ...createDriftChecker(projections, { ...deps(), logger, observer }) }
 }
 
 /** Whoever keeps the log, with a client of their own. */
@@ -65,22 +65,22 @@ async function lostWhole(paid: readonly PaymentFacts[], events: readonly Recorde
   return { lost, models }
 }
 
-describe('the drift auditor', () => {
+describe('the drift checker', () => {
   it('finds a row that was changed and names row and columns, not values; and says when it is mended', async () => {
     const { payments: paid, events } = await world.own.pay(5)
     await (await createReadModels(world.database.pool, all)).feed(events)
     const { stream, paymentId } = paid[2]!
     await sql(`update payments.payment set amount_minor = 987654, status = 'failed' where payment_id = $1`, [paymentId])
-    const audit = auditor()
-    await audit.round()
-    await audit.round()
-    expect(audit.differing).toEqual({ payments: 1, payment_history: 0, payment_totals: 0 })
+    const check = checker()
+    await check.round()
+    await check.round()
+    expect(check.differing).toEqual({ payments: 1, payment_history: 0, payment_totals: 0 })
     // Found once, however often it is seen.
-    expect(audit.counts.found).toBe(1)
-    expect(audit.errors).toEqual([
+    expect(check.counts.found).toBe(1)
+    expect(check.errors).toEqual([
       { projection: 'payments', stream, row: paymentId, columns: ['status', 'amount_minor'] },
     ])
-    expect(JSON.stringify(audit.errors)).not.toContain('987654')
+    expect(JSON.stringify(check.errors)).not.toContain('987654')
 
     expect(await refold(payments, stream)).toEqual({
       events: 3,
@@ -88,8 +88,8 @@ describe('the drift auditor', () => {
       removed: 0,
       parked: 0,
     })
-    await audit.round()
-    expect(audit.differing).toEqual({ payments: 0, payment_history: 0, payment_totals: 0 })
+    await check.round()
+    expect(check.differing).toEqual({ payments: 0, payment_history: 0, payment_totals: 0 })
   })
 
   it('finds a row that was deleted, of each grain that can be folded alone', async () => {
@@ -97,9 +97,9 @@ describe('the drift auditor', () => {
     await (await createReadModels(world.database.pool, all)).feed(events)
     await sql('delete from payments.payment where payment_id = $1', [paid[0]!.paymentId])
     await sql('delete from payment_history.payment_event where event_id = $1', [events[4]!.id])
-    const audit = auditor()
-    await audit.round()
-    expect(audit.errors).toEqual([
+    const check = checker()
+    await check.round()
+    expect(check.errors).toEqual([
       { projection: 'payments', stream: paid[0]!.stream, row: paid[0]!.paymentId, columns: ['(the row is missing)'] },
       {
         projection: 'payment_history',
@@ -119,9 +119,9 @@ describe('the drift auditor', () => {
         event.revision === 2 && events.slice(i + 1).some((other) => partitionOf(other) === partitionOf(event)),
     )!
     await (await createReadModels(world.database.pool, [payments])).feed(events.filter((event) => event !== late))
-    const audit = await auditProjection(payments, 100, deps())
+    const check = await checkDrift(payments, 100, deps())
     expect(paid.map(({ stream }) => stream)).toContain(late.stream)
-    expect(audit.differing).toEqual([
+    expect(check.differing).toEqual([
       {
         stream: late.stream,
         differences: expect.arrayContaining([
@@ -130,28 +130,28 @@ describe('the drift auditor', () => {
       },
     ])
     await refold(payments, late.stream)
-    expect((await auditProjection(payments, 100, deps())).differing).toEqual([])
+    expect((await checkDrift(payments, 100, deps())).differing).toEqual([])
   })
 
   it('finds a stream that was lost as a whole, in read models of every grain', async () => {
     const { payments: paid, events } = await world.own.pay(60)
     const { lost, models } = await lostWhole(paid, events)
-    const audit = auditor()
+    const check = checker()
     // Once to the end of the log from a random place, once from its beginning; more where it is longer.
-    await audit.round()
-    await audit.round()
-    expect(audit.differing).toEqual({ payments: 1, payment_history: 1, payment_totals: 1 })
+    await check.round()
+    await check.round()
+    expect(check.differing).toEqual({ payments: 1, payment_history: 1, payment_totals: 1 })
     const told = all.map(({ name }) => ({
       projection: name,
       stream: lost,
       row: lost,
       columns: ['(the stream is missing)'],
     }))
-    expect(audit.errors).toHaveLength(3)
-    expect(audit.errors).toEqual(expect.arrayContaining(told))
+    expect(check.errors).toHaveLength(3)
+    expect(check.errors).toEqual(expect.arrayContaining(told))
 
     for (const projection of all) {
-      const { differing, walked } = await auditProjection(projection, 50, deps())
+      const { differing, walked } = await checkDrift(projection, 50, deps())
       expect(walked).toBe(events.length)
       expect(differing).toEqual([{ stream: lost, differences: [{ key: lost, columns: ['(the stream is missing)'] }] }])
     }
@@ -159,27 +159,27 @@ describe('the drift auditor', () => {
     const { mended } = await refold(payments, lost)
     expect(mended).toContainEqual({ key: lost, columns: ['(the stream is missing)'] })
     await refold(paymentHistory, lost)
-    await audit.round()
-    expect(audit.differing).toEqual({ payments: 0, payment_history: 0, payment_totals: 1 })
+    await check.round()
+    expect(check.differing).toEqual({ payments: 0, payment_history: 0, payment_totals: 1 })
     for (const projection of [payments, paymentHistory])
-      expect((await auditProjection(projection, 100, deps())).differing).toEqual([])
+      expect((await checkDrift(projection, 100, deps())).differing).toEqual([])
     const { rows } = await sql('select count(*) as n from payments.payment')
     expect(rows[0].n).toBe(60n)
     // What the projector brings of it after all is nothing new.
     await models.feed(events.filter(({ stream }) => stream === lost))
-    for (const projection of all) expect((await auditProjection(projection, 100, deps())).differing).toEqual([])
+    for (const projection of all) expect((await checkDrift(projection, 100, deps())).differing).toEqual([])
   })
 
   it('finds one that is lost again and again while events flow, and only that', async () => {
     const { payments: paid, events } = await world.own.pay(40)
     const { lost, models } = await lostWhole(paid, events)
-    const audit = auditor()
+    const check = checker()
     for (let i = 0; i < 5; i++) {
       const { events: more } = await world.own.pay(3)
-      await Promise.all([audit.round(), models.feed(more)])
+      await Promise.all([check.round(), models.feed(more)])
     }
-    await audit.round()
-    expect(new Set(audit.errors.map(({ stream }) => stream))).toEqual(new Set([lost]))
+    await check.round()
+    expect(new Set(check.errors.map(({ stream }) => stream))).toEqual(new Set([lost]))
   })
 
   it('passes over streams that somebody deleted in the log, says so once, and goes on with the others', async () => {
@@ -195,13 +195,13 @@ describe('the drift auditor', () => {
       data: { paymentId, userId, attempt: 2, amount, code: 'card-declined' },
     })
     await sql(`update payments.payment set status = 'lost' where payment_id = $1`, [paid[3]!.paymentId])
-    const audit = auditor()
-    for (let i = 0; i < 4; i++) await audit.round()
-    expect(audit.errors.map(({ stream }) => stream)).toEqual([wrong])
-    expect(audit.counts.failed).toBe(0)
-    expect(audit.warnings.map(({ stream }) => stream).toSorted()).toEqual([hard, soft, again].toSorted())
+    const check = checker()
+    for (let i = 0; i < 4; i++) await check.round()
+    expect(check.errors.map(({ stream }) => stream)).toEqual([wrong])
+    expect(check.counts.failed).toBe(0)
+    expect(check.warnings.map(({ stream }) => stream).toSorted()).toEqual([hard, soft, again].toSorted())
 
-    const { differing, deleted } = await auditProjection(payments, 100, deps())
+    const { differing, deleted } = await checkDrift(payments, 100, deps())
     expect(differing.map(({ stream }) => stream)).toEqual([wrong])
     expect(deleted.toSorted()).toEqual([hard, soft, again].toSorted())
     await expect(refold(payments, hard!)).rejects.toThrow(/was deleted in the log for good: its rows stay/)
@@ -223,15 +223,15 @@ describe('the drift auditor', () => {
         flowed += 1
       }
     })()
-    const audit = auditor()
+    const check = checker()
     const until = Date.now() + 8_000
-    while (Date.now() < until) await audit.round()
+    while (Date.now() < until) await check.round()
     flowing.on = false
     await flow
     expect(flowed).toBeGreaterThan(1)
-    expect(audit.counts).toEqual({ checked: expect.any(Number), found: 0, failed: 0 })
-    expect(audit.counts.checked).toBeGreaterThan(50)
-    expect(audit.errors).toEqual([])
+    expect(check.counts).toEqual({ checked: expect.any(Number), found: 0, failed: 0 })
+    expect(check.counts.checked).toBeGreaterThan(50)
+    expect(check.errors).toEqual([])
   })
 
   it('passes over what is parked, and goes on when a server does not answer', async () => {
@@ -245,25 +245,25 @@ describe('the drift auditor', () => {
       },
     }
     await (await createReadModels(world.database.pool, [broken])).feed((await world.own.pay(3)).events)
-    expect(await auditProjection(broken, 10, deps())).toMatchObject({ compared: 0, differing: [] })
+    expect(await checkDrift(broken, 10, deps())).toMatchObject({ compared: 0, differing: [] })
 
-    const audit = auditor([payments, paymentHistory])
+    const check = checker([payments, paymentHistory])
     // payment_history was never installed here.
-    await audit.round()
-    expect(audit.counts).toMatchObject({ found: 0, failed: 1 })
+    await check.round()
+    expect(check.counts).toMatchObject({ found: 0, failed: 1 })
   })
 
   it('goes round by itself and ends when it is told to', async () => {
     await (await createReadModels(world.database.pool, all)).feed((await world.own.pay(3)).events)
-    const audit = auditor()
-    audit.start(20)
+    const check = checker()
+    check.start(20)
     const until = Date.now() + 10_000
-    while (audit.counts.checked < 20 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
-    await audit.stop()
-    const { checked } = audit.counts
+    while (check.counts.checked < 20 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+    await check.stop()
+    const { checked } = check.counts
     expect(checked).toBeGreaterThanOrEqual(20)
     await new Promise((resolve) => setTimeout(resolve, 100))
-    expect(audit.counts).toEqual({ checked, found: 0, failed: 0 })
+    expect(check.counts).toEqual({ checked, found: 0, failed: 0 })
   })
 })
 

@@ -16,7 +16,7 @@ jest.setTimeout(60_000)
 const cli = path.join(__dirname, '../../dist/replay/main.js')
 
 let database: TestDatabase
-/** An audit goes through all that a log holds: what other tests wrote would be missing. */
+/** A drift check goes through all that a log holds: what other tests wrote would be missing. */
 let store: TestEventStore
 let own: OwnLog
 let paid: PaymentFacts[]
@@ -104,14 +104,14 @@ describe('the replay CLI, for operators', () => {
     expect(log[0]!['actor']).toMatch(/^[^@]+@.+/)
   })
 
-  it('audits, tells rows and columns, and exits with 3 when something differs; refolds what does', async () => {
+  it('checks for drift, tells rows and columns, and exits with 3 when something differs; refolds what does', async () => {
     const { stream, paymentId } = paid[1]!
-    expect(await replay('audit', '--all')).toMatchObject({
+    expect(await replay('drift', '--all')).toMatchObject({
       code: exitCodes.done,
       output: expect.stringMatching(/payments +4 streams compared, 0 differ/),
     })
     await database.pool.query(`update payments.payment set status = 'failed' where payment_id = $1`, [paymentId])
-    const found = await replay('audit', 'payments', '--streams', '100')
+    const found = await replay('drift', 'payments', '--streams', '100')
     expect(found).toEqual({
       code: exitCodes.notEqual,
       output:
@@ -124,14 +124,14 @@ describe('the replay CLI, for operators', () => {
       code: exitCodes.done,
       output: expect.stringMatching(/3 events\n {2}mended .*: status/),
     })
-    expect(await replay('audit', 'payments')).toMatchObject({ code: exitCodes.done })
+    expect(await replay('drift', 'payments')).toMatchObject({ code: exitCodes.done })
   })
 
   it('says what a row of many streams needs instead', async () => {
     const refold = await replay('refold', 'payment_totals', paid[0]!.stream)
     expect(refold).toMatchObject({ code: exitCodes.usage, output: expect.stringMatching(/replay payment_totals/) })
-    const audit = await replay('audit', 'payment_totals')
-    expect(audit).toMatchObject({ code: exitCodes.done, output: expect.stringMatching(/by their revisions only/) })
-    expect(await replay('audit')).toMatchObject({ code: exitCodes.usage })
+    const check = await replay('drift', 'payment_totals')
+    expect(check).toMatchObject({ code: exitCodes.done, output: expect.stringMatching(/by their revisions only/) })
+    expect(await replay('drift')).toMatchObject({ code: exitCodes.usage })
   })
 })

@@ -9,7 +9,7 @@ import { recordedActions } from '../../src/engine/parking/parked-actions'
 import type { Projection } from '../../src/engine/definition/projection'
 import { NotPossible } from '../../src/engine/tables/stream-lock'
 import { insertParked, upsertStreams } from '../../src/engine/tables/stream-table'
-import { auditProjection } from '../../src/drift/check'
+import { checkDrift } from '../../src/drift/check'
 import { payments } from '../../src/projections'
 import { addParkedGauges } from '../../src/projector/metrics'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
@@ -102,12 +102,12 @@ describe('a parked stream', () => {
     ])
   })
 
-  it('stays without it in every later fold: an audit and a rebuild', async () => {
+  it('stays without it in every later fold: a drift check and a rebuild', async () => {
     const { payments: paid, events } = await world.own.pay(3)
     await (await createReadModels(world.database.pool, [broken])).feed(events)
     for (const { stream } of paid) await dropParked(world.database.pool, broken, stream, opensNothing, because)
     const deps = rebuildDependencies(world)
-    expect(await auditProjection(broken, 10, deps)).toMatchObject({ compared: 3, differing: [] })
+    expect(await checkDrift(broken, 10, deps)).toMatchObject({ compared: 3, differing: [] })
     const [rebuilt] = await rebuildAll([broken], deps)
     expect(rebuilt!.verification).toMatchObject({ equal: true, sampled: 3 })
     expect(await parkedStreams(world.database.pool, broken, 10)).toEqual([])
@@ -125,7 +125,7 @@ describe('a parked stream', () => {
     const { rows } = await world.database.pool.query('select description from payments.payment')
     expect(rows).toEqual(streams.map(() => ({ description: 'a\ufffdb' })))
     const deps = rebuildDependencies(world)
-    expect(await auditProjection(payments, 10, deps)).toMatchObject({ compared: 2, differing: [] })
+    expect(await checkDrift(payments, 10, deps)).toMatchObject({ compared: 2, differing: [] })
     const [rebuilt] = await rebuildAll([payments], deps)
     expect(rebuilt!.verification).toMatchObject({ equal: true, sampled: 2 })
   })
@@ -151,11 +151,25 @@ describe('a parked stream', () => {
     const { stream } = paid[0]!
     const drop = (of: string, reason: string) =>
       dropParked(world.database.pool, broken, of, opensNothing, { actor: 'ada', reason })
-    await expect(drop(stream, '')).rejects.toThrow(/parked_audit_drop_with_reason/)
+    await expect(drop(stream, '')).rejects.toThrow(/parked_action_drop_with_reason/)
     await expect(drop(stream.replace(/.{4}$/, '0000'), 'why')).rejects.toThrow(NotPossible)
     await expect(drop('user-x', 'why')).rejects.toThrow(/does not read user-x/)
     expect(await parkedQueue(world.database.pool, broken, stream, 10)).toHaveLength(2)
     expect(await recordedActions(world.database.pool, {}, 10)).toEqual([])
+  })
+
+  it('is told of when a process of the former release acted on it, which knows the table by its former name', async () => {
+    await createReadModels(world.database.pool, [payments])
+    await world.database.pool.query(
+      `insert into annals.parked_audit (actor, action, projection, version, stream, event_ids, applied, reason)
+       values ('ada', 'drop', 'payments', 1, 'payment-x', '{e-1}', 0, 'why')`,
+    )
+    expect(await recordedActions(world.database.pool, { stream: 'payment-x' }, 10)).toEqual([
+      expect.objectContaining({ actor: 'ada', action: 'drop', eventIds: ['e-1'], reason: 'why' }),
+    ])
+    await expect(
+      world.database.pool.query(`update annals.parked_audit set reason = '' where stream = 'payment-x'`),
+    ).rejects.toThrow(/parked_action_drop_with_reason/)
   })
 
   it('is not retried by a release of another version', async () => {

@@ -128,7 +128,7 @@ it.each([
   ['parked', 'list'],
   ['status'],
   ['payments', '--dry-run'],
-  ['audit', 'payments'],
+  ['drift', 'payments'],
 ])('ends quietly when nobody reads what `replay %s` tells', async (...args) => {
   const child = spawn(process.execPath, [cli, ...args], { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] })
   // As `head` does: nothing is left to write to from the beginning.

@@ -181,7 +181,7 @@ describe('a side', () => {
     const { events } = await world.own.pay(1)
     await models.feed(events)
     await world.database.pool.query(
-      `insert into annals.parked_audit (actor, action, projection, version, stream, event_ids, reason)
+      `insert into annals.parked_action (actor, action, projection, version, stream, event_ids, reason)
        values ('test', 'drop', 'payments', 1, $1, array[$2], 'for the test')`,
       [events[2]!.stream, events[2]!.id],
     )

@@ -12,7 +12,7 @@ export async function droppedEvents(
   stream?: string,
 ): Promise<ReadonlySet<string>> {
   const { rows } = await db.query<{ id: string }>(
-    `select event_ids[1] as id from annals.parked_audit
+    `select event_ids[1] as id from annals.parked_action
      where action = 'drop' and projection = $1 and version = $2 and ($3::text is null or stream = $3)`,
     [name, version, stream ?? null],
   )

@@ -21,7 +21,7 @@ export async function recordAction(
   { action, actor, stream, eventIds, applied, reason }: ParkedAction,
 ): Promise<void> {
   await client.query(
-    `insert into annals.parked_audit (actor, action, projection, version, stream, event_ids, applied, reason)
+    `insert into annals.parked_action (actor, action, projection, version, stream, event_ids, applied, reason)
      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
     [actor, action, name, version, stream, eventIds, applied, reason ?? null],
   )
@@ -41,7 +41,7 @@ export async function recordedActions(
 ): Promise<RecordedAction[]> {
   const { rows } = await pool.query<RecordedAction>(
     `select at, actor, action, projection, version, stream, event_ids as "eventIds", applied, reason
-     from annals.parked_audit
+     from annals.parked_action
      where ($1::text is null or projection = $1) and ($2::text is null or stream = $2)
      order by id desc limit $3`,
     [filter.projection ?? null, filter.stream ?? null, max],

@@ -105,7 +105,7 @@ export async function retryParked(
 
 /**
  * Gives the parked event of a stream up, for this version of this projection, and retries what queued behind it. It stays in
- * the log, and in the audit with the reason; every later fold passes it over. Only the event that is parked: what follows
+ * the log, and among the recorded actions with the reason; every later fold passes it over. Only the event that is parked: what follows
  * may well be applied without it, and if not, is the next to be looked at.
  * @throws NotPossible when nothing of the stream is parked.
  */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { auditProjection, type Audit } from '../../drift/check'
+import { checkDrift, type DriftReport } from '../../drift/check'
 import type { Projection } from '../../engine/definition/projection'
 import { registered } from '../../engine/tables/registry'
 import { exitCodes } from '../exit-code'
@@ -12,29 +12,29 @@ const streamsStandard = 1_000
 /** Rows that are told of each stream; the first few show the pattern. */
 const rowsShownMax = 10
 
-async function audit(
+async function checkChosen(
   named: Projection[] | undefined,
   options: { all?: true; streams?: number; json?: true },
   command: Command,
 ): Promise<void> {
   const chosen = chosenProjections(named, options, command)
   const found = await withSystem(1, async (system) => {
-    const all: Audit[] = []
+    const all: DriftReport[] = []
     for (const projection of chosen) {
       if (!(await registered(system.pool, projection.name))) {
         if (!options.json) print(`${projection.name.padEnd(16)} is not installed yet`)
         continue
       }
-      all.push(await auditProjection(projection, options.streams ?? streamsStandard, system))
+      all.push(await checkDrift(projection, options.streams ?? streamsStandard, system))
     }
     return all
   })
   if (options.json) print(JSON.stringify(found))
-  else found.forEach(printAudit)
+  else found.forEach(printReport)
   if (found.some(({ differing }) => differing.length > 0)) process.exitCode = exitCodes.notEqual
 }
 
-function printAudit({ projection, by, compared, walked, passedOver, deleted, differing }: Audit): void {
+function printReport({ projection, by, compared, walked, passedOver, deleted, differing }: DriftReport): void {
   const rest = passedOver > 0 ? `, ${grouped(passedOver)} passed over` : ''
   const differ = `${grouped(differing.length)} ${differing.length === 1 ? 'differs' : 'differ'}`
   print(`${projection.padEnd(16)} ${counted(compared, 'stream')} compared${rest}, ${differ}`)
@@ -47,14 +47,14 @@ function printAudit({ projection, by, compared, walked, passedOver, deleted, dif
   }
 }
 
-/** `replay audit`: random streams folded afresh from the log and held against the live rows. */
-export function addAudit(program: Command): void {
+/** `replay drift`: random streams folded afresh from the log and held against the live rows. */
+export function addDrift(program: Command): void {
   program
-    .command('audit')
+    .command('drift')
     .description('folds random streams afresh from the log and compares with the live rows; changes nothing')
     .argument('[projection...]', 'read models', projectionArgument)
     .option('--all', 'every read model')
     .option('--streams <n>', `streams of each (default: ${streamsStandard})`, positiveInteger)
     .option('--json')
-    .action(audit)
+    .action(checkChosen)
 }
