@@ -50,7 +50,7 @@ export interface Task<State, T extends EventType> {
   decide: Decision<State, T>
   /** What the caller knows of the stream already: nothing is read unless another writer was faster. */
   known?: Known<State>
-  /** Revision that the client saw; another one is refused and not retried. */
+  /** Revision that the client saw; another one is refused and not retried, unless the decision itself refuses. */
   ifMatch?: number | undefined
 }
 
@@ -185,10 +185,11 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
         }
         known = latest
       }
+      // Before the revision: to whom a stream is none, its revision is nothing. So has RFC 9110, section 13.2.1: a precondition
+      // counts only for what would have been done without it.
+      const decided = decide(known.state)
       if (ifMatch !== undefined && known.revision !== ifMatch)
         throw new RevisionMismatch(stream, ifMatch, known.revision)
-
-      const decided = decide(known.state)
       if (decided.length === 0) return { ...known, repeated: false, appended: false, latest: known }
       const encoded = await encode(decided, context)
       const appended = await append(stream, encoded, known.revision)

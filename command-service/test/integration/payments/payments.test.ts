@@ -20,6 +20,7 @@ import {
   testEnvironment,
   type Environment,
   type Person,
+  type Reply,
   type TestService,
 } from '../../support/service'
 
@@ -53,6 +54,12 @@ const process = (paymentId: string, headers: Record<string, string> = {}, token 
   through.post(`/api/v1/payments/${paymentId}/process`, { token, headers })
 const streamOf = (paymentId: string) => log.readStream(`payment-${paymentId}`)
 const eventsOf = async (paymentId: string) => (await streamOf(paymentId)).map(({ type }) => type)
+/** All of an answer but what is new in each: the time, and the names of the request. */
+const comparable = ({ status, headers, body }: Reply) => ({
+  status,
+  body: { ...body, correlationId: null, instance: null },
+  headers: Object.fromEntries([...headers].filter(([name]) => !['date', 'x-correlation-id'].includes(name))),
+})
 /** A payment whose amount no other has: by it the gateway's charges are found, whatever key they were asked under. */
 let cents = 1_000_000
 async function ownPayment(token = 'tok_visa', through = service) {
@@ -330,6 +337,24 @@ describe('If-Match', () => {
     const { status, body } = await process(paymentId, { 'if-match': '"1"' })
     expect([status, body.code]).toEqual([412, 'revision-mismatch'])
     expect(await eventsOf(paymentId)).toEqual([created])
+  })
+
+  it("says of another person's payment what it says of none, whatever it names", async () => {
+    const paymentId = await newPayment(service, anna)
+    await process(paymentId)
+    for (const headers of [{}, { 'if-match': '"0"' }, { 'if-match': '"2"' }, { 'if-match': '"7"' }]) {
+      const ofNone = await process(randomUUID(), headers, berta.token)
+      const ofAnother = await process(paymentId, headers, berta.token)
+      expect(comparable(ofAnother)).toEqual(comparable(ofNone))
+      expect([ofAnother.status, ofAnother.body.code]).toEqual([404, 'payment-not-found'])
+    }
+  })
+
+  it('comes after the rules: what is refused anyway is refused for its reason', async () => {
+    const paymentId = await newPayment(service, anna, 'tok_declined')
+    await process(paymentId)
+    const { status, body } = await process(paymentId, { 'if-match': '"0"' })
+    expect([status, body.code]).toEqual([409, 'payment-not-processable'])
   })
 
   it('is refused when it is no ETag of ours', async () => {
