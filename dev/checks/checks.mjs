@@ -18,6 +18,7 @@ const outputLinesMax = 60
 export const checks = [
   { part: 'lint', title: 'Folder boundaries', args: [join(root, 'dev/checks/boundaries.mjs')] },
   { part: 'lint', title: 'Compose file', args: [join(root, 'dev/checks/compose-check.mjs')] },
+  { part: 'lint', title: 'Pipeline', args: [join(root, 'dev/checks/workflow-check.mjs')] },
   { part: 'lint', title: 'Alarms and runbooks', args: [join(root, 'dev/checks/alerts-check.mjs')] },
   { part: 'lint', title: 'Lint (oxlint)', args: [bin('oxlint/bin/oxlint'), '--deny-warnings'] },
   {
