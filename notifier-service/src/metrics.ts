@@ -1,5 +1,5 @@
 import type { Pool } from '@annals/platform/postgres'
-import { counter, durations, Gauge, gauge, type Registry } from '@annals/platform/metrics'
+import { counter, durations, gauge, type Gauge, type Registry } from '@annals/platform/metrics'
 import type { BreakerState } from './delivery/breaker'
 import type { OpenDeliveries } from './deliveries/stats'
 import { countUnread } from './deliveries/unread'
@@ -15,7 +15,7 @@ export const createNotifierMetrics = (registry: Registry) => ({
   unknownTypes: counter(registry, 'annals_notifier_unknown_types_total', 'Events of a type not known here', ['topic']),
   newerVersion: gauge(
     registry,
-    'annals_notifier_newer_version',
+    'annals_notifier_partition_outdated',
     '1 while a partition waits for a newer release of this service',
     ['topic', 'partition'],
   ),
@@ -55,21 +55,13 @@ export const setBreaker = (breaker: Gauge, channel: string, state: BreakerState)
 /** What stands in the way of reading, asked for when the metrics are. A database that does not answer leaves it out. */
 export function measureState(registry: Registry, pool: Pool): void {
   const gaugeOf = (name: string, help: string, labelNames: string[], collect: (gauge: Gauge) => Promise<void>) =>
-    new Gauge({
-      registers: [registry],
-      name,
-      help,
-      labelNames,
-      collect() {
-        return collect(this).catch(() => undefined)
-      },
-    })
+    gauge(registry, name, help, labelNames, (it) => collect(it).catch(() => undefined))
   const isSo = (sql: string) => async (it: Gauge) => {
     const { rows } = await pool.query<{ so: boolean }>(`select exists (${sql}) as so`)
     it.set(rows[0]!.so ? 1 : 0)
   }
   gaugeOf(
-    'annals_notifier_ledger_held',
+    'annals_notifier_deliveries_held',
     '1 while the deliveries ledger is held, since it was set back',
     [],
     isSo('select from ledger_hold'),
@@ -95,16 +87,10 @@ export function measureState(registry: Registry, pool: Pool): void {
 /** What has not ended, counted when the metrics are asked for. A database that does not answer leaves them out. */
 export function measureOpenDeliveries(registry: Registry, read: () => Promise<OpenDeliveries[]>): void {
   const measure = (name: string, help: string, valueOf: (row: OpenDeliveries) => number) =>
-    new Gauge({
-      registers: [registry],
-      name,
-      help,
-      labelNames: ['channel', 'state'],
-      async collect() {
-        const rows = await read().catch(() => [])
-        this.reset()
-        for (const row of rows) this.set({ channel: row.channel, state: row.state }, valueOf(row))
-      },
+    gauge(registry, name, help, ['channel', 'state'], async (it) => {
+      const rows = await read().catch(() => [])
+      it.reset()
+      for (const row of rows) it.set({ channel: row.channel, state: row.state }, valueOf(row))
     })
   measure('annals_notifier_open_deliveries', 'Deliveries that are not ended, by state', ({ count }) => count)
   measure(

@@ -44,7 +44,10 @@ export function buildApp({ handlers, authenticate, ...options }: AppDeps): Fasti
     problemType: (code) => problemType(code as ProblemCode),
     toProblem,
   })
-  const commands = counter(options.metrics, 'commands_total', 'Commands by route and outcome', ['route', 'outcome'])
+  const commands = counter(options.metrics, 'annals_command_outcomes_total', 'Commands by route and outcome', [
+    'route',
+    'outcome',
+  ])
   app.decorateRequest('principal', undefined)
 
   for (const name of Object.keys(commandRoutes) as CommandRouteName[]) {

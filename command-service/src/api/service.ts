@@ -4,7 +4,7 @@ import type { FastifyInstance } from 'fastify'
 import { createEventLog } from '@annals/platform/event-log'
 import type { Scope } from '@annals/platform/lifecycle'
 import type { Logger } from '@annals/platform/log'
-import { counter, createMetrics, durations, Gauge, type Registry } from '@annals/platform/metrics'
+import { counter, createMetrics, durations, gauge } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createRedis } from '@annals/platform/redis'
 import { revocationMarkMs } from '@annals/platform/revocation'
@@ -51,10 +51,17 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
   const tenant = config.TENANT
   const now = () => new Date().toISOString()
   const metrics = createMetrics('command-service')
-  const appendSeconds = durations(metrics, 'append_duration_seconds', 'Time that an append to the log took')
-  const conflicts = counter(metrics, 'append_conflicts_total', 'Appends that came second', ['category'])
-  const redisSkips = counter(metrics, 'redis_skipped_total', 'Questions that Redis did not answer', ['purpose'])
-  const gatewayAnswers = counter(metrics, 'gateway_answers_total', 'Answers of the payment gateway', ['outcome'])
+  const appendSeconds = durations(metrics, 'annals_command_append_seconds', 'Time that an append to the log took')
+  const conflicts = counter(metrics, 'annals_command_append_conflicts_total', 'Appends that came second', ['category'])
+  const redisSkips = counter(metrics, 'annals_command_redis_skipped_total', 'Questions that Redis did not answer', [
+    'purpose',
+  ])
+  const gatewayAnswers = counter(
+    metrics,
+    'annals_command_payment_gateway_answers_total',
+    'Answers of the payment gateway',
+    ['outcome'],
+  )
 
   const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (open) => open.close())
   const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, poolSize), (open) => open.end())
@@ -97,8 +104,9 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     (open) => open.close(),
   )
   const gateway = createHttpGateway({ baseUrl: config.GATEWAY_URL, timeoutMs: config.GATEWAY_TIMEOUT_MS })
-  gaugeOf(metrics, 'commands_in_flight', 'Commands that run now', () => inFlight.size)
-  gaugeOf(metrics, 'password_jobs', 'Password hashes that run or wait now', () => passwords.load)
+  gauge(metrics, 'annals_command_running_commands', 'Commands that run now', [], (it) => it.set(inFlight.size))
+  const passwordJobs = 'Password hashes that run or wait now'
+  gauge(metrics, 'annals_command_password_jobs', passwordJobs, [], (it) => it.set(passwords.load))
 
   const shared = { execute, passwords, addressHash, fingerprint, inFlight, tenant, now, accessTokens, refreshTokens }
   const commands = {
@@ -123,14 +131,3 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
   })
   return scope.add('HTTP', app, (open) => open.close())
 }
-
-/** A gauge that is read when it is asked for. */
-const gaugeOf = (registry: Registry, name: string, help: string, read: () => number) =>
-  new Gauge({
-    registers: [registry],
-    name,
-    help,
-    collect() {
-      this.set(read())
-    },
-  })

@@ -103,7 +103,7 @@ export const checkpointLost = (group: string, used: readonly string[]): RelayRef
     [
       'Restore the offsets of the group from a backup of the cluster. The relay goes on by itself.',
       'Find the largest "ce_position" header among the last records of these topics (read_committed): every batch is one\n' +
-        '     transaction in log order, so everything up to it is published. The last value of relay_position that was scraped\n' +
+        '     transaction in log order, so everything up to it is published. The last value of annals_relay_position that was scraped\n' +
         `     is a lower bound, and safe (repeats are recognised). Start once with it:\n       ${relay} --resume-after <that position>`,
       `Delete these topics, and fill them from the log; consumers recognise repeats by stream revision:\n       ${refill(used, true)}`,
       `Publish everything into a new topic version, and move the consumers there: ${relay} --from-start --to <topic>.v<number>`,
@@ -119,5 +119,5 @@ export const notOverruled = (resumeAfter: bigint, checkpoint: bigint): RelayRefu
 export const notInTheLog = (resumeAfter: bigint, head: bigint | undefined): RelayRefusal =>
   refusal(
     `--resume-after ${resumeAfter} was given, but the log has no event there (it ends at ${head ?? 'its beginning'}). Choose:`,
-    ['Give the "ce_position" of a record, or a value that relay_position had.'],
+    ['Give the "ce_position" of a record, or a value that annals_relay_position had.'],
   )

@@ -1,6 +1,6 @@
 import { pause } from '@annals/platform/backoff'
 import type { OutgoingRecord } from '@annals/platform/kafka'
-import { counter, durations, gauge, Gauge, Histogram, type Registry } from '@annals/platform/metrics'
+import { counter, durations, gauge, histogram, type Registry } from '@annals/platform/metrics'
 
 export type Role = 'starting' | 'leader' | 'standby' | 'refused'
 const roles: readonly Role[] = ['starting', 'leader', 'standby', 'refused']
@@ -27,37 +27,39 @@ export interface RelayMetrics {
 }
 
 export function createRelayMetrics(registry: Registry): RelayMetrics {
-  const events = counter(registry, 'relay_events_published_total', 'Events published, by topic', ['topic'])
-  const fenced = counter(registry, 'relay_fenced_total', 'Times another relay took over from this one')
-  const failed = counter(registry, 'relay_transactions_failed_total', 'Transactions given up, other than by fencing')
-  const seconds = durations(registry, 'relay_transaction_seconds', 'Time of one transaction')
+  const events = counter(registry, 'annals_relay_events_published_total', 'Events published, by topic', ['topic'])
+  const fenced = counter(registry, 'annals_relay_fenced_total', 'Times another relay took over from this one')
+  const failed = counter(
+    registry,
+    'annals_relay_transactions_failed_total',
+    'Transactions given up, other than by fencing',
+  )
+  const seconds = durations(registry, 'annals_relay_transaction_seconds', 'Time of one transaction')
   const references = counter(
     registry,
-    'relay_events_by_reference_total',
+    'annals_relay_events_by_reference_total',
     'Events published without their content, which is no JSON or too large for Kafka, by topic',
     ['topic'],
   )
-  const leftOut = counter(registry, 'relay_events_left_out_total', "Events whose stream's name is too large for Kafka")
+  const leftOut = counter(
+    registry,
+    'annals_relay_events_left_out_total',
+    "Events whose stream's name is too large for Kafka",
+  )
   const refused = gauge(registry, 'annals_relay_refused', "1 while the relay waits for an operator's word")
   refused.set(0)
-  const position = gauge(registry, 'relay_position', 'Log position of the last event published')
-  const role = gauge(registry, 'relay_role', '1 for the role this instance has', ['role'])
-  const size = new Histogram({
-    registers: [registry],
-    name: 'relay_batch_events',
-    help: 'Events in one transaction',
-    buckets: [1, 2, 5, 10, 50, 100, 500, 1_000, 2_000],
-  })
+  const position = gauge(registry, 'annals_relay_position', 'Log position of the last event published')
+  const role = gauge(registry, 'annals_relay_role', '1 for the role this instance has', ['role'])
+  const sizes = [1, 2, 5, 10, 50, 100, 500, 1_000, 2_000]
+  const size = histogram(registry, 'annals_relay_batch_events', 'Events in one transaction', [], sizes)
   let lag = () => 0
   let head: () => Promise<bigint | undefined> = async () => undefined
-  const asked = (name: string, help: string, collect: (this: Gauge) => void | Promise<void>) =>
-    new Gauge({ registers: [registry], name, help, collect })
-  asked('relay_lag_seconds', 'Age of the oldest fact that is read and not yet published; 0: none', function () {
-    this.set(lag())
-  })
-  asked('relay_log_head_position', 'Position of the newest event in the log, published or not', async function () {
+  const lagHelp = 'Age of the oldest fact that is read and not yet published; 0: none'
+  gauge(registry, 'annals_relay_lag_seconds', lagHelp, [], (it) => it.set(lag()))
+  const headHelp = 'Position of the newest event in the log, published or not'
+  gauge(registry, 'annals_relay_log_head_position', headHelp, [], async (it) => {
     const position = await Promise.race([head().catch(() => undefined), pause(headMsMax)])
-    if (position !== undefined) this.set(Number(position))
+    if (position !== undefined) it.set(Number(position))
   })
   return {
     role: (now) => roles.forEach((each) => role.set({ role: each }, each === now ? 1 : 0)),

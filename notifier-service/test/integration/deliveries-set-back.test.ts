@@ -84,7 +84,7 @@ describe('a ledger that was set back to a backup', () => {
     )
     for (const user of [...gap, ...later]) expect(await stateOf(user.userId)).toEqual([])
     expect(await stack.mail.mails()).toHaveLength(before.length + gap.length)
-    expect(await second.registry.metrics()).toMatch(/annals_notifier_ledger_held\{.*\} 1/)
+    expect(await second.registry.metrics()).toMatch(/annals_notifier_deliveries_held\{.*\} 1/)
 
     expect(operator('status')).toMatchObject({ status: 3, stdout: expect.stringContaining('--mails repeat') })
     expect(operator('accept-ledger', '--mails', 'repeat')).toMatchObject({ status: 2 })

@@ -59,7 +59,7 @@ describe('reading', () => {
     await stack.topics.publish([registered(crowd, { userId }), before, newer, after])
     await crowd.save(stack.pool)
     await eventually(async () =>
-      expect(await notifier.registry.metrics()).toMatch(/annals_notifier_newer_version\{.*\} 1/),
+      expect(await notifier.registry.metrics()).toMatch(/annals_notifier_partition_outdated\{.*\} 1/),
     )
     const { rows } = await stack.pool.query('select next_offset::integer as next from checkpoint where topic = $1', [
       stack.topics.payments,

@@ -9,10 +9,9 @@ import fastify, {
   type FastifyRequest,
 } from 'fastify'
 import type { Logger } from 'pino'
-import type { Registry } from 'prom-client'
 import { z } from 'zod'
 import { newId } from '../ids'
-import { durations } from '../metrics'
+import { durations, type Registry } from '../metrics'
 import { SpanKind, startSpan, withContext } from '../tracing'
 import { jsonBody, refuseEncodedBody } from './json-body'
 import { addOperations, type Readiness } from './operations'
@@ -99,7 +98,7 @@ export function createApi(options: ApiOptions): FastifyInstance {
       return typeof given === 'string' && correlationIdForm.test(given) ? given : newId()
     },
   })
-  const requestSeconds = durations(metrics, 'http_server_request_duration_seconds', 'Time from request to answer', [
+  const requestSeconds = durations(metrics, 'annals_api_request_seconds', 'Time from request to answer', [
     'method',
     'route',
     'status',

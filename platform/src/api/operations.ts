@@ -1,5 +1,5 @@
 import fastify, { type FastifyInstance } from 'fastify'
-import { Gauge, type Registry } from 'prom-client'
+import { gauge, type Registry } from '../metrics'
 import { requestTime } from './request-time'
 
 /** A dependency's check: resolves when it answers, throws when not. Names appear in the answer of `/readyz`. */
@@ -29,14 +29,9 @@ export function addOperations(app: FastifyInstance, metrics: Registry, readiness
   }
 
   // A scrape asks what `/readyz` asks, so that an alarm sees what a load balancer does.
-  const ready = new Gauge({
-    registers: [metrics],
-    name: 'process_ready',
-    help: '1 when this dependency of the process answers, as in /readyz',
-    labelNames: ['check'],
-    async collect() {
-      for (const [check, passed] of Object.entries(await results())) ready.set({ check }, passed ? 1 : 0)
-    },
+  const help = '1 when this dependency of the process answers, as in /readyz'
+  gauge(metrics, 'annals_process_ready', help, ['check'], async (it) => {
+    for (const [check, passed] of Object.entries(await results())) it.set({ check }, passed ? 1 : 0)
   })
 
   app.get('/healthz', { logLevel: 'silent' }, async () => ({ status: 'ok' }))

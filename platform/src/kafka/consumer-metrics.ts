@@ -1,5 +1,4 @@
-import type { Registry } from 'prom-client'
-import { counter, gauge, Gauge, type Counter } from '../metrics'
+import { counter, gauge, type Counter, type Gauge, type Registry } from '../metrics'
 import type { Flow } from './flows'
 import type { TopicPartition } from './ports'
 import { restartReasons, type RestartReason } from './start-of'
@@ -18,36 +17,28 @@ export function consumerMetrics(registry: Registry, groupId: string, topics: rea
   const asked = (name: string, help: string, labelNames: string[]) => {
     const known = registry.getSingleMetric(name) as AskedGauge | undefined
     if (known) return known
-    const made: AskedGauge = Object.assign(
-      new Gauge({
-        registers: [registry],
-        name,
-        help,
-        labelNames,
-        collect() {
-          this.reset()
-          for (const ask of made.asks) ask(this)
-        },
-      }),
-      { asks: [] },
-    )
-    return made
+    const asks: AskedGauge['asks'] = []
+    const made = gauge(registry, name, help, labelNames, (it) => {
+      it.reset()
+      for (const ask of asks) ask(it)
+    })
+    return Object.assign(made, { asks })
   }
   const place = ['group', 'topic', 'partition']
-  const records = counted('kafka_consumer_records_total', 'Records handled', ['group', 'topic'])
-  const lag = measured('kafka_consumer_lag_records', 'Records not yet handled', place)
-  const waiting = measured('kafka_consumer_partition_waiting', '1 while a partition waits', place)
+  const records = counted('annals_consumer_records_total', 'Records handled', ['group', 'topic'])
+  const lag = measured('annals_consumer_lag_records', 'Records not yet handled', place)
+  const waiting = measured('annals_consumer_partition_waiting', '1 while a partition waits', place)
   const restarted = counted(
-    'kafka_consumer_restarted_partitions_total',
+    'annals_consumer_restarted_partitions_total',
     'Partitions read from their first record again, because the topic is not the one that was read',
     ['group', 'topic', 'reason'],
   )
   const age = asked(
-    'kafka_consumer_lag_seconds',
+    'annals_consumer_lag_seconds',
     'Age of the oldest record that is known and not handled; 0: none',
     place,
   )
-  const silent = asked('kafka_consumer_silent_seconds', 'Time since the brokers last answered this group', ['group'])
+  const silent = asked('annals_consumer_silent_seconds', 'Time since the brokers last answered this group', ['group'])
   const secondsSince = (epochMs: number) => Math.max(0, Date.now() - epochMs) / 1_000
   // There from the start: an alarm can tell the first one from nothing.
   for (const topic of topics) for (const reason of restartReasons) restarted.inc({ group: groupId, topic, reason }, 0)

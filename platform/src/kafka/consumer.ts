@@ -1,5 +1,5 @@
 import type { Consumer } from 'kafkajs'
-import type { Registry } from 'prom-client'
+import type { Registry } from '../metrics'
 import { pause } from '../backoff'
 import { createBatches, type PassedBatch } from './batches'
 import { createKafka, repeatedEveryMs, type KafkaOptions } from './client'
@@ -40,7 +40,7 @@ export interface ConsumerOptions extends KafkaOptions {
 const fetchWaitMs = 250
 /** Between looks for topics that are not there yet. */
 const topicsRetryMs = 1_000
-/** Brokers that have not answered for so long are away; the alarm on `kafka_consumer_silent_seconds` has the same bound. */
+/** Brokers that have not answered for so long are away; the alarm on `annals_consumer_silent_seconds` has the same bound. */
 const silentMsMax = 60_000
 /** A partition that has got nowhere for so long will not by itself. */
 const stuckMsMax = 60_000

@@ -155,7 +155,7 @@ async function consume(
 
 /** How often partitions were begun again, by reason. */
 async function restarts(metrics: Registry): Promise<Record<string, number>> {
-  const { values } = await metrics.getSingleMetric('kafka_consumer_restarted_partitions_total')!.get()
+  const { values } = await metrics.getSingleMetric('annals_consumer_restarted_partitions_total')!.get()
   return Object.fromEntries(
     values.filter(({ value }) => value > 0).map(({ labels, value }) => [labels['reason'], value]),
   )
@@ -581,18 +581,18 @@ describe('a partitioned consumer', () => {
     await consumer.run(who.handler)
     await consumer.check()
     const value = async (name: string) => (await metrics.getSingleMetric(name)!.get()).values[0]?.value
-    await eventually(async () => expect(await value('kafka_consumer_partition_waiting')).toBe(1))
+    await eventually(async () => expect(await value('annals_consumer_partition_waiting')).toBe(1))
     // Grows while the partition waits, whatever is fetched meanwhile.
-    await eventually(async () => expect(await value('kafka_consumer_lag_seconds')).toBeGreaterThan(1))
-    expect(await value('kafka_consumer_silent_seconds')).toBeLessThan(5)
+    await eventually(async () => expect(await value('annals_consumer_lag_seconds')).toBeGreaterThan(1))
+    expect(await value('annals_consumer_silent_seconds')).toBeLessThan(5)
     refuse = false
-    await eventually(async () => expect(await value('kafka_consumer_records_total')).toBe(4))
-    await eventually(async () => expect(await value('kafka_consumer_lag_records')).toBe(0))
-    expect(await value('kafka_consumer_partition_waiting')).toBe(0)
-    expect(await value('kafka_consumer_lag_seconds')).toBe(0)
+    await eventually(async () => expect(await value('annals_consumer_records_total')).toBe(4))
+    await eventually(async () => expect(await value('annals_consumer_lag_records')).toBe(0))
+    expect(await value('annals_consumer_partition_waiting')).toBe(0)
+    expect(await value('annals_consumer_lag_seconds')).toBe(0)
     await consumer.stop()
-    const silent = (await value('kafka_consumer_silent_seconds'))!
-    await eventually(async () => expect(await value('kafka_consumer_silent_seconds')).toBeGreaterThan(silent + 1))
+    const silent = (await value('annals_consumer_silent_seconds'))!
+    await eventually(async () => expect(await value('annals_consumer_silent_seconds')).toBeGreaterThan(silent + 1))
     await consumer.check()
     const aMinuteLater = jest.spyOn(Date, 'now').mockReturnValue(Date.now() + 61_000)
     await expect(consumer.check()).rejects.toThrow(`no broker has answered the group ${groupId}`)

@@ -279,19 +279,17 @@ describe('operations', () => {
     fit = false
     const { status, body } = await ask('/readyz')
     expect([status, body]).toEqual([503, { status: 'not-ready', checks: { server: 'failed', other: 'ok' } }])
-    const told = async () => (await (await fetch(`${url}/metrics`)).text()).match(/^process_ready.*$/gm)
-    expect(await told()).toEqual(['process_ready{check="server"} 0', 'process_ready{check="other"} 1'])
+    const told = async () => (await (await fetch(`${url}/metrics`)).text()).match(/^annals_process_ready.*$/gm)
+    expect(await told()).toEqual(['annals_process_ready{check="server"} 0', 'annals_process_ready{check="other"} 1'])
     fit = true
     expect((await ask('/readyz')).status).toBe(200)
-    expect(await told()).toEqual(['process_ready{check="server"} 1', 'process_ready{check="other"} 1'])
+    expect(await told()).toEqual(['annals_process_ready{check="server"} 1', 'annals_process_ready{check="other"} 1'])
   })
 
   it('count requests by route, never by path', async () => {
     await ask('/things/17')
     const text = await (await fetch(`${url}/metrics`)).text()
-    expect(text).toMatch(
-      /http_server_request_duration_seconds_count\{method="GET",route="\/things\/:id",status="400"\} [1-9]/,
-    )
+    expect(text).toMatch(/annals_api_request_seconds_count\{method="GET",route="\/things\/:id",status="400"\} [1-9]/)
     expect(text).not.toContain('/things/17')
   })
 })

@@ -1,5 +1,5 @@
 import { healingOutcomes, type HealingOutcome } from '@annals/platform/healing'
-import { counter, durations, gauge, Gauge, type Registry } from '@annals/platform/metrics'
+import { counter, durations, gauge, type Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import type { DriftObserver } from '../drift/checker'
 import { tablesOf } from '../engine/tables/generation'
@@ -80,39 +80,27 @@ export function createDriftMetrics(registry: Registry, projections: readonly Pro
 
 /** @param refusal why the log is refused; `undefined`: it is not. */
 export function addLogRefusedGauge(registry: Registry, refusal: () => string | undefined): void {
-  const refused = new Gauge({
-    registers: [registry],
-    name: 'annals_log_refused',
-    help: '1 while the event log is not the one that was read',
-    collect() {
-      refused.set(refusal() === undefined ? 0 : 1)
-    },
-  })
+  gauge(registry, 'annals_log_refused', '1 while the event log is not the one that was read', [], (it) =>
+    it.set(refusal() === undefined ? 0 : 1),
+  )
 }
 
 /** Streams whose events are parked, and since when; asked for with the metrics. -1 while the database does not answer. */
 export function addParkedGauges(registry: Registry, pool: Pool, projections: readonly Projection[]): void {
-  const asked = (name: string, help: string, value: string) => {
-    const parked = new Gauge({
-      registers: [registry],
-      name,
-      help,
-      labelNames: ['projection'],
-      async collect() {
-        for (const projection of projections) {
-          const result = await pool
-            .query<{ value: number }>(
-              `select (${value})::double precision as value from ${tablesOf(projection, 'live').parked} where error is not null`,
-            )
-            .then(
-              ({ rows }) => rows[0]!.value,
-              () => -1,
-            )
-          parked.set({ projection: projection.name }, result)
-        }
-      },
+  const asked = (name: string, help: string, value: string) =>
+    gauge(registry, name, help, ['projection'], async (parked) => {
+      for (const projection of projections) {
+        const result = await pool
+          .query<{ value: number }>(
+            `select (${value})::double precision as value from ${tablesOf(projection, 'live').parked} where error is not null`,
+          )
+          .then(
+            ({ rows }) => rows[0]!.value,
+            () => -1,
+          )
+        parked.set({ projection: projection.name }, result)
+      }
     })
-  }
   asked('annals_projection_parked_streams', 'Streams blocked by an event that is parked', 'count(distinct stream)')
   asked(
     'annals_projection_parked_oldest_seconds',

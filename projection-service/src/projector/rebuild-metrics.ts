@@ -1,5 +1,5 @@
 import type { Logger } from '@annals/platform/log'
-import { Counter, Gauge, type Registry } from '@annals/platform/metrics'
+import { counter, gauge, type Gauge, type Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import type { Projection } from '../engine/definition/projection'
 import { lastRebuilds, rebuildOutcomes, rebuildTotals } from '../replay/rebuild/rebuild-history'
@@ -30,20 +30,12 @@ export function addRebuildMetrics(
     }
   }
   type Found = NonNullable<Awaited<ReturnType<typeof found>>>
-  const add = (name: string, help: string, labels: string[], tell: (metric: Gauge, known: Found) => void) => {
-    const metric = new Gauge({
-      registers: [],
-      name,
-      help,
-      labelNames: ['projection', ...labels],
-      async collect() {
-        const known = await found()
-        this.reset()
-        if (known) tell(this, known)
-      },
+  const add = (name: string, help: string, labels: string[], tell: (metric: Gauge, known: Found) => void) =>
+    gauge(registry, name, help, ['projection', ...labels], async (metric) => {
+      const known = await found()
+      metric.reset()
+      if (known) tell(metric, known)
     })
-    registry.registerMetric(metric)
-  }
   const seconds = (at: string) => Date.parse(at) / 1_000
 
   add('annals_rebuild_state', '1 for what became of the last rebuild', ['state'], (metric, { last }) => {
@@ -61,19 +53,13 @@ export function addRebuildMetrics(
   add('annals_rebuild_last_success_timestamp_seconds', 'When a rebuild went live last', [], (metric, { totals }) => {
     for (const { projection, succeededAt } of totals) if (succeededAt) metric.set({ projection }, seconds(succeededAt))
   })
-  const failures = new Counter({
-    registers: [],
-    name: 'annals_rebuild_failures_total',
-    help: 'Calls of rebuilds that failed or died; a death is counted when the next call takes up',
-    labelNames: ['projection'],
-    async collect() {
-      const known = await found()
-      this.reset()
-      if (!known) return
-      for (const { name: projection } of projections) {
-        this.inc({ projection }, known.totals.find((one) => one.projection === projection)?.failures ?? 0)
-      }
-    },
+  const failuresHelp = 'Calls of rebuilds that failed or died; a death is counted when the next call takes up'
+  counter(registry, 'annals_rebuild_failures_total', failuresHelp, ['projection'], async (metric) => {
+    const known = await found()
+    metric.reset()
+    if (!known) return
+    for (const { name: projection } of projections) {
+      metric.inc({ projection }, known.totals.find((one) => one.projection === projection)?.failures ?? 0)
+    }
   })
-  registry.registerMetric(failures)
 }

@@ -61,7 +61,7 @@ void runProcess(log, async (scope, fatal) => {
   let said = ''
   setInterval(async () => {
     // As /metrics tells it: one series for each partition that this instance owns.
-    const series = await metrics.getSingleMetric('kafka_consumer_partition_waiting')?.get()
+    const series = await metrics.getSingleMetric('annals_consumer_partition_waiting')?.get()
     const owned = (series?.values ?? []).map(
       ({ labels: { group, topic, partition } }) => `${group} ${topic}/${partition}`,
     )

@@ -525,7 +525,9 @@ describe('an attempt that the gateway may have forgotten', () => {
     for (let i = 0; i < 3; i++) expect((await process(paymentId)).body.status).toBe('unknown')
     expect(await eventsOf(paymentId)).toEqual([created, started, unknown])
     expect(taken()).toHaveLength(1)
-    expect(await service.metrics()).toMatch(/gateway_answers_total\{outcome="forgotten",service="command-service"\} 3/)
+    expect(await service.metrics()).toMatch(
+      /annals_command_payment_gateway_answers_total\{outcome="forgotten",service="command-service"\} 3/,
+    )
   })
 
   it('is completed all the same when the gateway does know it', async () => {
@@ -582,9 +584,11 @@ describe('the API around its commands', () => {
     await process(body.paymentId)
     await create({ ...aPayment(), amount: '-1' })
     const metrics = await service.metrics()
-    expect(metrics).toMatch(/commands_total\{route="createPayment",outcome="done",service="command-service"\} [1-9]/)
-    expect(metrics).toMatch(/commands_total\{route="createPayment",outcome="invalid-request"/)
+    expect(metrics).toMatch(
+      /annals_command_outcomes_total\{route="createPayment",outcome="done",service="command-service"\} [1-9]/,
+    )
+    expect(metrics).toMatch(/annals_command_outcomes_total\{route="createPayment",outcome="invalid-request"/)
     expect(metrics).toMatch(/append_duration_seconds_count\{service="command-service"\} [1-9]/)
-    expect(metrics).toMatch(/gateway_answers_total\{outcome="charged"/)
+    expect(metrics).toMatch(/annals_command_payment_gateway_answers_total\{outcome="charged"/)
   })
 })

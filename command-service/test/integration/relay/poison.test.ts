@@ -95,9 +95,9 @@ describe('the relay publishes', () => {
     expect(places.map((place) => place?.revision)).toEqual(Array.from({ length: poison.length + 2 }, (_, i) => i))
     const byReference = poison.flatMap(([what], i) => (read[i + 1]!.ok ? [] : [what]))
     expect(byReference).toEqual(['bytes', 'bytes for metadata', 'data of 3 MiB', 'metadata of 3 MiB'])
-    expect(await valueOf(metrics, 'relay_events_by_reference_total')).toBe(4)
+    expect(await valueOf(metrics, 'annals_relay_events_by_reference_total')).toBe(4)
     // An age is told by the log's clock: the year 0000 is no lag of two thousand years.
-    expect(await valueOf(metrics, 'relay_lag_seconds')).toBe(0)
+    expect(await valueOf(metrics, 'annals_relay_lag_seconds')).toBe(0)
   })
 
   it('the facts of streams that were deleted, hard and softly, and those of all others', async () => {

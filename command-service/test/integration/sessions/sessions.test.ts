@@ -292,7 +292,9 @@ describe('while Redis does not answer', () => {
     expect((await validate(ended.token, cut)).body.code).toBe('session-ended')
     expect((await refresh(alive.refreshToken, cut)).status).toBe(200)
     expect((await cut.get('/readyz')).status).toBe(200)
-    expect(await cut.metrics()).toMatch(/redis_skipped_total\{purpose="revocation",service="command-service"\} [1-9]/)
+    expect(await cut.metrics()).toMatch(
+      /annals_command_redis_skipped_total\{purpose="revocation",service="command-service"\} [1-9]/,
+    )
 
     // The other process asks Redis itself, which learns of it now.
     wire.mend()

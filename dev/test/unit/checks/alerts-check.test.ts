@@ -16,7 +16,7 @@ describe('the check of the alarms', () => {
     expect(
       metricsOf('max by (projection) (a_total{state=~"b|c"}) == 1 and time() - sum(rate(d_e[15m])) > 900'),
     ).toEqual(['a_total', 'd_e'])
-    expect(metricsOf('(max(relay_role{role="leader"}) or vector(0)) < 1')).toEqual(['relay_role'])
+    expect(metricsOf('(max(annals_relay_role{role="leader"}) or vector(0)) < 1')).toEqual(['annals_relay_role'])
   })
 
   it('refuses a rule whose runbook is missing, or does not speak of it', () => {
