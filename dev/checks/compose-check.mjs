@@ -1,6 +1,6 @@
 /**
  * Checks docker-compose.yml without Docker: its form, its references, and what this project asks of it (no secret in it, nothing
- * published beyond the loopback interface, every server with a health check). Where the compose plugin is present, it has its
+ * published beyond the loopback interface, every server with a health check, every variable of .env.example handed to a service). Where the compose plugin is present, it has its
  * say too.
  */
 import { execFileSync } from 'node:child_process'
@@ -95,7 +95,7 @@ export function composeFaults(yaml, { envExample, exists }) {
     const program = service.build && service.command?.[0]
     if (program && !exists(program.replace('/dist/', '/src/').replace(/\.js$/, '.ts'))) say(`${program} has no source`)
   }
-  return [...faults, ...cycles(services), ...undocumented(yaml, envExample)]
+  return [...faults, ...cycles(services), ...undocumented(yaml, envExample), ...unused(result.data, yaml, envExample)]
 }
 
 /** A secret may be a reference that stops compose when it is missing, or one without a default. */
@@ -114,8 +114,26 @@ function cycles(services) {
   return found
 }
 
+/** Where .env.example begins to speak of variables that are set in a shell, for npm's commands, and not in .env. */
+const shellOnly = /^# ---- npm start/m
+
+/** @returns {string[]} variables that .env.example names */
+const documentedIn = (envExample) => [...envExample.matchAll(/^#? ?([A-Z][A-Z0-9_]+)=/gm)].map(([, name]) => name)
+
+/** A variable that can be set in .env and reaches no service changes nothing, and nobody is told. */
+function unused({ services }, yaml, envExample) {
+  const taken = new Set([
+    ...[...yaml.matchAll(/\$\{([A-Z][A-Z0-9_]*)/g)].map(([, name]) => name),
+    // Compose gives these a value of its own.
+    ...Object.values(services).flatMap(({ environment }) => Object.keys(environment ?? {})),
+  ])
+  return documentedIn(envExample.split(shellOnly)[0])
+    .filter((name) => !taken.has(name))
+    .map((name) => `${name} of .env.example reaches no service.`)
+}
+
 function undocumented(yaml, envExample) {
-  const documented = new Set([...envExample.matchAll(/^#? ?([A-Z][A-Z0-9_]+)=/gm)].map(([, name]) => name))
+  const documented = new Set(documentedIn(envExample))
   const used = new Set([...yaml.matchAll(/\$\{([A-Z][A-Z0-9_]*)/g)].map(([, name]) => name))
   const faults = [...used].filter((name) => !documented.has(name)).map((name) => `.env.example does not name ${name}.`)
   for (const [, name, value] of envExample.matchAll(/^([A-Z][A-Z0-9_]+)=(.*)$/gm)) {

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import {
   keptLine,
@@ -22,18 +21,9 @@ declare module 'fastify' {
   }
 }
 
-export interface AppDeps extends Pick<ApiOptions, 'log' | 'metrics' | 'readiness' | 'trustProxy'> {
+export interface AppDeps extends Pick<ApiOptions, 'log' | 'metrics' | 'readiness' | 'trustedProxies'> {
   handlers: Handlers
   authenticate: Authenticate<Principal>
-}
-
-/**
- * Where a request comes from. What a proxy says in its place is believed when it is an address; a zone (`%eth0`) means something on
- * one machine only.
- */
-function addressOf({ ip, socket }: FastifyRequest): string {
-  const told = ip.split('%')[0]!
-  return isIP(told) ? told : (socket.remoteAddress ?? '').split('%')[0]!
 }
 
 /** The command API. It does not listen. */
@@ -88,7 +78,7 @@ const incomingOf = (request: FastifyRequest) => ({
   correlationId: request.correlationId,
   idempotencyKey: request.headers['idempotency-key'],
   principal: request.principal,
-  ip: addressOf(request),
+  ip: request.clientAddress,
   // Kept with the login, for its owner to recognise: mended rather than refused.
   userAgent: keptLine(request.headers['user-agent'] ?? '', userAgentForm),
   params: request.params,

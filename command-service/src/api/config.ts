@@ -48,7 +48,7 @@ export const CommandConfig = z.object({
   GATEWAY_TIMEOUT_MS: field.integer(10_000, 100, 60_000),
   /** How long the gateway remembers the key of a charge for certain; an hour less than Stripe promises. */
   GATEWAY_KEY_HOURS: field.integer(23, 1, 24 * 365),
-  /** Proxies in front whose `X-Forwarded-For` is believed; 0: none. */
-  TRUSTED_PROXIES: field.integer(0, 0, 10),
+  /** Proxies in front whose `X-Forwarded-For` is believed. */
+  TRUSTED_PROXIES: field.trustedProxies(),
 })
 export type CommandConfig = z.infer<typeof CommandConfig>

@@ -123,7 +123,7 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
   const app = buildApp({
     log,
     metrics,
-    trustProxy: config.TRUSTED_PROXIES,
+    trustedProxies: config.TRUSTED_PROXIES,
     // Redis is not among them: without it logins are not throttled and sessions are looked up in the log.
     readiness: { eventLog: () => eventLog.head(), postgres: () => pool.query('select 1') },
     handlers: createHandlers(commands, accessTokens, createConsistencyTokens(eventLog)),

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
+import { BlockList, type Socket } from 'node:net'
 import fastify, {
   LogController,
   type FastifyBaseLogger,
@@ -10,6 +10,7 @@ import fastify, {
 } from 'fastify'
 import type { Logger } from 'pino'
 import { z } from 'zod'
+import { clientAddressOf, type TrustedProxies } from '../client-address'
 import { newId } from '../ids'
 import { durations, type Registry } from '../metrics'
 import { SpanKind, startSpan, withContext } from '../tracing'
@@ -28,14 +29,16 @@ export interface ApiOptions {
   problemType: (code: string) => string
   /** Turns an error of the service into a problem; `undefined`: it is a fault of ours, a 500. */
   toProblem: (error: unknown) => HttpProblem | undefined
-  /** Proxies in front whose `X-Forwarded-For` is believed; 0, the default: none, a request comes from where it comes. */
-  trustProxy?: number
+  /** Proxies in front whose `X-Forwarded-For` is believed. Default: none, a request comes from where it comes. */
+  trustedProxies?: TrustedProxies
 }
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Given by the client as `X-Correlation-Id`, or made; echoed, logged, and recorded with what the request causes. */
     correlationId: string
+    /** Where it comes from, canonical; see `clientAddressOf`. fastify's own `ip` is the other end of the connection. */
+    readonly clientAddress: string
   }
   interface FastifyReply {
     /** The code of the problem that is answered, or `undefined`. */
@@ -92,7 +95,6 @@ export function createApi(options: ApiOptions): FastifyInstance {
     http: { ...requestTime.http, requireHostHeader: false },
     frameworkErrors: (error, request, reply) => answerEarly(error, request, reply),
     clientErrorHandler: (error, socket) => answerOnSocket(error, socket as Socket),
-    trustProxy: (_address: string, hop: number) => hop < (options.trustProxy ?? 0),
     genReqId: (request) => {
       const given = request.headers['x-correlation-id']
       return typeof given === 'string' && correlationIdForm.test(given) ? given : newId()
@@ -216,6 +218,12 @@ export function createApi(options: ApiOptions): FastifyInstance {
   // Redaction looks into every line for secrets; the fields of this one are all known, and there is one per request.
   const requestLog = log.child({}, { redact: [] })
   app.decorateRequest('correlationId', '')
+  const trusted = options.trustedProxies ?? new BlockList()
+  app.decorateRequest('clientAddress', {
+    getter() {
+      return clientAddressOf(this.raw.socket.remoteAddress, this.raw.headers['x-forwarded-for'], trusted)
+    },
+  })
   app.decorateReply('problemCode', undefined)
   let stopping = false
   app.addHook('preClose', (done) => {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseTrustedProxies } from '../client-address'
 
 /** The configuration is wrong. The message names every faulty variable and what is expected, and no value. */
 export class ConfigError extends Error {
@@ -49,6 +50,20 @@ export const field = {
       .transform((text) => text.split(',').map((broker) => broker.trim()))
       .pipe(z.array(z.string().regex(/^[^\s:]+:\d{1,5}$/, 'must be host:port, comma separated')).min(1)),
   integer: (standard: number, min: number, max: number) => z.coerce.number().int().min(min).max(max).default(standard),
+  /** Addresses and networks of proxies, comma separated. Default: none. */
+  trustedProxies: () =>
+    z
+      .string()
+      .default('')
+      .transform((text, context) => {
+        const proxies = parseTrustedProxies(text)
+        if (proxies) return proxies
+        context.addIssue({
+          code: 'custom',
+          message: 'must be addresses or networks of proxies, such as 10.0.0.0/8,fd00::/8; a count of proxies is none',
+        })
+        return z.NEVER
+      }),
   logLevel: () => z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 }
 

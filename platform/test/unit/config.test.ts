@@ -25,6 +25,17 @@ describe('configuration', () => {
       BROKERS: ['a:1', 'b:2'],
     }))
 
+  it('takes networks of proxies, and no count of them', () => {
+    const Proxies = z.object({ TRUSTED_PROXIES: field.trustedProxies() })
+    expect(readConfig(Proxies, {}).TRUSTED_PROXIES.check('127.0.0.1', 'ipv4')).toBe(false)
+    const { TRUSTED_PROXIES: proxies } = readConfig(Proxies, { TRUSTED_PROXIES: '10.0.0.0/8, fd00::/8' })
+    expect(proxies.check('10.1.2.3', 'ipv4')).toBe(true)
+    expect(proxies.check('fd00::1', 'ipv6')).toBe(true)
+    expect(proxies.check('11.0.0.1', 'ipv4')).toBe(false)
+    for (const wrong of ['1', '10.0.0.0/8,0.0.0.0/0'])
+      expect(() => readConfig(Proxies, { TRUSTED_PROXIES: wrong })).toThrow(/TRUSTED_PROXIES: must be addresses/)
+  })
+
   it('tells every fault at once, and no value', () => {
     const read = () => readConfig(Config, { KEY: 'c2hvcnQ=', URL: 'http://secret@host', PORT: 'x', BROKERS: 'a' })
     expect(read).toThrow(ConfigError)

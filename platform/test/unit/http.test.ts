@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import { z } from 'zod'
 import { createApi, HttpProblem } from '@annals/platform/api'
+import { parseTrustedProxies } from '@annals/platform/client-address'
 import { createLogger } from '@annals/platform/log'
 
 let app: FastifyInstance
@@ -37,10 +38,10 @@ beforeAll(async () => {
       error instanceof Refused
         ? new HttpProblem('refused', { detail: 'Ask later.', headers: { 'retry-after': '3' } })
         : undefined,
-    trustProxy: 1,
+    trustedProxies: parseTrustedProxies('127.0.0.1, 10.0.0.0/8')!,
   })
   const body = z.strictObject({ count: z.int(), tags: z.array(z.string()).max(2) })
-  app.post('/things', { schema: { body } }, async (request) => ({ got: request.body, from: request.ip }))
+  app.post('/things', { schema: { body } }, async (request) => ({ got: request.body, from: request.clientAddress }))
   app.post('/doings', async (request) => ({ got: request.body ?? null }))
   app.get('/things/:id', { schema: { params: z.object({ id: z.uuid() }) } }, async () => ({}))
   app.get('/refused', async () => {
@@ -162,8 +163,8 @@ describe('a request', () => {
     expect([status, body]).toEqual([200, { got: null }])
   })
 
-  it('comes from where the one trusted proxy says, not from where a client says', async () => {
-    const { body } = await post('{"count":1,"tags":[]}', { 'x-forwarded-for': '203.0.113.9, 198.51.100.7' })
+  it('comes from where trusted proxies say, not from where a client says', async () => {
+    const { body } = await post('{"count":1,"tags":[]}', { 'x-forwarded-for': '203.0.113.9, 198.51.100.7, 10.1.2.3' })
     expect(body.from).toBe('198.51.100.7')
   })
 })

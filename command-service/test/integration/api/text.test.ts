@@ -36,7 +36,7 @@ beforeAll(async () => {
     COMMAND_DATABASE_URL: database.url,
     GATEWAY_URL: gateway.url,
     LOGIN_ATTEMPTS_PER_ADDRESS: '1000',
-    TRUSTED_PROXIES: '1',
+    TRUSTED_PROXIES: '127.0.0.1',
   })
   service = await startTestService(environment)
   log = createEventLog(environment['EVENTSTORE_URL']!, silent)

@@ -31,7 +31,7 @@ beforeAll(async () => {
   environment = testEnvironment({
     COMMAND_DATABASE_URL: database.url,
     GATEWAY_URL: 'http://127.0.0.1:1',
-    TRUSTED_PROXIES: '1',
+    TRUSTED_PROXIES: '127.0.0.1',
     LOGIN_ATTEMPTS_PER_ADDRESS: '3',
     LOGIN_ATTEMPTS_PER_IP: '6',
   })

@@ -21,9 +21,17 @@ describe('the check of docker-compose.yml', () => {
   it('accepts the file as it is', () => expect(faultsOf(compose)).toEqual([]))
 
   it('refuses a port that others can reach', () => {
-    expect(faultsOf(changed("'127.0.0.1:${ANNALS_PORT_COMMAND:-3000}:3000'", "'3000:3000'"))).toEqual([
-      'command: publishes 3000:3000 beyond the loopback interface.',
+    expect(
+      faultsOf(changed("'127.0.0.1:${ANNALS_PORT_COMMAND:-3000}:3000'", "'${ANNALS_PORT_COMMAND:-3000}:3000'")),
+    ).toEqual(['command: publishes ${ANNALS_PORT_COMMAND:-3000}:3000 beyond the loopback interface.'])
+  })
+
+  it('refuses a variable of .env.example that reaches no service', () => {
+    expect(faultsOf(changed('      TRUSTED_PROXIES: ${TRUSTED_PROXIES:-}\n', ''))).toEqual([
+      'TRUSTED_PROXIES of .env.example reaches no service.',
     ])
+    // Those of npm's commands are set in a shell.
+    expect(faultsOf(compose, `${envExample}\n# ANNALS_OF_TOMORROW=1\n`)).toEqual([])
   })
 
   it('refuses a secret in the file, and a default for one', () => {
