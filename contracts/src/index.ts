@@ -1,6 +1,7 @@
 export * from './events/cloud-event'
 export * from './events/codec'
 export * from './tooling/compatibility'
+export * from './card-number'
 export * from './consistency-token'
 export * from './email'
 export * from './events/envelope'

@@ -19,6 +19,10 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
     problem: 'amount-too-large',
     detail: `A payment is at most ${paymentMinorMax} of the smallest unit of its currency.`,
   },
+  'card-number-refused': {
+    problem: 'card-number-refused',
+    detail: 'Give the card to the payment gateway, and its token to us.',
+  },
   'email-taken': { problem: 'email-taken', detail: 'Log in with this address, or register another one.' },
   'invalid-refresh-token': { problem: 'invalid-refresh-token', detail: 'Log in again.' },
   'password-too-common': {

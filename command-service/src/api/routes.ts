@@ -120,6 +120,7 @@ export const commandRoutes = {
       'idempotency-key-required',
       'amount-not-representable',
       'amount-too-large',
+      'card-number-refused',
       'user-not-found',
       ...withStream,
       ...withPersonal,

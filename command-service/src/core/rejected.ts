@@ -1,6 +1,7 @@
 /** Every reason for which a decision refuses. Each has its row in the table of problems, or nothing compiles. */
 export type RejectionCode =
   | 'amount-too-large'
+  | 'card-number-refused'
   | 'email-taken'
   | 'invalid-refresh-token'
   | 'password-too-common'

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { noCardNumber } from '../card-number'
 import { EmailAddress, KnownEmailAddress } from '../email'
 import { Locale, Role } from '../events/accounts'
 import { PaymentFailureCode, PaymentMethod } from '../events/payments'
@@ -77,8 +78,15 @@ export const ValidateResponse = z.object({
 export const CreatePaymentRequest = z.strictObject({
   amount: DecimalAmount,
   currency: Currency,
-  method: PaymentMethod,
-  description: requestText(descriptionForm).optional(),
+  method: PaymentMethod.extend({
+    token: PaymentMethod.shape.token
+      .check(noCardNumber)
+      .describe('As the gateway issued it; the number of a card is refused'),
+  }),
+  description: requestText(descriptionForm)
+    .check(noCardNumber)
+    .describe('Free text; the number of a payment card in it is refused')
+    .optional(),
 })
 export const PaymentStatus = z.enum(['pending', 'processing', 'completed', 'failed', 'unknown'])
 export type PaymentStatus = z.infer<typeof PaymentStatus>

@@ -42,6 +42,7 @@ export const problems = {
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for another request' },
   'amount-not-representable': { status: 422, title: 'The amount does not fit its currency' },
   'password-too-common': { status: 422, title: 'The password is one of those that are guessed first' },
+  'card-number-refused': { status: 422, title: 'The number of a payment card does not belong there' },
   'amount-too-large': { status: 422, title: 'The amount is larger than a payment may be' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'header-fields-too-large': { status: 431, title: 'The header is too large' },

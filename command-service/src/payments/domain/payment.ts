@@ -1,4 +1,5 @@
 import {
+  holdsCardNumber,
   paymentMinorMax,
   type Money,
   type NewEvent,
@@ -79,12 +80,16 @@ export interface CreatePayment {
   description: string | null
 }
 
-/** An amount has a maximum, so that no one payment is worth a mistyped fortune. Those that were made before there was one go on. */
+/**
+ * An amount has a maximum, so that no one payment is worth a mistyped fortune. The number of a card belongs to the payment gateway: the
+ * log keeps what it has for ever. Payments that were made before these rules go on.
+ */
 export const createPayment =
   (input: CreatePayment) =>
   (payment: Payment): NewEvent<'payment.created'>[] => {
     if (payment.status !== 'none') return []
     if (input.amount.minor > paymentMinorMax) throw new Rejected('amount-too-large')
+    if ([input.method.token, input.description ?? ''].some(holdsCardNumber)) throw new Rejected('card-number-refused')
     return [{ type: 'payment.created', data: input }]
   }
 

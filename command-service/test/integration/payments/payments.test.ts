@@ -124,6 +124,13 @@ describe('creating a payment', () => {
     ['a number', { amount: 12.5 }, 400, 'invalid-request'],
     ['a currency that is none', { currency: 'EURO' }, 400, 'invalid-request'],
     ['a card number', { method: { type: 'card', token: '4242424242424242' } }, 400, 'invalid-request'],
+    [
+      'a card number behind the form of a token',
+      { method: { type: 'card', token: 'tok_4242424242424242' } },
+      400,
+      'invalid-request',
+    ],
+    ['a card number in the description', { description: 'from 4242-4242-4242-4242' }, 400, 'invalid-request'],
     ['cents of a currency without', { amount: '1.5', currency: 'JPY' }, 422, 'amount-not-representable'],
     ['a fortune', { amount: '9999999999999.999', currency: 'KWD' }, 422, 'amount-too-large'],
     ['a fortune of many digits', { amount: '1'.repeat(30) }, 422, 'amount-too-large'],

@@ -46,6 +46,24 @@ describe('creating a payment', () => {
     given({ ...created, data: { ...order, amount: { ...amount, minor: Number.MAX_SAFE_INTEGER } } })
       .when(startProcessing(by(owner)))
       .yields(started))
+  it('refuses the number of a card in every text of it', () => {
+    for (const change of [
+      { description: 'my card is 4242 4242 4242 4242' },
+      { method: { type: 'card', token: 'tok_4242424242424242' } },
+    ] as const)
+      given()
+        .when(createPayment({ ...order, ...change }))
+        .rejects('card-number-refused')
+  })
+  it('goes on with one that holds a card number from before they were refused', () => {
+    const old = { ...order, description: '4242 4242 4242 4242' }
+    given({ ...created, data: old })
+      .when(createPayment(old))
+      .yields()
+    given({ ...created, data: old })
+      .when(startProcessing(by(owner)))
+      .yields(started)
+  })
   it('does nothing to a payment that has gone on', () => given(created, started).when(createPayment(order)).yields())
 })
 
