@@ -1,7 +1,7 @@
 import type { Pool } from '@annals/platform/postgres'
 import { tablesOf, type Generation, type Tables } from '../engine/tables/generation'
 import type { Projection } from '../engine/definition/projection'
-import { sideOf } from '../engine/tables/snapshot-label'
+import { snapshotOf } from '../engine/tables/snapshot-label'
 
 /** The read models that a query API serves: live ones, or what they were at a point of the log. */
 export interface ReadModels {
@@ -24,5 +24,5 @@ export const isMissingTable = (error: unknown): boolean =>
 /** What `READ_MODELS` names: `live`, or `asof:<label>`. `undefined`: neither. */
 export function generationNamed(text: string): Generation | undefined {
   if (text === 'live') return 'live'
-  return text.startsWith('asof:') ? sideOf(text.slice('asof:'.length)) : undefined
+  return text.startsWith('asof:') ? snapshotOf(text.slice('asof:'.length)) : undefined
 }

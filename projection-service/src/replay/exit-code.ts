@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { ConfigError } from '@annals/platform/config'
 import { NotPossible } from '../engine/tables/stream-lock'
-import { SideError } from './snapshots/as-of'
+import { SnapshotError } from './snapshots/as-of'
 import { RebuildStopped } from './fold/bulk-fold'
 import { ScopeTooLarge, TimeUnclear } from './source/event-source'
 import { TopicsIncomplete } from './source/kafka-source'
@@ -57,7 +57,7 @@ export function exitNameOf(error: unknown): ExitName {
   if (error instanceof RebuildStopped || error instanceof LogBehind) return 'stopped'
   if (error instanceof TopicsIncomplete) return 'stopped'
   if (error instanceof NoPrevious || error instanceof NotPossible) return 'usage'
-  if (error instanceof SideError || error instanceof ScopeTooLarge || error instanceof TimeUnclear) return 'usage'
+  if (error instanceof SnapshotError || error instanceof ScopeTooLarge || error instanceof TimeUnclear) return 'usage'
   if ((error as { name?: unknown } | null)?.name === 'AbortError') return 'interrupted'
   return 'fault'
 }

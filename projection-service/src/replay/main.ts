@@ -9,7 +9,7 @@ import { addParked } from './commands/parked'
 import { addRebuild } from './commands/rebuild'
 import { addRefold } from './commands/refold'
 import { addRollback } from './commands/rollback'
-import { addSides } from './commands/snapshots'
+import { addSnapshots } from './commands/snapshots'
 import { addStatus } from './commands/status'
 import { exitCodeHelp, exitCodeOf, exitCodes } from './exit-code'
 import { explanationOf, failedLine } from './reporting/explanation'
@@ -34,7 +34,7 @@ function program(): Command {
   addRefold(cli)
   addDrift(cli)
   addDiff(cli)
-  addSides(cli)
+  addSnapshots(cli)
   return cli.addHelpText('after', `\n${exitCodeHelp}`)
 }
 

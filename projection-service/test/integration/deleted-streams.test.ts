@@ -5,7 +5,7 @@ import type { Projection } from '../../src/engine/definition/projection'
 import { activity, paymentHistory, payments, paymentTotals } from '../../src/projections'
 import { checksumOf } from '../../src/replay/rebuild/checksum'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
-import { makeSides } from '../../src/replay/snapshots/as-of'
+import { makeSnapshots } from '../../src/replay/snapshots/as-of'
 import {
   logSource,
   streamsInScope,
@@ -51,9 +51,9 @@ const sums = (generation: 'live' | 'asof_then') =>
   Promise.all(four.map((projection) => checksumOf(world.database.pool, projection, generation)))
 
 const make = (source: EventSource, kind: 'as-of' | 'scope') =>
-  makeSides({
+  makeSnapshots({
     projections: four,
-    side: 'asof_then',
+    snapshot: 'asof_then',
     source,
     facts: { kind, what: 'a test' },
     pool: world.database.pool,
@@ -77,7 +77,7 @@ describe('streams that somebody has deleted in the log', () => {
     expect(await sums('live')).toEqual(before)
   })
 
-  it('are in a side of a former time as the log still tells of them', async () => {
+  it('are in a snapshot of a former time as the log still tells of them', async () => {
     await threeDeleted()
     await make(logSource(world.own.log, topicsOf(four), { kind: 'time', at: Date.now() }), 'as-of')
     expect(await sums('asof_then')).toEqual(await sums('live'))

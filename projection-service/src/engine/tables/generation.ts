@@ -5,11 +5,11 @@ import { isNullable, typeOf } from '../definition/columns'
 import { columnsOf, keyWidth, type Projection } from '../definition/projection'
 
 /**
- * A read model lives in one schema; beside the one that is served there may be the next and the previous, and sides: what
+ * A read model lives in one schema; beside the one that is served there may be the next and the previous, and snapshots: what
  * it was at a point of the log, or a part of it folded anew (`asof_<label>`; `asnew_<label>` until that is complete).
  */
-export type Generation = 'live' | 'next' | 'previous' | Side | `asnew_${string}`
-export type Side = `asof_${string}`
+export type Generation = 'live' | 'next' | 'previous' | Snapshot | `asnew_${string}`
+export type Snapshot = `asof_${string}`
 
 export const schemaOf = (name: string, generation: Generation): string =>
   generation === 'live' ? name : `${name}_${generation}`

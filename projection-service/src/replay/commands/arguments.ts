@@ -1,11 +1,11 @@
 import { InvalidArgumentError, type Command } from 'commander'
 import { placeOf } from '@annals/contracts'
-import type { Side } from '../../engine/tables/generation'
+import type { Snapshot } from '../../engine/tables/generation'
 import type { Projection } from '../../engine/definition/projection'
 import { projections } from '../../projections'
 import type { Point } from '../source/event-source'
 import { exitCodes } from '../exit-code'
-import { sideOf } from '../../engine/tables/snapshot-label'
+import { snapshotOf } from '../../engine/tables/snapshot-label'
 
 /** Those that were named, each once, or all of them; none at all is a wrong call. */
 export function chosenProjections(
@@ -41,21 +41,21 @@ export function pointArgument(text: string): Point {
   return { kind: 'time', at: timeArgument(text) }
 }
 
-export function labelArgument(text: string): Side {
-  const side = sideOf(text)
-  if (side) return side
+export function labelArgument(text: string): Snapshot {
+  const snapshot = snapshotOf(text)
+  if (snapshot) return snapshot
   throw new InvalidArgumentError(
     'A label has 1 to 15 lower-case letters, digits and _, begins with a letter, and is not "live".',
   )
 }
 
 /** One side of a comparison. */
-export type Standing = { kind: 'side'; side: Side | 'live' } | { kind: 'point'; point: Point }
+export type Standing = { kind: 'snapshot'; snapshot: Snapshot | 'live' } | { kind: 'point'; point: Point }
 
 export function standingArgument(text: string): Standing {
-  if (text === 'live') return { kind: 'side', side: 'live' }
+  if (text === 'live') return { kind: 'snapshot', snapshot: 'live' }
   if (/^\d/.test(text)) return { kind: 'point', point: pointArgument(text) }
-  return { kind: 'side', side: labelArgument(text) }
+  return { kind: 'snapshot', snapshot: labelArgument(text) }
 }
 
 export function streamArgument(text: string): string {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Command } from 'commander'
-import type { Side } from '../../engine/tables/generation'
+import type { Snapshot } from '../../engine/tables/generation'
 import type { Projection } from '../../engine/definition/projection'
-import { dropSides, makeSides } from '../snapshots/as-of'
+import { dropSnapshots, makeSnapshots } from '../snapshots/as-of'
 import { diffOf, type Diff } from '../snapshots/diff'
 import { exitCodes } from '../exit-code'
 import { grouped } from '../reporting/words'
@@ -21,20 +21,20 @@ async function compare(
   system: System,
   signal: AbortSignal,
 ): Promise<Diff> {
-  const temporary: Side[] = []
-  const sideFor = async (standing: Standing): Promise<Side | 'live'> => {
-    if (standing.kind === 'side') return standing.side
-    const side: Side = `asof_tmp_${randomBytes(4).toString('hex')}`
+  const temporary: Snapshot[] = []
+  const snapshotFor = async (standing: Standing): Promise<Snapshot | 'live'> => {
+    if (standing.kind === 'snapshot') return standing.snapshot
+    const snapshot: Snapshot = `asof_tmp_${randomBytes(4).toString('hex')}`
     const source = sourceUpTo(standing.point, 'log', [projection], system)
     const facts = { kind: 'as-of', what: pointText(standing.point) } as const
-    await makeSides({ projections: [projection], side, source, facts, signal, ...system })
-    temporary.push(side)
-    return side
+    await makeSnapshots({ projections: [projection], snapshot, source, facts, signal, ...system })
+    temporary.push(snapshot)
+    return snapshot
   }
   try {
-    return await diffOf(system.pool, projection, await sideFor(before), await sideFor(after), listedMax)
+    return await diffOf(system.pool, projection, await snapshotFor(before), await snapshotFor(after), listedMax)
   } finally {
-    for (const side of temporary) await dropSides(system.pool, [projection], side)
+    for (const snapshot of temporary) await dropSnapshots(system.pool, [projection], snapshot)
   }
 }
 

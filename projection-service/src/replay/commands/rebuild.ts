@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander'
-import type { Side } from '../../engine/tables/generation'
+import type { Snapshot } from '../../engine/tables/generation'
 import type { Projection } from '../../engine/definition/projection'
 import { createTopics } from '@annals/platform/kafka'
 import { NotPossible } from '../../engine/tables/stream-lock'
@@ -13,7 +13,7 @@ import { chosenProjections, labelArgument, pointArgument, streamArgument, userAr
 import { interruptible } from './interruption'
 import { plan } from './plan'
 import { scopeOf, type ScopeFlags } from './scope'
-import { foldSide } from './snapshot'
+import { foldSnapshot } from './snapshot'
 
 interface Flags extends ScopeFlags {
   all?: true
@@ -25,7 +25,7 @@ interface Flags extends ScopeFlags {
   acceptLog?: true
   fromFirstOffset?: true
   acceptDifferences?: true
-  into?: Side
+  into?: Snapshot
   json?: true
 }
 
@@ -86,7 +86,7 @@ async function requireTopics(chosen: readonly Projection[], { pool, log, logger,
   }
 }
 
-/** One call: what it folds, and so whether it rebuilds or makes a side, stands in its flags. */
+/** One call: what it folds, and so whether it rebuilds or makes a snapshot, stands in its flags. */
 function run(named: Projection[] | undefined, flags: Flags, command: Command): Promise<void> {
   const refuse = (reason: string): never => command.error(`error: ${reason}`, { exitCode: exitCodes.usage })
   const chosen = chosenProjections(named, flags, command)
@@ -108,10 +108,10 @@ function run(named: Projection[] | undefined, flags: Flags, command: Command): P
   }
   const scope = scopeOf(flags, ofRebuild)
   if (scope && 'refused' in scope) return refuse(scope.refused)
-  if (scope) return foldSide(chosen, scope, flags.into, flags.json)
+  if (scope) return foldSnapshot(chosen, scope, flags.into, flags.json)
   if (flags.into) {
     return refuse(
-      '--into names a side: say what it holds, with --as-of, --stream, --user, --from, --to or --source kafka',
+      '--into names a snapshot: say what it holds, with --as-of, --stream, --user, --from, --to or --source kafka',
     )
   }
   return dryRun ? plan(chosen, flags.json) : rebuild(chosen, flags)
@@ -121,7 +121,7 @@ function run(named: Projection[] | undefined, flags: Flags, command: Command): P
 export function addRebuild(program: Command): void {
   program
     .command('rebuild', { isDefault: true })
-    .description('rebuilds read models; or, told what to fold, makes sides beside the live ones')
+    .description('rebuilds read models; or, told what to fold, makes snapshots beside the live ones')
     .argument('[projection...]', 'read models', projectionArgument)
     .option('--all', 'every read model, with one read of the log')
     .option('--json', 'lines of JSON instead of text')
@@ -134,13 +134,13 @@ export function addRebuild(program: Command): void {
     .option('--accept-unverified', 'swap although nothing could be compared or counted again')
     .option('--accept-log', 'take the log as it is, although live is ahead of it (--all)')
     .option('--from-first-offset', 'read topics from their first record after the swap')
-    .optionsGroup('A side, in tables of its own; the live read models are not touched:')
+    .optionsGroup('A snapshot, in tables of its own; the live read models are not touched:')
     .option('--as-of <point>', 'the log up to a time or position, that included', pointArgument)
     .option('--stream <stream>', 'this stream, whole', streamArgument)
     .option('--user <userId>', 'streams with an event of this user, whole', userArgument)
     .option('--from <point>', 'streams with an event from a time or position on, whole', pointArgument)
     .option('--to <point>', 'streams with an event before a time or position, whole', pointArgument)
-    .addOption(new Option('--source <source>', 'where a side is read from').choices(['log', 'kafka']))
-    .option('--into <label>', 'name of the side (default: after what it holds)', labelArgument)
+    .addOption(new Option('--source <source>', 'where a snapshot is read from').choices(['log', 'kafka']))
+    .option('--into <label>', 'name of the snapshot (default: after what it holds)', labelArgument)
     .action(run)
 }

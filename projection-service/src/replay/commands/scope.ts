@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { Side } from '../../engine/tables/generation'
+import type { Snapshot } from '../../engine/tables/generation'
 import type { Point } from '../source/event-source'
-import { sideOf } from '../../engine/tables/snapshot-label'
+import { snapshotOf } from '../../engine/tables/snapshot-label'
 import { pointText, type Source } from './snapshot-source'
 
-/** The flags that make a side instead of a rebuild. */
+/** The flags that make a snapshot instead of a rebuild. */
 export interface ScopeFlags {
   asOf?: Point
   stream?: string
@@ -14,7 +14,7 @@ export interface ScopeFlags {
   source?: Source
 }
 
-/** What is folded into a side: everything up to a point, or some streams, whole. */
+/** What is folded into a snapshot: everything up to a point, or some streams, whole. */
 export type Scope =
   | { kind: 'as-of'; what: string; until: Point | undefined; source: Source }
   | {
@@ -42,11 +42,11 @@ export function scopeOf(flags: ScopeFlags, rebuild: Record<string, unknown>): Sc
     ['--from', from],
     ['--to', to],
   ])
-  const sides = [...present([['--as-of', asOf]]), ...streams, ...(source === 'kafka' ? ['--source kafka'] : [])]
+  const ofSnapshot = [...present([['--as-of', asOf]]), ...streams, ...(source === 'kafka' ? ['--source kafka'] : [])]
   const ofRebuild = present(Object.entries(rebuild))
-  if (sides.length === 0) return undefined
+  if (ofSnapshot.length === 0) return undefined
   if (ofRebuild.length > 0) {
-    const reason = `${sides[0]} folds into tables of its own, ${ofRebuild[0]} is about rebuilding the live read model`
+    const reason = `${ofSnapshot[0]} folds into tables of its own, ${ofRebuild[0]} is about rebuilding the live read model`
     return { refused: `${reason}: leave one of them out` }
   }
   if (asOf && streams.length > 0) {
@@ -80,10 +80,10 @@ export function scopeOf(flags: ScopeFlags, rebuild: Record<string, unknown>): Sc
  * A label for those who named none, the same for the same scope: `p1024`, `t20261123100000` (`t1795427999900`, epoch ms, where
  * seconds do not tell it), `kafka`, `scope_1f0c9a33`.
  */
-export function standardLabel(scope: Scope): Side {
+export function standardLabel(scope: Scope): Snapshot {
   const hash = () => createHash('sha256').update(scope.what).digest('hex').slice(0, 8)
-  const side = scope.kind === 'scope' ? undefined : sideOf(pointLabel(scope.until, scope.source))
-  return side ?? sideOf(`scope_${hash()}`)!
+  const snapshot = scope.kind === 'scope' ? undefined : snapshotOf(pointLabel(scope.until, scope.source))
+  return snapshot ?? snapshotOf(`scope_${hash()}`)!
 }
 
 function pointLabel(point: Point | undefined, source: Source): string {

@@ -1,5 +1,5 @@
 import type { Projection } from '../../engine/definition/projection'
-import { SideError } from '../snapshots/as-of'
+import { SnapshotError } from '../snapshots/as-of'
 import { logSource, topicsOf, type EventSource, type Point } from '../source/event-source'
 import { kafkaSource } from '../source/kafka-source'
 import type { System } from '../system'
@@ -11,7 +11,7 @@ export const pointText = (point: Point): string =>
 
 /**
  * Everything up to a point, that included; without one, all there is.
- * @throws SideError where the topics can not tell.
+ * @throws SnapshotError where the topics can not tell.
  */
 export function sourceUpTo(
   point: Point | undefined,
@@ -21,8 +21,8 @@ export function sourceUpTo(
 ): EventSource {
   const names = topicsOf(chosen)
   if (source === 'log') return logSource(log, names, point)
-  if (!brokers) throw new SideError('KAFKA_BROKERS is not set')
+  if (!brokers) throw new SnapshotError('KAFKA_BROKERS is not set')
   // Partitions are read side by side, and clocks differ a little: only a position cuts all of them at the same fact.
-  if (point?.kind === 'time') throw new SideError('from Kafka only up to a position, not up to a time')
+  if (point?.kind === 'time') throw new SnapshotError('from Kafka only up to a position, not up to a time')
   return kafkaSource(names, { brokers, log: logger, until: point?.position })
 }

@@ -1,6 +1,6 @@
-import type { Side } from '../../engine/tables/generation'
+import type { Snapshot } from '../../engine/tables/generation'
 import type { Projection } from '../../engine/definition/projection'
-import { makeSides } from '../snapshots/as-of'
+import { makeSnapshots } from '../snapshots/as-of'
 import { streamsInScope, streamsSource, topicsOf, type EventSource } from '../source/event-source'
 import { reporter, withSystem, type System } from '../system'
 import { interruptible } from './interruption'
@@ -18,10 +18,10 @@ async function sourceOf(
 }
 
 /** Folds a part of the log, or a former time of it, into tables beside the live ones. */
-export async function foldSide(
+export async function foldSnapshot(
   chosen: readonly Projection[],
   scope: Scope,
-  side: Side = standardLabel(scope),
+  snapshot: Snapshot = standardLabel(scope),
   json?: true,
 ): Promise<void> {
   const told = reporter(json)
@@ -33,12 +33,12 @@ export async function foldSide(
       withSystem(1, async (system) => {
         const source = await sourceOf(scope, chosen, system, signal)
         const onChunk = (events: number) => told.gone(names, events)
-        const input = { projections: chosen, side, source, facts: { kind, what }, onChunk, signal, ...system }
-        return { results: await makeSides(input), passedOver: source.passedOver ?? [] }
+        const input = { projections: chosen, snapshot, source, facts: { kind, what }, onChunk, signal, ...system }
+        return { results: await makeSnapshots(input), passedOver: source.passedOver ?? [] }
       }),
     )
     told.done({
-      side: side.replace('asof_', ''),
+      snapshot: snapshot.replace('asof_', ''),
       results,
       passedOver,
       seconds: (performance.now() - began) / 1_000,

@@ -1,35 +1,37 @@
 import type { Command } from 'commander'
-import type { Side } from '../../engine/tables/generation'
+import type { Snapshot } from '../../engine/tables/generation'
 import { projections } from '../../projections'
-import { dropSides, listSides } from '../snapshots/as-of'
+import { dropSnapshots, listSnapshots } from '../snapshots/as-of'
 import { counted } from '../reporting/words'
 import { print, withSystem } from '../system'
 import { labelArgument } from './arguments'
 
 async function list({ json }: { json?: true }): Promise<void> {
-  const found = await withSystem(1, ({ pool }) => listSides(pool, projections))
+  const found = await withSystem(1, ({ pool }) => listSnapshots(pool, projections))
   if (json) return print(JSON.stringify(found))
   if (found.length === 0) return print('there are none')
   for (const { projection, label, what, version, events } of found)
     print(`${label.padEnd(15)} ${projection.padEnd(15)} version ${version}, ${counted(events, 'event')}\n  ${what}`)
 }
 
-async function drop(side: Side): Promise<void> {
+async function drop(snapshot: Snapshot): Promise<void> {
   await withSystem(1, async ({ pool }) => {
-    for (const schema of await dropSides(pool, projections, side)) print(`${schema} is gone`)
+    for (const schema of await dropSnapshots(pool, projections, snapshot)) print(`${schema} is gone`)
   })
 }
 
-/** `replay sides` and `replay drop-side`: what was folded beside the live read models. */
-export function addSides(program: Command): void {
+/** `replay snapshots` and `replay snapshot drop`: what was folded beside the live read models. */
+export function addSnapshots(program: Command): void {
   program
-    .command('sides')
-    .description('what was folded into sides, by label')
+    .command('snapshots')
+    .description('former times and parts of the log that were folded beside the live read models, by label')
     .option('--json', 'as one JSON document')
     .action(list)
   program
-    .command('drop-side')
-    .description('drops the sides with a label')
-    .argument('<label>', 'name of the side', labelArgument)
+    .command('snapshot')
+    .description('one snapshot of former times or of a part of the log')
+    .command('drop')
+    .description('drops the snapshots with a label, of every read model')
+    .argument('<label>', 'name of the snapshot', labelArgument)
     .action(drop)
 }

@@ -65,7 +65,7 @@ const share = (folds: number): number => Math.min(1, 3 / folds)
 
 /**
  * Folds many events into tables that nobody else writes: in memory, written in large steps while folding goes on, as COPY where
- * a row is new. Rebuilds and sides are filled by it.
+ * a row is new. Rebuilds and snapshots are filled by it.
  */
 export class BulkFold {
   readonly #tables

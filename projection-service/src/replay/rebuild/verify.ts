@@ -48,10 +48,10 @@ export async function positionsOf(
 }
 
 /**
- * A snapshot stands idle while the log is read up to it, or while the other side is sorted. It holds nobody up: what is gone for
+ * The transaction stands idle while the log is read up to it, or while the other side is sorted. It holds nobody up: what is gone for
  * longer than the longest statement is ended by the server.
  */
-const beginSnapshotSql = `begin isolation level repeatable read read only;
+const beginReadingSql = `begin isolation level repeatable read read only;
   set local idle_in_transaction_session_timeout = ${postgresDeadlines.longStatementMs}`
 
 /** Nothing was ever applied to a read model that stands there: there is nothing to compare with. */
@@ -59,7 +59,7 @@ export const isEmpty = (positions: ReadonlyMap<string, bigint>): boolean =>
   [...positions.values()].every((position) => position < 0n)
 
 /**
- * Compares the shadow with the live read model at exactly the same positions: a snapshot of live is held, the shadow is
+ * Compares the shadow with the live read model at exactly the same positions: live is held in one transaction, the shadow is
  * brought to it, and both are counted and hashed. The live one goes on meanwhile. Whatever stands there, a sample of streams is
  * folded afresh, and what was recounted on the way is compared.
  * @param comparable live has the same version, the same columns and folds, and is not behind the shadow.
@@ -79,16 +79,16 @@ export async function verify(
     const alone = await verifyAlone(builder, pool, pass)
     return { equal: alone.agrees, compared: false, rebuilt, ...alone }
   }
-  const snapshot = await pool.connect()
+  const reading = await pool.connect()
   try {
-    await snapshot.query(beginSnapshotSql)
-    await catchUp(await positionsOf(snapshot, projection, 'live'))
-    const live = await checksumOf(snapshot, projection, 'live')
+    await reading.query(beginReadingSql)
+    await catchUp(await positionsOf(reading, projection, 'live'))
+    const live = await checksumOf(reading, projection, 'live')
     const rebuilt = await checksumOf(pool, projection, 'next')
     const alone = await verifyAlone(builder, pool, pass)
     const same = isSame(live, rebuilt)
-    const found = same ? undefined : await differencesIn(projection, snapshot, pool)
-    await snapshot.query('commit')
+    const found = same ? undefined : await differencesIn(projection, reading, pool)
+    await reading.query('commit')
     return {
       equal: same && alone.agrees,
       compared: true,
@@ -99,9 +99,9 @@ export async function verify(
       ...(found ? { differences: { rows: found.rows, streams: found.streams } } : {}),
     }
   } finally {
-    // Whatever happened: the snapshot must not outlive this.
-    await snapshot.query('rollback').catch(() => undefined)
-    snapshot.release()
+    // Whatever happened: the transaction must not outlive this.
+    await reading.query('rollback').catch(() => undefined)
+    reading.release()
   }
 }
 
@@ -133,12 +133,12 @@ export function isUnverified({ projection, events }: Builder, verification: Veri
   return recounted.rows === 0 || (projection.grain !== 'shard' && sampled === 0)
 }
 
-/** @param snapshot in the transaction that live was counted in. */
-async function differencesIn(projection: Projection, snapshot: PoolClient, pool: Pool): Promise<Differences> {
+/** @param reading in the transaction that live was counted in. */
+async function differencesIn(projection: Projection, reading: PoolClient, pool: Pool): Promise<Differences> {
   const next = await pool.connect()
   try {
-    await next.query(beginSnapshotSql)
-    return await differencesBetween(projection, snapshot, next, differencesMax)
+    await next.query(beginReadingSql)
+    return await differencesBetween(projection, reading, next, differencesMax)
   } finally {
     await next.query('rollback').catch(() => undefined)
     next.release()

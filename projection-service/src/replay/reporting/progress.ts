@@ -81,19 +81,19 @@ export function createProgress(output: Output, now = () => performance.now(), cl
       if (isDue()) tell(`  ${grouped(events)} events  ${grouped(Math.round(perSecond))}/s`)
     },
 
-    done({ side, results, passedOver = [], seconds, isSwapped }) {
+    done({ snapshot, results, passedOver = [], seconds, isSwapped }) {
       const events = Math.max(0, ...results.map((one) => one.events))
-      if (side !== undefined) {
+      if (snapshot !== undefined) {
         for (const { projection, what, events: folded, parkedStreams = 0 } of results) {
           line(`${projection.padEnd(16)} ${what}:`)
-          line(`${' '.repeat(17)}${counted(folded, 'event')} in ${projection}_asof_${side}`)
+          line(`${' '.repeat(17)}${counted(folded, 'event')} in ${projection}_asof_${snapshot}`)
           if (parkedStreams > 0)
             line(`${' '.repeat(17)}${grouped(parkedStreams)} streams stand still at an event that was refused`)
         }
         for (const stream of passedOver.slice(0, passedOverMax)) line(`passed over: ${stream}`)
         if (passedOver.length > 0) line(`  not in the log, or deleted there: ${counted(passedOver.length, 'stream')}`)
-        line(`compare: \`replay diff <read model> ${side} live\``)
-        return line(`drop: \`replay drop-side ${side}\``)
+        line(`compare: \`replay diff <read model> ${snapshot} live\``)
+        return line(`drop: \`replay snapshot drop ${snapshot}\``)
       }
       line(`done in ${duration(seconds)}: ${grouped(events)} events, ${grouped(Math.round(events / seconds))}/s`)
       if (!isSwapped) return line('nothing was changed')

@@ -5,7 +5,7 @@ const position = z.string().regex(/^-?\d+$/)
 const count = z.number().int().nonnegative()
 const exitNames = Object.keys(exitCodes) as [ExitName, ...ExitName[]]
 
-/** What a rebuild or a side has come to, for each read model. */
+/** What a rebuild or a snapshot has come to, for each read model. */
 const Result = z.object({
   projection: z.string(),
   version: count,
@@ -24,7 +24,7 @@ const Result = z.object({
   deleted: z.array(z.string()).optional(),
   /** How long projectors waited for the swap, in ms; none where nothing was swapped. */
   lockedMs: z.number().optional(),
-  /** Of a side: what it is, and how many streams stand still at an event that was refused. */
+  /** Of a snapshot: what it is, and how many streams stand still at an event that was refused. */
   what: z.string().optional(),
   parkedStreams: count.optional(),
 })
@@ -88,8 +88,8 @@ export const ReportLine = z.discriminatedUnion('event', [
   z.object({
     at: z.iso.datetime(),
     event: z.literal('done'),
-    /** Label of the side that was made, where it was one. */
-    side: z.string().optional(),
+    /** Label of the snapshot that was made, where it was one. */
+    snapshot: z.string().optional(),
     projections: z.array(Result),
     /** Of a scope: streams that were deleted in the log, in whole or in part, or never there; 1,000 at most. */
     passedOver: z.array(z.string()).optional(),

@@ -5,8 +5,8 @@ import type { RebuildStage } from '../rebuild/rebuild-state'
 import { reportLine, type ReportResult } from './report'
 
 export interface Outcome {
-  /** Label, where a side was made. */
-  side?: string
+  /** Label, where a snapshot was made. */
+  snapshot?: string
   results: readonly ReportResult[]
   /** Streams that were asked for and can not be folded: deleted in the log, in whole or in part, or never there. */
   passedOver?: readonly string[]
@@ -91,11 +91,11 @@ export function createLines(write: (text: string) => void, now = () => performan
       write(reportLine({ ...folding, projections: [...projections] as [string, ...string[]], ...unknown }))
     },
 
-    done({ side, results, passedOver, seconds }) {
+    done({ snapshot, results, passedOver, seconds }) {
       const events = Math.max(0, ...results.map((one) => one.events))
       const perSecond = Math.round(events / seconds)
       const passed = passedOver && passedOver.length > 0 ? { passedOver: passedOver.slice(0, passedOverMax) } : {}
-      const facts = { side, projections: [...results], ...passed, events, seconds: rounded(seconds), perSecond }
+      const facts = { snapshot, projections: [...results], ...passed, events, seconds: rounded(seconds), perSecond }
       write(reportLine({ event: 'done', ...facts, exitCode: 0 }))
     },
 

@@ -7,7 +7,7 @@ import {
   schemaOf,
   tablesOf,
   type Generation,
-  type Side,
+  type Snapshot,
 } from '../../engine/tables/generation'
 import type { Projection } from '../../engine/definition/projection'
 import { BulkFold, type PlacedEvent } from '../fold/bulk-fold'
@@ -17,8 +17,8 @@ import { createHeapBound } from '../fold/heap-bound'
 import { schemaExists } from '../rebuild/rebuild-state'
 import { dropSchema } from '../rebuild/swap'
 
-/** What is known of a side, kept as the comment of its schema. */
-export interface SideFacts {
+/** What is known of a snapshot, kept as the comment of its schema. */
+export interface SnapshotFacts {
   /** `as-of`: everything up to a point of the log. `scope`: some streams, whole. */
   kind: 'as-of' | 'scope'
   /** For people: the point, or the scope. */
@@ -30,13 +30,13 @@ export interface SideFacts {
   parkedStreams: number
 }
 
-/** The side is there already, is being made by somebody else, or is not there. */
-export class SideError extends Error {
-  override readonly name = 'SideError'
+/** The snapshot is there already, is being made by somebody else, or is not there. */
+export class SnapshotError extends Error {
+  override readonly name = 'SnapshotError'
 }
 
-/** A side while it grows: what of a source its projection reads, folded in bulk. Killed, it is made anew. */
-class GrowingSide {
+/** A snapshot while it grows: what of a source its projection reads, folded in bulk. Killed, it is made anew. */
+class GrowingSnapshot {
   readonly #places
   /** When the newest event was recorded, epoch ms; -Infinity: there is none, or none that tells. */
   #at = Number.NEGATIVE_INFINITY
@@ -50,14 +50,14 @@ class GrowingSide {
     this.#places = new Set(fold.reached.keys())
   }
 
-  /** @param folds how many sides grow in this process. */
+  /** @param folds how many snapshots grow in this process. */
   static async open(
     projection: Projection,
     pool: Pool,
     generation: Generation,
     repeats: EventSource['repeats'],
     folds: number,
-  ): Promise<GrowingSide> {
+  ): Promise<GrowingSnapshot> {
     const fold = await BulkFold.open(projection, pool, {
       generation,
       empty: true,
@@ -65,7 +65,7 @@ class GrowingSide {
       folds,
       pace: paceOf(undefined),
     })
-    return new GrowingSide(pool, fold, generation)
+    return new GrowingSnapshot(pool, fold, generation)
   }
 
   get projection(): Projection {
@@ -99,7 +99,7 @@ class GrowingSide {
     await longQuery(this.pool, `analyze ${rows}, ${stream}`)
     // A partition without events has been gone through as far as the others.
     const end = [...this.fold.reached.values()].reduce((max, position) => (position > max ? position : max), -1n)
-    // Topics tell only when events say that they happened: one that says so of the future makes no side newer than now.
+    // Topics tell only when events say that they happened: one that says so of the future makes no snapshot newer than now.
     const last = Number.isFinite(this.#at) ? new Date(Math.min(this.#at, Date.now())).toISOString() : null
     await this.pool.query(
       `update ${checkpoint} set position = $1, updated_at = coalesce($2::timestamptz, updated_at)`,
@@ -110,11 +110,11 @@ class GrowingSide {
   }
 }
 
-export interface SideInput {
+export interface SnapshotInput {
   projections: readonly Projection[]
-  side: Side
+  snapshot: Snapshot
   source: EventSource
-  facts: Pick<SideFacts, 'kind' | 'what'>
+  facts: Pick<SnapshotFacts, 'kind' | 'what'>
   pool: Pool
   openAll: OpenAll
   signal: AbortSignal
@@ -123,31 +123,33 @@ export interface SideInput {
 }
 
 /**
- * Folds a source into sides of these projections, which appear together when all are complete. Live read models are not
+ * Folds a source into snapshots of these projections, which appear together when all are complete. Live read models are not
  * touched. What an earlier, killed call left behind is thrown away.
- * @throws SideError when one of them is there already, or is being made; RebuildStopped at a hole or a newer version.
+ * @throws SnapshotError when one of them is there already, or is being made; RebuildStopped at a hole or a newer version.
  */
-export function makeSides(input: SideInput): Promise<(SideFacts & { projection: string })[]> {
-  return excludingSide(input.pool, input.side, () => makeLocked(input))
+export function makeSnapshots(input: SnapshotInput): Promise<(SnapshotFacts & { projection: string })[]> {
+  return excludingSnapshot(input.pool, input.snapshot, () => makeLocked(input))
 }
 
-async function makeLocked({ projections, side, source, facts, pool, openAll, signal, onChunk }: SideInput) {
-  const growing = side.replace('asof_', 'asnew_') as `asnew_${string}`
+async function makeLocked({ projections, snapshot, source, facts, pool, openAll, signal, onChunk }: SnapshotInput) {
+  const growing = snapshot.replace('asof_', 'asnew_') as `asnew_${string}`
   for (const { name } of projections) {
-    if (await schemaExists(pool, schemaOf(name, side)))
-      throw new SideError(`${schemaOf(name, side)} is there already: take another label, or \`replay drop-side\` first`)
+    if (await schemaExists(pool, schemaOf(name, snapshot)))
+      throw new SnapshotError(
+        `${schemaOf(name, snapshot)} is there already: take another label, or \`replay snapshot drop\` first`,
+      )
   }
   const drop = async () => {
     for (const { name } of projections) await dropSchema(pool, schemaOf(name, growing))
   }
   await drop()
-  const folds: GrowingSide[] = []
+  const folds: GrowingSnapshot[] = []
   try {
     await inTransaction(pool, async (client) => {
       for (const projection of projections) await createGeneration(client, projection, growing)
     })
     for (const projection of projections)
-      folds.push(await GrowingSide.open(projection, pool, growing, source.repeats, projections.length))
+      folds.push(await GrowingSnapshot.open(projection, pool, growing, source.repeats, projections.length))
     const boundHeap = createHeapBound()
     let events = 0
     for await (const chunk of source.chunks(signal)) {
@@ -158,7 +160,7 @@ async function makeLocked({ projections, side, source, facts, pool, openAll, sig
       onChunk?.(events)
     }
     signal.throwIfAborted()
-    const made: (SideFacts & { projection: string })[] = []
+    const made: (SnapshotFacts & { projection: string })[] = []
     for (const fold of folds) {
       const parkedStreams = await fold.complete()
       const { name, version } = fold.projection
@@ -171,7 +173,7 @@ async function makeLocked({ projections, side, source, facts, pool, openAll, sig
           [schemaOf(projection, growing), JSON.stringify(told)],
         )
         await client.query(rows[0]!.sql)
-        await client.query(`alter schema ${schemaOf(projection, growing)} rename to ${schemaOf(projection, side)}`)
+        await client.query(`alter schema ${schemaOf(projection, growing)} rename to ${schemaOf(projection, snapshot)}`)
       }
     })
     return made
@@ -183,62 +185,62 @@ async function makeLocked({ projections, side, source, facts, pool, openAll, sig
   }
 }
 
-/** @returns what is known of a side, or `undefined` when it is not there. */
-export async function sideFacts(
+/** @returns what is known of a snapshot, or `undefined` when it is not there. */
+export async function snapshotFacts(
   db: Pick<Pool, 'query'>,
   projection: Projection,
-  side: Side,
-): Promise<SideFacts | undefined> {
+  snapshot: Snapshot,
+): Promise<SnapshotFacts | undefined> {
   const { rows } = await db.query<{ facts: string | null }>(
     `select obj_description(oid, 'pg_namespace') as facts from pg_namespace where nspname = $1`,
-    [schemaOf(projection.name, side)],
+    [schemaOf(projection.name, snapshot)],
   )
-  return rows[0]?.facts ? (JSON.parse(rows[0].facts) as SideFacts) : undefined
+  return rows[0]?.facts ? (JSON.parse(rows[0].facts) as SnapshotFacts) : undefined
 }
 
-/** Every side of these projections, by label. */
-export async function listSides(
+/** Every snapshot of these projections, by label. */
+export async function listSnapshots(
   pool: Pool,
   projections: readonly Projection[],
-): Promise<(SideFacts & { projection: string; label: string })[]> {
+): Promise<(SnapshotFacts & { projection: string; label: string })[]> {
   const { rows } = await pool.query<{ projection: string; label: string; facts: string | null }>(
     `select p as projection, substr(nspname, length(p || '_asof_') + 1) as label, obj_description(oid, 'pg_namespace') as facts
      from unnest($1::text[]) p join pg_namespace on starts_with(nspname, p || '_asof_') order by label, p`,
     [projections.map(({ name }) => name)],
   )
   return rows.flatMap(({ projection, label, facts }) =>
-    facts ? [{ projection, label, ...(JSON.parse(facts) as SideFacts) }] : [],
+    facts ? [{ projection, label, ...(JSON.parse(facts) as SnapshotFacts) }] : [],
   )
 }
 
 /**
- * Drops the sides with a label, of all these projections.
+ * Drops the snapshots with a label, of all these projections.
  * @returns the schemas that are gone.
- * @throws SideError when there is none, or when it is being made.
+ * @throws SnapshotError when there is none, or when it is being made.
  */
-export function dropSides(pool: Pool, projections: readonly Projection[], side: Side): Promise<string[]> {
-  return excludingSide(pool, side, async () => {
+export function dropSnapshots(pool: Pool, projections: readonly Projection[], snapshot: Snapshot): Promise<string[]> {
+  return excludingSnapshot(pool, snapshot, async () => {
     const dropped: string[] = []
     for (const { name } of projections) {
-      const schema = schemaOf(name, side)
+      const schema = schemaOf(name, snapshot)
       if (!(await schemaExists(pool, schema))) continue
       await dropSchema(pool, schema)
       dropped.push(schema)
     }
-    if (dropped.length === 0) throw new SideError('there is no side with this label')
+    if (dropped.length === 0) throw new SnapshotError('there is no snapshot with this label')
     return dropped
   })
 }
 
 /** Two calls with one label exclude each other. */
-async function excludingSide<T>(pool: Pool, side: Side, work: () => Promise<T>): Promise<T> {
+async function excludingSnapshot<T>(pool: Pool, snapshot: Snapshot, work: () => Promise<T>): Promise<T> {
   const client = await pool.connect()
   try {
     const { rows } = await client.query<{ held: boolean }>(
-      `select pg_try_advisory_lock(hashtextextended('annals.side.' || $1, 0)) as held`,
-      [side],
+      `select pg_try_advisory_lock(hashtextextended('annals.snapshot.' || $1, 0)) as held`,
+      [snapshot],
     )
-    if (!rows[0]!.held) throw new SideError('another process is making or dropping sides with this label')
+    if (!rows[0]!.held) throw new SnapshotError('another process is making or dropping snapshots with this label')
     return await work()
   } finally {
     await client.query('select pg_advisory_unlock_all()').catch(() => undefined)

@@ -1,9 +1,9 @@
 import { inTransaction, longQuery, type Pool } from '@annals/platform/postgres'
 import { isNullable, typeOf, type ColumnKind } from '../../engine/definition/columns'
-import { tablesOf, type Side } from '../../engine/tables/generation'
+import { tablesOf, type Snapshot } from '../../engine/tables/generation'
 import { columnsOf, keyWidth, type Projection } from '../../engine/definition/projection'
 import { registered } from '../../engine/tables/registry'
-import { SideError, sideFacts } from './as-of'
+import { SnapshotError, snapshotFacts } from './as-of'
 
 export interface Difference {
   /** The key's columns, joined by `|`. */
@@ -38,25 +38,25 @@ interface Found {
 }
 
 /**
- * Rows of a projection that differ between two states of it, both of the same version. A side that holds only some streams
+ * Rows of a projection that differ between two states of it, both of the same version. A snapshot that holds only some streams
  * is compared with the same keys of the other.
  * @param max differences listed; all are counted.
- * @throws SideError when one is not there, or they can not be compared.
+ * @throws SnapshotError when one is not there, or they can not be compared.
  */
 export function diffOf(
   pool: Pool,
   projection: Projection,
-  before: Side | 'live',
-  after: Side | 'live',
+  before: Snapshot | 'live',
+  after: Snapshot | 'live',
   max: number,
 ): Promise<Diff> {
   return inTransaction(pool, async (client) => {
     await client.query('set transaction isolation level repeatable read, read only')
     const [a, b] = [await standingOf(client, projection, before), await standingOf(client, projection, after)]
     if (a.version !== b.version)
-      throw new SideError(`${projection.name}: version ${a.version} can not be compared with version ${b.version}`)
+      throw new SnapshotError(`${projection.name}: version ${a.version} can not be compared with version ${b.version}`)
     if (projection.grain === 'shard' && a.isPartial !== b.isPartial)
-      throw new SideError(`${projection.name}: its rows add up many streams, of which one side has only some`)
+      throw new SnapshotError(`${projection.name}: its rows add up many streams, of which one side has only some`)
 
     const columns = columnsOf(projection)
     const keys = columns.slice(0, keyWidth(projection)).map(([name]) => name)
@@ -88,15 +88,15 @@ export function diffOf(
   })
 }
 
-async function standingOf(db: Pick<Pool, 'query'>, projection: Projection, which: Side | 'live') {
+async function standingOf(db: Pick<Pool, 'query'>, projection: Projection, which: Snapshot | 'live') {
   const { name } = projection
   if (which === 'live') {
     const known = await registered(db as Pool, name)
-    if (!known) throw new SideError(`${name} has never been installed`)
+    if (!known) throw new SnapshotError(`${name} has never been installed`)
     return { version: known.version, isPartial: false }
   }
-  const facts = await sideFacts(db, projection, which)
-  if (!facts) throw new SideError(`${name} has no side with the label ${which.replace('asof_', '')}`)
+  const facts = await snapshotFacts(db, projection, which)
+  if (!facts) throw new SnapshotError(`${name} has no snapshot with the label ${which.replace('asof_', '')}`)
   return { version: facts.version, isPartial: facts.kind === 'scope' }
 }
 

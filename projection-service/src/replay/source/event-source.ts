@@ -76,7 +76,7 @@ export class TimeUnclear extends Error {
   override readonly name = 'TimeUnclear'
 }
 
-/** Events behind the end of a side that are looked at, in case that clock went back. */
+/** Events behind the end of a snapshot that are looked at, in case that clock went back. */
 const lookAhead = 10_000
 
 /**

@@ -56,7 +56,7 @@ const replay = (...args: string[]) => {
   )
 }
 
-it('folds a side, compares it, and drops it, with exit codes that scripts can use', async () => {
+it('folds a snapshot, compares it, and drops it, with exit codes that scripts can use', async () => {
   const second = (await log.readStream(paid[1]!.stream)).at(-1)!.position
   const made = await replay('payments', '--as-of', String(second), '--into', 'two')
   expect(made.output).toMatch(/payments +as of position \d+:\n +6 events in payments_asof_two/)
@@ -77,18 +77,18 @@ it('folds a side, compares it, and drops it, with exit codes that scripts can us
   expect(equal.output).toContain('no differences')
   expect(equal.code).toBe(exitCodes.done)
 
-  const listed = await replay('sides', '--json')
+  const listed = await replay('snapshots', '--json')
   expect(JSON.parse(listed.output)).toMatchObject([
     { label: 'one', projection: 'payments', kind: 'scope', events: 3 },
     { label: 'two', projection: 'payments', kind: 'as-of', events: 6 },
   ])
-  expect((await replay('drop-side', 'two')).output).toContain('payments_asof_two is gone')
-  expect((await replay('drop-side', 'two')).code).toBe(exitCodes.usage)
+  expect((await replay('snapshot', 'drop', 'two')).output).toContain('payments_asof_two is gone')
+  expect((await replay('snapshot', 'drop', 'two')).code).toBe(exitCodes.usage)
   const { rows } = await database.pool.query(`select nspname from pg_namespace where nspname like '%\\_as%'`)
   expect(rows).toEqual([{ nspname: 'payments_asof_one' }])
 })
 
-it('names a side after what it holds, and tells programs in lines of JSON', async () => {
+it('names a snapshot after what it holds, and tells programs in lines of JSON', async () => {
   const at = (await log.readStream(paid[0]!.stream)).at(-1)!.position
   const { code, output } = await replay('payments', '--as-of', String(at), '--json')
   expect(code).toBe(exitCodes.done)
@@ -98,27 +98,27 @@ it('names a side after what it holds, and tells programs in lines of JSON', asyn
     .map((line) => ReportLine.parse(JSON.parse(line)))
   expect(lines.at(-1)).toMatchObject({
     event: 'done',
-    side: `p${at}`,
+    snapshot: `p${at}`,
     projections: [{ projection: 'payments', events: 3, what: `as of position ${at}` }],
   })
-  expect((await replay('drop-side', `p${at}`)).code).toBe(exitCodes.done)
+  expect((await replay('snapshot', 'drop', `p${at}`)).code).toBe(exitCodes.done)
 
   const second = (await log.readStream(paid[1]!.stream))[0]!.position
   const range = await replay('payments', '--from', String(second), '--to', String(second + 1n), '--into', 'second')
   expect(range.output).toMatch(/3 events in payments_asof_second/)
 })
 
-it('makes two sides of two times that differ by milliseconds', async () => {
+it('makes two snapshots of two times that differ by milliseconds', async () => {
   for (const at of ['2026-01-01T10:00:00.100Z', '2026-01-01T10:00:00.900Z', '2026-01-01T10:00:00Z'])
     expect((await replay('payments', '--as-of', at)).code).toBe(exitCodes.done)
-  const listed = JSON.parse((await replay('sides', '--json')).output) as { label: string; what: string }[]
+  const listed = JSON.parse((await replay('snapshots', '--json')).output) as { label: string; what: string }[]
   const times = listed.filter(({ what }) => what.startsWith('as of 2026-01-01'))
   expect(times.map(({ label, what }) => [label, what])).toEqual([
     ['t1767261600100', 'as of 2026-01-01T10:00:00.100Z'],
     ['t1767261600900', 'as of 2026-01-01T10:00:00.900Z'],
     ['t20260101100000', 'as of 2026-01-01T10:00:00.000Z'],
   ])
-  for (const { label } of times) await replay('drop-side', label)
+  for (const { label } of times) await replay('snapshot', 'drop', label)
 })
 
 it.each([
@@ -147,8 +147,8 @@ it.each([
   ['a time of the topics', ['payments', '--as-of', '2026-01-01', '--source', 'kafka'], /--as-of <position>/],
   ['some streams of the topics', ['payments', '--user', user, '--source', 'kafka'], /leave --source out/],
   ['a point and a scope', ['payments', '--as-of', '1', '--user', user], /fold --as-of alone/],
-  ['a side that is throttled', ['payments', '--as-of', '1', '--throttle', '5'], /--throttle is about rebuilding/],
-  ['a side of nothing', ['payments', '--into', 'x'], /say what it holds/],
+  ['a snapshot that is throttled', ['payments', '--as-of', '1', '--throttle', '5'], /--throttle is about rebuilding/],
+  ['a snapshot of nothing', ['payments', '--into', 'x'], /say what it holds/],
   ['an end before its beginning', ['payments', '--from', '7', '--to', '7'], /lies before/],
   ['no read model', ['--as-of', '1', '--into', 'x'], /name projections/],
   ['a command of former times', ['as-of', '1', 'payments', '--into', 'x'], /There are: /],

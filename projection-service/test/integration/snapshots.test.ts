@@ -4,7 +4,7 @@ import { eventually } from '@annals/platform/testing'
 import { createGeneration, tablesOf, type Generation } from '../../src/engine/tables/generation'
 import type { Projection } from '../../src/engine/definition/projection'
 import { paymentHistory, payments, paymentTotals } from '../../src/projections'
-import { dropSides, makeSides, SideError, type SideInput } from '../../src/replay/snapshots/as-of'
+import { dropSnapshots, makeSnapshots, SnapshotError, type SnapshotInput } from '../../src/replay/snapshots/as-of'
 import { RebuildStopped, type PlacedEvent } from '../../src/replay/fold/bulk-fold'
 import { checksumOf } from '../../src/replay/rebuild/checksum'
 import { diffOf, masked } from '../../src/replay/snapshots/diff'
@@ -22,10 +22,10 @@ const world = useOwnWorld()
 const three: readonly Projection[] = [payments, paymentTotals, paymentHistory]
 const { signal } = new AbortController()
 
-const make = (over: Partial<SideInput> & Pick<SideInput, 'source'>) =>
-  makeSides({
+const make = (over: Partial<SnapshotInput> & Pick<SnapshotInput, 'source'>) =>
+  makeSnapshots({
     projections: three,
-    side: 'asof_then',
+    snapshot: 'asof_then',
     facts: { kind: 'as-of', what: 'a test' },
     pool: world.database.pool,
     openAll: opensNothing,
@@ -62,7 +62,7 @@ async function twoMoments() {
   return { first, second, position, time, then, changed: changed! }
 }
 
-describe('a side', () => {
+describe('a snapshot', () => {
   it('is what the read models were at a position, and at a time', async () => {
     const { position, time, then } = await twoMoments()
     const now = await sums('live')
@@ -73,9 +73,9 @@ describe('a side', () => {
       [36, 0],
     ])
     expect(await sums('asof_then')).toEqual(then)
-    await make({ side: 'asof_time', source: logSource(world.own.log, topicsOf(three), { kind: 'time', at: time }) })
+    await make({ snapshot: 'asof_time', source: logSource(world.own.log, topicsOf(three), { kind: 'time', at: time }) })
     expect(await sums('asof_time')).toEqual(then)
-    await make({ side: 'asof_end', source: logSource(world.own.log, topicsOf(three)) })
+    await make({ snapshot: 'asof_end', source: logSource(world.own.log, topicsOf(three)) })
     expect(await sums('asof_end')).toEqual(now)
     expect(await sums('live')).toEqual(now)
   })
@@ -133,10 +133,10 @@ describe('a side', () => {
     await createGeneration(client, payments, 'asnew_then')
     client.release()
     await make({ source: logSource(world.own.log, topicsOf(three)) })
-    await expect(make({ source: logSource(world.own.log, topicsOf(three)) })).rejects.toThrow(SideError)
+    await expect(make({ source: logSource(world.own.log, topicsOf(three)) })).rejects.toThrow(SnapshotError)
     expect(await schemaExists(world.database.pool, 'payments_asnew_then')).toBe(false)
-    expect(await dropSides(world.database.pool, three, 'asof_then')).toHaveLength(3)
-    await expect(dropSides(world.database.pool, three, 'asof_then')).rejects.toThrow(SideError)
+    expect(await dropSnapshots(world.database.pool, three, 'asof_then')).toHaveLength(3)
+    await expect(dropSnapshots(world.database.pool, three, 'asof_then')).rejects.toThrow(SnapshotError)
     await make({ source: logSource(world.own.log, topicsOf(three)) })
   })
 
@@ -172,7 +172,7 @@ describe('a side', () => {
     })
     await expect(make({ source: twice('refused') })).rejects.toThrow(RebuildStopped)
     await make({ source: twice('passed-over') })
-    await make({ source: logSource(world.own.log, topicsOf(three)), side: 'asof_log' })
+    await make({ source: logSource(world.own.log, topicsOf(three)), snapshot: 'asof_log' })
     expect(await sums('asof_then')).toEqual(await sums('asof_log'))
   })
 
@@ -207,7 +207,7 @@ describe('a side', () => {
     const first = make({ source: held })
     // Its tables are made when it holds the lock.
     await eventually(async () => expect(await schemaExists(world.database.pool, 'payments_asnew_then')).toBe(true))
-    await expect(make({ source: held })).rejects.toThrow(SideError)
+    await expect(make({ source: held })).rejects.toThrow(SnapshotError)
     await eventually(() => expect(isHeld).toBe(true))
     release()
     await first
@@ -321,7 +321,7 @@ describe('a diff', () => {
   it('is refused for what is not there, and between versions', async () => {
     await twoMoments()
     await expect(diffOf(world.database.pool, payments, 'asof_none', 'live', 1)).rejects.toThrow(
-      /no side with the label none/,
+      /no snapshot with the label none/,
     )
     await make({ source: logSource(world.own.log, topicsOf(three)), projections: [{ ...payments, version: 2 }] })
     await expect(diffOf(world.database.pool, payments, 'asof_then', 'live', 1)).rejects.toThrow(/version 2 can not/)
