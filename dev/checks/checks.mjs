@@ -21,6 +21,7 @@ export const checks = [
   { part: 'lint', title: 'Pipeline', args: [join(root, 'dev/checks/workflow-check.mjs')] },
   { part: 'lint', title: 'Alarms and runbooks', args: [join(root, 'dev/checks/alerts-check.mjs')] },
   { part: 'lint', title: 'Names of metrics', args: [join(root, 'dev/checks/metrics-check.mjs')] },
+  { part: 'lint', title: 'Prose and decisions', args: [join(root, 'dev/checks/prose.mjs')] },
   { part: 'lint', title: 'Lint (oxlint)', args: [bin('oxlint/bin/oxlint'), '--deny-warnings'] },
   {
     part: 'lint',
