@@ -70,6 +70,10 @@ const asRecorded = (registration: NonNullable<Claim['registration']>): RecordedE
   position: 0n,
 })
 
+/**
+ * Nobody has proved yet that an address is theirs: anyone registers anyone's address, and a name would be their words in a mail of ours
+ * to a stranger. So no name is passed on, to templates of any version.
+ */
 function composeOne(
   { identity, channel, template, data }: Claim,
   recorded: RecordedEvent,
@@ -79,12 +83,12 @@ function composeOne(
   const result = decodeEvent(recorded, personal)
   if (result.kind !== 'event' || result.event.type !== 'user.registered')
     return { kind: 'put-off', reason: 'registration-unreadable', cause: result }
-  const { email, name, locale } = result.event.data
+  const { email, locale } = result.event.data
   // Nobody has told us a phone number yet: the channel is ready, the address is not.
   const to = channel === 'email' ? email : null
   if (to === null) return { kind: 'rejected', reason: 'no-address' }
   try {
-    return { kind: 'message', message: { identity, to, ...templates.render(template, locale, { name, data }) } }
+    return { kind: 'message', message: { identity, to, ...templates.render(template, locale, { name: null, data }) } }
   } catch (cause) {
     return { kind: 'put-off', reason: 'not-renderable', cause }
   }

@@ -8,7 +8,7 @@ export interface Intent {
   /** Id of the user who is to hear of it; the address is looked up when it is sent. */
   recipient: string
   channel: ChannelName
-  /** Name and version of the template, such as `welcome.v1`. */
+  /** Name and version of the template, such as `welcome.v2`. */
   template: string
   data: Record<string, string>
 }

@@ -7,7 +7,7 @@ export const rules: readonly Rule[] = [
     name: 'welcome',
     on: 'user.registered',
     channel: 'email',
-    template: 'welcome.v1',
+    template: 'welcome.v2',
     recipient: ({ data }) => data.userId,
     data: () => ({}),
   }),
@@ -15,7 +15,7 @@ export const rules: readonly Rule[] = [
     name: 'payment-confirmation',
     on: 'payment.processed',
     channel: 'email',
-    template: 'payment-confirmation.v1',
+    template: 'payment-confirmation.v2',
     recipient: ({ data }) => data.userId,
     data: ({ data, at }) => ({
       paymentId: data.paymentId,
@@ -28,7 +28,7 @@ export const rules: readonly Rule[] = [
     name: 'payment-failed',
     on: 'payment.failed',
     channel: 'email',
-    template: 'payment-failed.v1',
+    template: 'payment-failed.v2',
     recipient: ({ data }) => data.userId,
     data: ({ data, at }) => ({
       paymentId: data.paymentId,

@@ -5,9 +5,9 @@ import Handlebars from 'handlebars'
 import { z } from 'zod'
 import { greetingName } from './names'
 
-/** What a template is given: the recipient's name, opened for this one use, and the delivery's data. */
+/** What a template is given: the recipient's name, and the delivery's data. */
 export interface TemplateInput {
-  /** `null`: greet without one. */
+  /** Only where the recipient has proved that the address is theirs; `null`: greet without one. */
   name: string | null
   data: Record<string, string>
 }
@@ -19,7 +19,7 @@ export interface Rendered {
 }
 
 export interface Templates {
-  /** Names with versions, such as `welcome.v1`. */
+  /** Names with versions, such as `welcome.v2`. */
   names: readonly string[]
   /**
    * @param locale BCP 47; its language is used where there is a translation, else English.

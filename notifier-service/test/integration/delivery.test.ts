@@ -39,7 +39,8 @@ const outcomes = async (deliveryId: string) =>
 describe('from a fact to a mail', () => {
   it('welcomes, confirms and tells of failure, in the language and with the trace of each', async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-    const ada = registered(crowd, { locale: 'de', name: 'Ada' }, { traceparent })
+    const name = 'Call +1 800 555 0100, account locked'
+    const ada = registered(crowd, { locale: 'de', name }, { traceparent })
     await publish(ada, processed(crowd, ada.userId), failed(crowd, ada.userId))
     const rows = await settledAs(ada.userId, {
       welcome: 'accepted',
@@ -57,7 +58,12 @@ describe('from a fact to a mail', () => {
     const welcome = await stack.mail.read(mails.find(({ subject }) => subject.startsWith('Willkommen'))!.id)
     expect(welcome.headers['traceparent']).toContain('4bf92f3577b34da6a3ce929d0e0e4736')
     expect(welcome.headers['auto-submitted']).toBe('auto-generated')
-    expect(welcome.text).toContain('Guten Tag Ada')
+    // Anyone may have registered this address: the mail says nothing in their words.
+    for (const { id, subject } of mails) {
+      const { text, html } = await stack.mail.read(id)
+      expect(`${subject} ${text} ${html}`).not.toMatch(/Call|800|locked/)
+      expect(text).toMatch(/^Guten Tag,/)
+    }
   })
 
   it('holds no address and no name in the ledger', async () => {

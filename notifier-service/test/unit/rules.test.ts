@@ -27,7 +27,7 @@ describe('rules', () => {
   it('welcomes who registered', () => {
     const made = registered(crowd)
     expect(intentsOf(rules, eventOf(made))).toEqual([
-      { rule: 'welcome', recipient: made.userId, channel: 'email', template: 'welcome.v1', data: {} },
+      { rule: 'welcome', recipient: made.userId, channel: 'email', template: 'welcome.v2', data: {} },
     ])
   })
 
@@ -39,7 +39,7 @@ describe('rules', () => {
         rule: 'payment-confirmation',
         recipient: userId,
         channel: 'email',
-        template: 'payment-confirmation.v1',
+        template: 'payment-confirmation.v2',
         data: { paymentId: made.paymentId, amount: '12.50', currency: 'EUR', at: '2026-11-23T10:00:00Z' },
       },
     ])

@@ -112,6 +112,15 @@ describe('templates', () => {
     expect(html).toContain('O&#x27;Neill &amp; &quot;Co&quot;')
   })
 
+  it('says nothing in the words of whoever registered the address, in any template in use', () => {
+    const name = 'Call +1 800 555 0100, account locked'
+    for (const { template } of rules)
+      for (const locale of ['en', 'de']) {
+        const named = templates.render(template, locale, { name, data })
+        expect(named).toEqual(templates.render(template, locale, { name: null, data }))
+      }
+  })
+
   it('greets without a name when there is none to use', () => {
     expect(templates.render('welcome.v1', 'en', { name: null, data: {} }).text).toMatch(/^Hello,/)
   })
