@@ -9,6 +9,7 @@ import { Publication } from './publication'
 import { toQueued } from './queued-event'
 import { RelayRefusal } from './refusals'
 import type { RelayMetrics } from './relay-metrics'
+import { inBatchSpan } from './batch-span'
 import { checkpointTopic, fillerName, prefixesOf, type Route } from './route'
 
 export interface LeadOptions {
@@ -304,7 +305,7 @@ class Lead {
         await this.publication.confirm()
         continue
       }
-      await publish(batch)
+      await inBatchSpan(batch, () => publish(batch))
       this.observer.published()
       metrics?.published(batch.records, (performance.now() - started) / 1_000)
       metrics?.position(this.publication.checkpoint.position)

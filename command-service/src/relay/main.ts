@@ -5,6 +5,7 @@ import { createPublisher, createTopics } from '@annals/platform/kafka'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
 import { createMetrics } from '@annals/platform/metrics'
+import { startTracing } from '@annals/platform/tracing'
 import { readCommand, RelayConfig } from './options'
 import { runRelay } from './relay'
 import { createRelayMetrics } from './relay-metrics'
@@ -17,6 +18,7 @@ async function main() {
   const { route } = command
 
   await runProcess(log, async (scope, fatal) => {
+    scope.add('tracing', await startTracing('relay', config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())
     const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())
     const kafka = { brokers: config.KAFKA_BROKERS, clientId: 'annals-relay', log }
     const topics = createTopics(kafka)

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 export { arbitraryOf } from './arbitrary'
 export { hostileTexts, hostileValues } from './hostile'
 export { startTestEventStore, type TestEventStore } from './event-store'
+export { startSpanCollector, type CollectedSpan, type SpanCollector } from './span-collector'
 export { proxyOf, startSilentProxy, type Silence, type SilentProxy } from './silent-proxy'
 
 /** How often a fact is asked for again, in ms. */

@@ -1,4 +1,15 @@
-import { context, propagation, trace, SpanKind, SpanStatusCode, type Context, type Span } from '@opentelemetry/api'
+import {
+  context,
+  propagation,
+  ROOT_CONTEXT,
+  trace,
+  SpanKind,
+  SpanStatusCode,
+  type Context,
+  type Link,
+  type Span,
+  type SpanOptions,
+} from '@opentelemetry/api'
 
 export { SpanKind } from '@opentelemetry/api'
 
@@ -56,16 +67,34 @@ export interface SpanInput {
   kind?: SpanKind
   /** Of the request or event that this work continues. */
   traceparent?: string | undefined
+  /** Of the requests or events that this work handles together, as links. Repeats and nonsense are left out, 100 are kept. */
+  handles?: Iterable<string | undefined>
   attributes?: Record<string, string | number | boolean>
 }
 
+/** OpenTelemetry's SDK drops what goes beyond 128. */
+const linksMax = 100
+
+function linksTo(traceparents: Iterable<string | undefined>): Link[] {
+  const links = new Map<string, Link>()
+  for (const traceparent of traceparents) {
+    if (links.size === linksMax) break
+    if (traceparent === undefined || links.has(traceparent)) continue
+    const linked = trace.getSpanContext(propagation.extract(ROOT_CONTEXT, { traceparent }))
+    if (linked) links.set(traceparent, { context: linked })
+  }
+  return [...links.values()]
+}
+
+const optionsOf = ({ kind, handles, attributes }: SpanInput): SpanOptions => ({
+  kind: kind ?? SpanKind.INTERNAL,
+  ...(handles ? { links: linksTo(handles) } : {}),
+  ...(attributes ? { attributes } : {}),
+})
+
 /** Runs `work` inside a span; an error is recorded on it and thrown on. */
-export async function inSpan<T>(
-  { name, kind, traceparent, attributes }: SpanInput,
-  work: (span: Span) => Promise<T>,
-): Promise<T> {
-  const options = { kind: kind ?? SpanKind.INTERNAL, ...(attributes ? { attributes } : {}) }
-  return tracer().startActiveSpan(name, options, parentFrom(traceparent), async (span) => {
+export async function inSpan<T>(input: SpanInput, work: (span: Span) => Promise<T>): Promise<T> {
+  return tracer().startActiveSpan(input.name, optionsOf(input), parentFrom(input.traceparent), async (span) => {
     try {
       return await work(span)
     } catch (error) {
@@ -79,13 +108,9 @@ export async function inSpan<T>(
 }
 
 /** Starts a span that the caller ends; for work whose end is a callback, such as an HTTP exchange. */
-export function startSpan({ name, kind, traceparent, attributes }: SpanInput): { span: Span; context: Context } {
-  const parent = parentFrom(traceparent)
-  const span = tracer().startSpan(
-    name,
-    { kind: kind ?? SpanKind.INTERNAL, ...(attributes ? { attributes } : {}) },
-    parent,
-  )
+export function startSpan(input: SpanInput): { span: Span; context: Context } {
+  const parent = parentFrom(input.traceparent)
+  const span = tracer().startSpan(input.name, optionsOf(input), parent)
   return { span, context: trace.setSpan(parent, span) }
 }
 

@@ -9,6 +9,9 @@ async function main([endpoint, remote]: readonly string[]) {
   })
   // Elsewhere, later: all that is left is the text that was carried.
   await inSpan({ name: 'mail', kind: SpanKind.CONSUMER, traceparent: carried }, async () => undefined)
+  // Many at once; more than are kept.
+  const others = Array.from({ length: 150 }, (_, i) => `00-${String(i + 1).padStart(32, 'a')}-b7ad6b7169203331-01`)
+  await inSpan({ name: 'batch', handles: [remote, remote, undefined, 'nonsense', ...others] }, async () => undefined)
   await inSpan({ name: 'fails' }, async () => Promise.reject(new Error('no'))).catch(() => undefined)
   // A collector that is gone makes it fail, in time; a process logs that and ends.
   await stop().catch(() => undefined)

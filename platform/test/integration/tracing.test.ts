@@ -1,11 +1,9 @@
 import { execFile } from 'node:child_process'
-import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { context, propagation, trace } from '@opentelemetry/api'
-import { typescriptProcess } from '@annals/platform/testing'
+import { startSpanCollector, typescriptProcess } from '@annals/platform/testing'
 import { currentTraceparent, startSpan, startTracing, withContext } from '@annals/platform/tracing'
 
 const opened: (() => unknown)[] = []
@@ -15,36 +13,10 @@ afterEach(async () => {
   for (const api of [trace, context, propagation]) api.disable()
 })
 
-interface Exported {
-  resourceSpans: {
-    resource: { attributes: { key: string; value: { stringValue?: string } }[] }
-    scopeSpans: {
-      spans: { name: string; traceId: string; spanId: string; parentSpanId?: string; status?: { code?: number } }[]
-    }[]
-  }[]
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString()
-}
-
-/** What a collector listens with: OTLP over HTTP, on /v1/traces. */
 async function collector() {
-  const received: Exported[] = []
-  const server = createServer(async (request, response) => {
-    const body = await bodyOf(request)
-    if (request.url === '/v1/traces') received.push(JSON.parse(body) as Exported)
-    response.setHeader('content-type', 'application/json').end('{}')
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  opened.push(() => new Promise((resolve) => server.close(resolve)))
-  const spans = () =>
-    received.flatMap(({ resourceSpans }) =>
-      resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans)),
-    )
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received, spans }
+  const started = await startSpanCollector()
+  opened.push(started.close)
+  return started
 }
 
 /** The exporter loads Node's `http` as a module, which Jest's sandbox has no way to do: it runs in a process. */
@@ -56,19 +28,28 @@ const remote = `00-${traceId}-b7ad6b7169203331-01`
 
 describe('tracing', () => {
   it('sends spans of one trace to the collector: the request, what it does, and what continues it elsewhere', async () => {
-    const { endpoint, received, spans } = await collector()
+    const { endpoint, resources, spans } = await collector()
     await run(endpoint, remote)
 
     const byName = new Map(spans().map((span) => [span.name, span]))
-    expect([...byName.keys()].sort()).toEqual(['append', 'fails', 'mail', 'request'])
+    expect([...byName.keys()].sort()).toEqual(['append', 'batch', 'fails', 'mail', 'request'])
     for (const name of ['request', 'append', 'mail']) expect(byName.get(name)!.traceId).toBe(traceId)
     expect(byName.get('request')!.parentSpanId).toBe('b7ad6b7169203331')
     expect(byName.get('append')!.parentSpanId).toBe(byName.get('request')!.spanId)
     expect(byName.get('mail')!.parentSpanId).toBe(byName.get('append')!.spanId)
     expect(byName.get('fails')!.traceId).not.toBe(traceId)
     expect(byName.get('fails')!.status).toMatchObject({ code: 2 })
-    const attributes = received[0]!.resourceSpans[0]!.resource.attributes
-    expect(attributes).toContainEqual({ key: 'service.name', value: { stringValue: 'test-service' } })
+    expect(resources()[0]!.attributes).toContainEqual({ key: 'service.name', value: { stringValue: 'test-service' } })
+  })
+
+  it('links work on many requests to their traces: each once, no nonsense, 100 at most', async () => {
+    const { endpoint, spans } = await collector()
+    await run(endpoint, remote)
+    const batch = spans().find(({ name }) => name === 'batch')!
+    expect(batch.traceId).not.toBe(traceId)
+    expect(batch.parentSpanId ?? '').toBe('')
+    expect(batch.links!.filter((link) => link.traceId === traceId)).toHaveLength(1)
+    expect(batch.links).toHaveLength(100)
   })
 
   it('does not hold up the end of a process for a collector that is gone', async () => {
