@@ -34,6 +34,27 @@ create table public.checkpoint (
   constraint checkpoint_pkey PRIMARY KEY (topic, partition)
 );
 
+create table public.deliveries_gap (
+  topic text not null,
+  partition integer not null,
+  topic_id text not null,
+  until_offset bigint not null,
+  until_position bigint not null,
+  until_at timestamp with time zone not null,
+  mails text not null,
+  accepted_at timestamp with time zone default now() not null,
+  constraint deliveries_gap_mails_known CHECK ((mails = ANY (ARRAY['repeat'::text, 'skip'::text]))),
+  constraint deliveries_gap_pkey PRIMARY KEY (topic, partition)
+);
+
+create table public.deliveries_hold (
+  one boolean default true not null,
+  found_at timestamp with time zone default now() not null,
+  witnesses jsonb not null,
+  constraint deliveries_hold_one CHECK (one),
+  constraint deliveries_hold_pkey PRIMARY KEY (one)
+);
+
 create table public.delivery (
   id uuid not null,
   tenant text not null,
@@ -64,27 +85,6 @@ create table public.delivery (
   constraint delivery_pkey PRIMARY KEY (id),
   constraint delivery_identity_once UNIQUE (identity),
   constraint delivery_once UNIQUE (tenant, event_id, rule, recipient)
-);
-
-create table public.ledger_gap (
-  topic text not null,
-  partition integer not null,
-  topic_id text not null,
-  until_offset bigint not null,
-  until_position bigint not null,
-  until_at timestamp with time zone not null,
-  mails text not null,
-  accepted_at timestamp with time zone default now() not null,
-  constraint ledger_gap_mails_known CHECK ((mails = ANY (ARRAY['repeat'::text, 'skip'::text]))),
-  constraint ledger_gap_pkey PRIMARY KEY (topic, partition)
-);
-
-create table public.ledger_hold (
-  one boolean default true not null,
-  found_at timestamp with time zone default now() not null,
-  witnesses jsonb not null,
-  constraint ledger_hold_one CHECK (one),
-  constraint ledger_hold_pkey PRIMARY KEY (one)
 );
 
 create table public.log_state (
@@ -162,3 +162,20 @@ CREATE INDEX delivery_open ON public.delivery USING btree (channel, state, recor
 CREATE INDEX delivery_recorded ON public.delivery USING btree (recorded_at);
 
 CREATE INDEX unread_event_by_type ON public.unread_event USING btree (event_type, "position");
+
+create view public.ledger_hold as
+ SELECT one,
+    found_at,
+    witnesses
+   FROM public.deliveries_hold;
+
+create view public.ledger_gap as
+ SELECT topic,
+    partition,
+    topic_id,
+    until_offset,
+    until_position,
+    until_at,
+    mails,
+    accepted_at
+   FROM public.deliveries_gap;

@@ -110,13 +110,13 @@ export const breaks = {
          where (topic, partition) in (select topic, partition from payments.checkpoint where position > 0 limit 1)`,
       ),
   },
-  ledger: {
-    says: 'a recorded mail is deleted from the ledger',
+  delivery: {
+    says: 'a recorded mail is deleted from the deliveries',
     expects: { kind: 'lost', place: 'mails' },
     apply: ({ env }) =>
       changeOne(env.NOTIFIER_DATABASE_URL, 'delete from delivery where id in (select id from delivery limit 1)'),
   },
-  'ledger-double': {
+  'delivery-double': {
     says: 'a mail is recorded a second time',
     expects: { kind: 'doubled', place: 'mails' },
     apply: ({ env }) =>
@@ -231,7 +231,7 @@ export async function changeOne(url, sql) {
   }
 }
 
-/** Spoils the payment gateway's ledger: its lines, and those of them under which money was taken. */
+/** Spoils the payment gateway's record: its lines, and those of them under which money was taken. */
 function changeCharges({ GATEWAY_SANDBOX_FILE: file }, change) {
   const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
   const taken = lines.filter((line) => JSON.parse(line).result?.status === 'succeeded')

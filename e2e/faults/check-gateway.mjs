@@ -9,7 +9,7 @@ import { existsSync, readFileSync } from 'node:fs'
  */
 
 /**
- * The ledger that the payment gateway keeps: its own word on what was charged, whatever anybody here believes.
+ * The record that the payment gateway keeps: its own word on what was charged, whatever anybody here believes.
  *
  * @param {string} file of the sandbox
  * @returns {Charge[]} in the order in which they were made; none when it was never asked

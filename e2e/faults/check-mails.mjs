@@ -14,7 +14,7 @@ const mailsMax = 20_000
  * @property {string} userId whom it is for
  * @property {boolean} tooOld it is recorded, and held back
  *
- * @typedef {object} LedgerRow
+ * @typedef {object} DeliveryRow
  * @property {string} eventId
  * @property {string} rule
  * @property {string} recipient user id
@@ -46,9 +46,9 @@ const ruleOf = {
  * One snapshot of what the notifier has on record.
  *
  * @param {string} url of its database
- * @returns {Promise<{ ledger: LedgerRow[], attempts: Attempt[] }>}
+ * @returns {Promise<{ deliveries: DeliveryRow[], attempts: Attempt[] }>}
  */
-export async function readLedger(url) {
+export async function readDeliveries(url) {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 5_000, query_timeout: queryMsMax })
   await client.connect()
   try {
@@ -60,7 +60,7 @@ export async function readLedger(url) {
       `select d.identity as "messageId", a.number, a.outcome from attempt a join delivery d on d.id = a.delivery_id`,
     )
     await client.query('commit')
-    return { ledger: deliveries.rows, attempts: attempts.rows }
+    return { deliveries: deliveries.rows, attempts: attempts.rows }
   } finally {
     await client.end()
   }
@@ -93,16 +93,16 @@ export function intendedMails(events) {
  * (SMTP knows no better promise: a server that took a mail and died before its answer is asked again).
  *
  * @param {IntendedMail[]} intended
- * @param {LedgerRow[]} ledger
+ * @param {DeliveryRow[]} deliveries
  * @param {ReceivedMail[]} inbox
  * @param {Map<string, { email: string }>} people by user id
  * @param {import('./findings.mjs').Findings} findings
  * @param {import('./aftermath.mjs').Aftermath} [aftermath] of a restored log: mails of facts that are gone are no findings
  * @returns {{ recorded: number, received: number, receivedAgain: number }}
  */
-export function checkMails(intended, ledger, inbox, people, findings, { gone, forgotten } = nothingHappened) {
+export function checkMails(intended, deliveries, inbox, people, findings, { gone, forgotten } = nothingHappened) {
   const key = ({ eventId, rule }) => `${rule} of event ${eventId}`
-  const recorded = groupBy(ledger, key)
+  const recorded = groupBy(deliveries, key)
   const arrived = groupBy(inbox, ({ messageId }) => messageId)
   const wanted = new Set()
   for (const mail of intended) {
@@ -124,16 +124,16 @@ export function checkMails(intended, ledger, inbox, people, findings, { gone, fo
       if (copies.some(({ to }) => !to.includes(email))) findings.wrong('inbox', `${key(mail)} went to somebody else`)
     }
   }
-  for (const row of ledger)
+  for (const row of deliveries)
     if (!wanted.has(key(row)) && !gone.has(row.eventId))
       findings.wrong('mails', `${key(row)} was recorded, and nothing in the log asks for it`)
-  const identities = new Set(ledger.map(({ messageId }) => messageId))
-  if (identities.size < ledger.length)
-    findings.doubled('mails', 'several recorded mails share a Message-ID', ledger.length - identities.size)
+  const identities = new Set(deliveries.map(({ messageId }) => messageId))
+  if (identities.size < deliveries.length)
+    findings.doubled('mails', 'several recorded mails share a Message-ID', deliveries.length - identities.size)
   for (const messageId of arrived.keys())
     if (!identities.has(messageId) && !forgotten.has(messageId))
       findings.doubled('inbox', `${messageId} arrived, and was never recorded`)
-  return { recorded: ledger.length, received: arrived.size, receivedAgain: inbox.length - arrived.size }
+  return { recorded: deliveries.length, received: arrived.size, receivedAgain: inbox.length - arrived.size }
 }
 
 /** Attempts that may have brought a mail to its inbox: nobody knows what became of them, or nobody has said yet. */
@@ -143,16 +143,16 @@ const mayHaveArrived = (outcome) => outcome === 'unknown' || outcome === null
  * The record of attempts is true to what arrived: an accepted mail has an attempt that was accepted, numbers count from 1 without
  * a hole, every copy in the inbox has an attempt that brought it, and every acceptance has brought one.
  *
- * @param {LedgerRow[]} ledger
+ * @param {DeliveryRow[]} deliveries
  * @param {Attempt[]} attempts
  * @param {ReceivedMail[]} inbox
  * @param {import('./findings.mjs').Findings} findings
- * @param {import('./aftermath.mjs').Aftermath} [aftermath] of a restored ledger: it need not know of copies that were there before
+ * @param {import('./aftermath.mjs').Aftermath} [aftermath] of a restored deliveries database: it need not know of copies that were there before
  */
-export function checkAttempts(ledger, attempts, inbox, findings, { forgotten } = nothingHappened) {
+export function checkAttempts(deliveries, attempts, inbox, findings, { forgotten } = nothingHappened) {
   const made = groupBy(attempts, ({ messageId }) => messageId)
   const arrived = groupBy(inbox, ({ messageId }) => messageId)
-  for (const { messageId, state, attempts: count } of ledger) {
+  for (const { messageId, state, attempts: count } of deliveries) {
     const own = (made.get(messageId) ?? []).toSorted((a, b) => a.number - b.number)
     const outcomes = own.map(({ outcome }) => outcome)
     const what = `${messageId} is ${state} after ${outcomes.join(', ') || 'no attempt'}`

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { goneCharges, nothingHappened, stillGone } from './aftermath.mjs'
 import { checkGateway, readCharges } from './check-gateway.mjs'
 import { checkLog, readLog } from './check-log.mjs'
-import { checkAttempts, checkMails, intendedMails, readInbox, readLedger } from './check-mails.mjs'
+import { checkAttempts, checkMails, intendedMails, readInbox, readDeliveries } from './check-mails.mjs'
 import { checkReadModels, readReadModels } from './check-read-models.mjs'
 import { checkTopics, readTopics } from './check-topics.mjs'
 import { Findings } from './findings.mjs'
@@ -28,18 +28,18 @@ export async function inspect(env, load, restored = nothingHappened) {
   const findings = new Findings()
   const events = await readLog(env.EVENTSTORE_URL)
   const aftermath = stillGone(restored, events)
-  const [records, readModels, { ledger, attempts }, inbox] = await Promise.all([
+  const [records, readModels, { deliveries, attempts }, inbox] = await Promise.all([
     readTopics(env.KAFKA_BROKERS),
     readReadModels(env.QUERY_DATABASE_URL),
-    readLedger(env.NOTIFIER_DATABASE_URL),
+    readDeliveries(env.NOTIFIER_DATABASE_URL),
     readInbox(env.MAIL_INBOX_URL),
   ])
   checkLog(events, load.acknowledged, findings, load.past?.streams)
   checkTopics(events, records, findings)
   checkReadModels(events, load, readModels, findings)
   const intended = intendedMails(events)
-  const mails = checkMails(intended, ledger, inbox, load.people, findings, aftermath)
-  checkAttempts(ledger, attempts, inbox, findings, aftermath)
+  const mails = checkMails(intended, deliveries, inbox, load.people, findings, aftermath)
+  checkAttempts(deliveries, attempts, inbox, findings, aftermath)
   const charges = readCharges(env.GATEWAY_SANDBOX_FILE)
   checkGateway(events, charges, findings, { past: load.past?.streams, gone: goneCharges(aftermath) })
   for (const contradiction of load.contradictions) findings.wrong('answers', contradiction)

@@ -137,7 +137,7 @@ function keptWorld() {
     ),
     parked: [] as { model: string; stream: string; error: string | null }[],
   }
-  const ledger = intendedMails(log).map(({ eventId, rule, userId }: Record<string, string>, i: number) => ({
+  const deliveries = intendedMails(log).map(({ eventId, rule, userId }: Record<string, string>, i: number) => ({
     eventId,
     rule,
     recipient: userId,
@@ -145,12 +145,12 @@ function keptWorld() {
     state: 'accepted',
     attempts: 1,
   }))
-  const attempts = ledger.map(({ messageId }: { messageId: string }) => ({
+  const attempts = deliveries.map(({ messageId }: { messageId: string }) => ({
     messageId,
     number: 1,
     outcome: 'accepted' as string | null,
   }))
-  const inbox = ledger.map(({ messageId }: { messageId: string }) => ({ messageId, to: ['ada@example.org'] }))
+  const inbox = deliveries.map(({ messageId }: { messageId: string }) => ({ messageId, to: ['ada@example.org'] }))
   const charges = [
     {
       key: 'key-1',
@@ -159,7 +159,7 @@ function keptWorld() {
     },
   ]
   const past = new Map<string, string[]>()
-  return { log, acknowledged, records, sent, snapshot, ledger, attempts, inbox, charges, past }
+  return { log, acknowledged, records, sent, snapshot, deliveries, attempts, inbox, charges, past }
 }
 
 let world: ReturnType<typeof keptWorld>
@@ -168,19 +168,19 @@ beforeEach(() => {
 })
 
 function found(): string {
-  const { log, acknowledged, records, sent, snapshot, ledger, inbox, charges, past } = world
+  const { log, acknowledged, records, sent, snapshot, deliveries, inbox, charges, past } = world
   const findings = new Findings()
   checkLog(log, acknowledged, findings, past)
   checkTopics(log, records, findings)
   checkReadModels(log, sent, snapshot, findings)
-  checkMails(intendedMails(log), ledger, inbox, sent.people, findings)
+  checkMails(intendedMails(log), deliveries, inbox, sent.people, findings)
   checkGateway(log, charges, findings, { past })
   return findings.summary()
 }
 
 function attemptsFound(): string {
   const findings = new Findings()
-  checkAttempts(world.ledger, world.attempts, world.inbox, findings)
+  checkAttempts(world.deliveries, world.attempts, world.inbox, findings)
   return findings.summary()
 }
 
@@ -333,27 +333,27 @@ describe('a read model', () => {
 describe('an intended mail', () => {
   const mailsFound = () => {
     const findings = new Findings()
-    checkMails(intendedMails(world.log), world.ledger, world.inbox, world.sent.people, findings)
+    checkMails(intendedMails(world.log), world.deliveries, world.inbox, world.sent.people, findings)
     return findings.summary()
   }
 
   it('was never recorded', () => {
-    world.ledger.pop()
+    world.deliveries.pop()
     world.inbox.pop()
     expect(found()).toBe('1 lost.mails')
   })
   it('was recorded twice', () => {
-    world.ledger.push({ ...world.ledger[0]!, messageId: '<2@annals.example>' })
+    world.deliveries.push({ ...world.deliveries[0]!, messageId: '<2@annals.example>' })
     world.inbox.push({ ...world.inbox[0]!, messageId: '<2@annals.example>' })
     expect(found()).toBe('1 doubled.mails')
   })
   it('shares its Message-ID with another', () => {
-    world.ledger[1]!.messageId = world.ledger[0]!.messageId
+    world.deliveries[1]!.messageId = world.deliveries[0]!.messageId
     world.inbox.pop()
     expect(found()).toBe('1 doubled.mails')
   })
   it('is not accepted by a mail server yet', () => {
-    world.ledger[0]!.state = 'pending'
+    world.deliveries[0]!.state = 'pending'
     expect(found()).toBe('1 lost.deliveries')
   })
   it('never arrived', () => {
@@ -362,7 +362,7 @@ describe('an intended mail', () => {
   })
   it('is held back when its fact is long past', () => {
     world.log[1]!.metadata.occurredAt = '2026-11-19T10:00:00.000Z'
-    world.ledger[0]!.state = 'skipped'
+    world.deliveries[0]!.state = 'skipped'
     world.inbox.shift()
     expect(mailsFound()).toBe('')
   })
@@ -383,14 +383,14 @@ describe('an intended mail', () => {
     expect(found()).toBe('1 doubled.inbox')
   })
   it('was recorded for a fact that is not in the log', () => {
-    world.ledger[0]!.eventId = 'eeeeeeee-0000-5000-8000-000000000099'
+    world.deliveries[0]!.eventId = 'eeeeeeee-0000-5000-8000-000000000099'
     expect(found()).toContain('1 wrong.mails')
   })
 })
 
 describe('an attempt', () => {
   const again = (outcome: string | null) => {
-    world.ledger[0]!.attempts = 2
+    world.deliveries[0]!.attempts = 2
     world.attempts.unshift({ ...world.attempts[0]!, outcome })
     world.attempts[1]!.number = 2
   }
@@ -404,11 +404,11 @@ describe('an attempt', () => {
     expect(attemptsFound()).toBe('1 lost.attempts')
   })
   it('is counted by its delivery', () => {
-    world.ledger[0]!.attempts = 2
+    world.deliveries[0]!.attempts = 2
     expect(attemptsFound()).toBe('1 lost.attempts')
   })
   it('was accepted, and its delivery does not say so', () => {
-    world.ledger[0]!.state = 'unknown'
+    world.deliveries[0]!.state = 'unknown'
     expect(attemptsFound()).toBe('1 wrong.attempts')
   })
   it('has an outcome once its delivery has ended', () => {
@@ -437,12 +437,12 @@ describe('an attempt', () => {
     world.inbox.push({ ...world.inbox[0]! })
     expect(attemptsFound()).toBe('1 doubled.attempts')
   })
-  it('need not be known for a copy that came before the ledger was restored', () => {
+  it('need not be known for a copy that came before the deliveries were restored', () => {
     world.inbox.push({ ...world.inbox[0]! })
     const findings = new Findings()
     const restored = createAftermath()
     restored.forgotten.set(world.inbox[0]!.messageId, 1)
-    checkAttempts(world.ledger, world.attempts, world.inbox, findings, restored)
+    checkAttempts(world.deliveries, world.attempts, world.inbox, findings, restored)
     expect(findings.summary()).toBe('')
   })
 })

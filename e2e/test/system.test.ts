@@ -26,7 +26,7 @@ import { metricsOf, readAlerts, rulesOf } from '../../dev/checks/alerts-check.mj
 import { logOf } from '../../dev/stack/processes.mjs'
 import { eventually } from '../eventually.mjs'
 import { checkGateway, readCharges } from '../faults/check-gateway.mjs'
-import { checkMails, intendedMails, readInbox, readLedger } from '../faults/check-mails.mjs'
+import { checkMails, intendedMails, readInbox, readDeliveries } from '../faults/check-mails.mjs'
 import { readLog } from '../faults/check-log.mjs'
 import { checkReadModels, readReadModels } from '../faults/check-read-models.mjs'
 import { checkTopics, readTopics } from '../faults/check-topics.mjs'
@@ -491,10 +491,10 @@ describe('the system', () => {
       const events = await readLog(env.EVENTSTORE_URL)
       checkTopics(events, await readTopics(env.KAFKA_BROKERS), findings)
       checkReadModels(events, sentByAll(), await readReadModels(env.QUERY_DATABASE_URL), findings)
-      const { ledger } = await readLedger(env.NOTIFIER_DATABASE_URL)
+      const { deliveries } = await readDeliveries(env.NOTIFIER_DATABASE_URL)
       const inbox = await readInbox(env.MAIL_INBOX_URL)
       checkGateway(events, readCharges(env.GATEWAY_SANDBOX_FILE!), findings)
-      checkMails(intendedMails(events), ledger, inbox, sentByAll().people, findings)
+      checkMails(intendedMails(events), deliveries, inbox, sentByAll().people, findings)
       expect(findings.all()).toEqual([])
     }, 25_000)
   }, 40_000)

@@ -16,7 +16,7 @@ import { createRequireAdmin } from './api/access'
 import { buildApp } from './api/app'
 import { startNotifier } from './notifier'
 import { rules } from './rules/rules'
-import { requireLedger } from './set-back/ledger-watch'
+import { requireNotSetBack } from './set-back/deliveries-watch'
 import { requireLog } from './set-back/log-watch'
 import { loadTemplates } from './templates/templates'
 
@@ -24,7 +24,7 @@ const service = 'notifier'
 /** The client's own limit comes just before the attempt's, and says more. */
 const smsTimeoutShare = 0.9
 /** Beside one for each mail in hand: six partitions, leases, the caretaker and requests. */
-const ledgerConnections = 10
+const deliveryConnections = 10
 
 function openChannels(config: Config): Channel[] {
   const { SMTP_URL: url, MAIL_FROM: from, MAIL_CONCURRENCY: connections } = config
@@ -38,8 +38,8 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
   scope.add('tracing', await startTracing(service, config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())
   const registry = createMetrics(service)
   const pool = scope.add(
-    'ledger',
-    createPool(config.NOTIFIER_DATABASE_URL, log, ledgerConnections + config.MAIL_CONCURRENCY),
+    'deliveries',
+    createPool(config.NOTIFIER_DATABASE_URL, log, deliveryConnections + config.MAIL_CONCURRENCY),
     (opened) => opened.end(),
   )
   const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, log, 2), (opened) =>
@@ -67,10 +67,10 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
       audience: config.JWT_AUDIENCE,
     }),
     readiness: {
-      ledger: () => pool.query('select from delivery limit 1'),
+      deliveries: () => pool.query('select from delivery limit 1'),
       subjectKeys: () => keyPool.query('select from subject_key limit 1'),
       kafka: () => consumer.check(),
-      notSetBack: () => requireLedger(pool),
+      notSetBack: () => requireNotSetBack(pool),
       log: () => requireLog(pool),
     },
     registry,

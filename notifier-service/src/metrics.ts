@@ -62,9 +62,9 @@ export function measureState(registry: Registry, pool: Pool): void {
   }
   gaugeOf(
     'annals_notifier_deliveries_held',
-    '1 while the deliveries ledger is held, since it was set back',
+    '1 while the deliveries are held, since they were set back',
     [],
-    isSo('select from ledger_hold'),
+    isSo('select from deliveries_hold'),
   )
   gaugeOf(
     'annals_log_refused',

@@ -5,7 +5,7 @@ import { createLogger } from '@annals/platform/log'
 import { migrate } from '@annals/platform/postgres'
 import { z } from 'zod'
 
-/** Brings the ledger's database to this release's form. Safe to repeat, and beside another one. */
+/** Brings the notifier's database to this release's form. Safe to repeat, and beside another one. */
 async function main(): Promise<void> {
   const schema = z.object({
     NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),

@@ -18,18 +18,18 @@ import type { AdmissionPolicy } from './intake/admission'
 import { catchUp } from './intake/catch-up'
 import { createIntake } from './intake/intake'
 import { knownTypes, type Vocabulary } from './intake/read-record'
-import { createLedger } from './deliveries/claims'
+import { createDeliveries } from './deliveries/claims'
 import { openDeliveries } from './deliveries/stats'
 import { createNotifierMetrics, measureOpenDeliveries, measureState, setBreaker } from './metrics'
 import type { ChannelName, Rule } from './rules/rule'
 import { eventTypesOf } from './rules/rules'
-import { watchLedger } from './set-back/ledger-watch'
+import { watchDeliveries } from './set-back/deliveries-watch'
 import { watchLog } from './set-back/log-watch'
 import type { Templates } from './templates/templates'
 
 export interface NotifierDeps {
   consumer: PartitionedConsumer
-  /** What the consumer's group has committed to Kafka: witnesses of how far the ledger had come. */
+  /** What the consumer's group has committed to Kafka: witnesses of how far the deliveries had come. */
   committed: () => Promise<readonly CommittedOffset[]>
   /** Has what Kafka did not bring. */
   eventLog: Pick<EventLog, 'readStream' | 'identity' | 'eventAt'>
@@ -63,7 +63,7 @@ export interface Notifier {
 const catchUpEveryMs = 30_000
 
 /**
- * Starts sending as soon as the ledger was compared with what Kafka knows of it, and reading when the log was compared too, or
+ * Starts sending as soon as the deliveries were compared with what Kafka knows of it, and reading when the log was compared too, or
  * after some seconds in which it did not answer.
  * @throws Error when a rule names a template that is not there.
  */
@@ -77,10 +77,10 @@ export function startNotifier(deps: NotifierDeps): Notifier {
   // There from the start: an alarm on growth does not see a series whose first value is 1.
   for (const topic of topicNames) metrics.parked.inc({ topic }, 0)
   for (const outcome of healingOutcomes) metrics.holes.inc({ outcome }, 0)
-  const ledgerWatch = watchLedger({ pool, committed: deps.committed, log })
+  const deliveriesWatch = watchDeliveries({ pool, committed: deps.committed, log })
   const logWatch = watchLog({ pool, eventLog, log })
   const logCompared = logWatch.start()
-  const ledger = createLedger(pool, ledgerWatch)
+  const deliveries = createDeliveries(pool, deliveriesWatch)
   const policies: Record<ChannelName, DeliveryPolicy> = {
     // A repeated mail carries the same Message-ID: whoever receives both can tell, and many mailboxes show one.
     email: { schedule: deps.mailSchedule, repeatUnknown: true },
@@ -101,17 +101,17 @@ export function startNotifier(deps: NotifierDeps): Notifier {
       log.warn({ channel: channel.name, breaker: state }, 'circuit breaker')
     }
     const breaker = createBreaker(deps.breakerPolicy ?? standardBreakerPolicy, onChange)
-    return startWorker({ ...deps, channel, breaker, ledger, metrics, policy: policies[channel.name] })
+    return startWorker({ ...deps, channel, breaker, deliveries, metrics, policy: policies[channel.name] })
   }
   for (const { name } of channels) {
     breakers.set(name, 'closed')
     setBreaker(metrics.breaker, name, 'closed')
   }
   const sendWhenCompared = async () => {
-    await ledgerWatch.compared
+    await deliveriesWatch.compared
     if (ending.signal.aborted) return
     workers = channels.map(workerOf)
-    stopCaretaker = startCaretaker({ ledger, policies, metrics, log, ageMsMax: admission.ageMsMax, onDue })
+    stopCaretaker = startCaretaker({ deliveries, policies, metrics, log, ageMsMax: admission.ageMsMax, onDue })
   }
   void sendWhenCompared()
 
@@ -126,7 +126,7 @@ export function startNotifier(deps: NotifierDeps): Notifier {
   })
   const beforeReading = async () => {
     await logCompared
-    await ledgerWatch.compare()
+    await deliveriesWatch.compare()
   }
   const catchingUp = (async () => {
     while (!ending.signal.aborted) {
@@ -159,7 +159,7 @@ export function startNotifier(deps: NotifierDeps): Notifier {
       await Promise.all([
         consumer.stop(),
         stopCaretaker(),
-        ledgerWatch.stop(),
+        deliveriesWatch.stop(),
         logWatch.stop(),
         catchingUp,
         ...workers.map((worker) => worker.stop()),

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { field, processFields, readConfig } from '@annals/platform/config'
 import { createLogger } from '@annals/platform/log'
-import { openLedger } from './ledger'
+import { openCharges } from './charges'
 import { buildGatewaySandbox } from './sandbox'
 
 const Config = z.object({
@@ -20,12 +20,12 @@ function main() {
   const config = readConfig(Config, process.env)
   const log = createLogger('gateway-sandbox', config.LOG_LEVEL)
   return runProcess(log, async (scope) => {
-    const ledger = scope.add(
-      'ledger',
-      openLedger(config.GATEWAY_SANDBOX_FILE, { keyHours: config.GATEWAY_SANDBOX_KEY_HOURS }),
-      (ledger) => ledger.close(),
+    const charges = scope.add(
+      'charges',
+      openCharges(config.GATEWAY_SANDBOX_FILE, { keyHours: config.GATEWAY_SANDBOX_KEY_HOURS }),
+      (charges) => charges.close(),
     )
-    const app = scope.add('http', buildGatewaySandbox(ledger), (app) => app.close())
+    const app = scope.add('http', buildGatewaySandbox(charges), (app) => app.close())
     await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
     log.info({ host: config.HTTP_HOST, port: config.HTTP_PORT }, 'payment gateway sandbox: for development and tests')
   })

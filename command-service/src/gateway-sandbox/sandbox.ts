@@ -1,6 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { z } from 'zod'
-import type { Entry, Ledger } from './ledger'
+import type { Entry, Charges } from './charges'
 
 type Result = NonNullable<Entry['result']>
 
@@ -31,7 +31,7 @@ const behaviours: Record<string, Behaviour> = {
  * A payment gateway for development and tests: a server of its own, so that it fails as real ones do. Charges are
  * idempotent by `Idempotency-Key`; a source that it does not know is declined.
  */
-export function buildGatewaySandbox(ledger: Ledger): FastifyInstance {
+export function buildGatewaySandbox(charges: Charges): FastifyInstance {
   const app = fastify({ logger: false, bodyLimit: 16 * 1024, forceCloseConnections: true })
   const statusOf = (result: Result) => (result.status === 'succeeded' ? 200 : 402)
 
@@ -39,7 +39,7 @@ export function buildGatewaySandbox(ledger: Ledger): FastifyInstance {
 
   app.get('/v1/charges/:key', async (request, reply) => {
     const { key } = request.params as { key: string }
-    const found = ledger.find(key)?.result
+    const found = charges.find(key)?.result
     if (!found) return reply.code(404).send({ error: 'no charge under this key' })
     return reply.code(200).send(found)
   })
@@ -49,13 +49,13 @@ export function buildGatewaySandbox(ledger: Ledger): FastifyInstance {
     const key = Key.safeParse(request.headers['idempotency-key'])
     if (!body.success || !key.success) return reply.code(400).send({ error: 'not a charge' })
     const asked = JSON.stringify(body.data)
-    const before = ledger.find(key.data)
+    const before = charges.find(key.data)
     if (before && before.request !== asked) return reply.code(409).send({ error: 'the key belongs to another charge' })
     if (before?.result) return reply.code(statusOf(before.result)).send(before.result)
 
     const { result, fault } = behaviours[body.data.source] ?? declined('card_declined')
     const fate: Result = result ?? { status: 'succeeded', id: `ch_${key.data}` }
-    const record = (outcome: Result | null) => ledger.record({ key: key.data, request: asked, result: outcome })
+    const record = (outcome: Result | null) => charges.record({ key: key.data, request: asked, result: outcome })
     if (before || !fault) {
       record(fate)
       return reply.code(statusOf(fate)).send(fate)

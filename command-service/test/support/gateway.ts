@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { openLedger } from '../../src/gateway-sandbox/ledger'
+import { openCharges } from '../../src/gateway-sandbox/charges'
 import { buildGatewaySandbox } from '../../src/gateway-sandbox/sandbox'
 
 /** Money that a gateway has taken. */
@@ -40,8 +40,8 @@ export async function startTestGateway(): Promise<TestGateway> {
   const folder = mkdtempSync(path.join(tmpdir(), 'annals-gateway-'))
   const file = path.join(folder, 'charges.jsonl')
   let later = 0
-  const ledger = openLedger(file, { now: () => Date.now() + later })
-  const app = buildGatewaySandbox(ledger)
+  const charges = openCharges(file, { now: () => Date.now() + later })
+  const app = buildGatewaySandbox(charges)
   let asked = 0
   const losses: Losses = {}
   app.addHook('onRequest', async ({ method, raw }, reply) => {
@@ -74,7 +74,7 @@ export async function startTestGateway(): Promise<TestGateway> {
     cut: () => app.server.closeAllConnections(),
     async close() {
       await app.close()
-      ledger.close()
+      charges.close()
       rmSync(folder, { recursive: true, force: true })
     },
   }

@@ -30,12 +30,12 @@ export interface LostAttempt {
 }
 
 /**
- * What the worker does to the ledger. Times are the database's own, never a process's. Statements of one call are one
+ * What the worker does to deliveries. Times are the database's own, never a process's. Statements of one call are one
  * transaction.
  */
-export interface Ledger {
+export interface Deliveries {
   /**
-   * Takes due deliveries, oldest first, and records the attempt that is about to be made of each. None while the ledger is held, or
+   * Takes due deliveries, oldest first, and records the attempt that is about to be made of each. None while deliveries are held, or
    * stands before where it was seen.
    * @param limit at most so many.
    */
@@ -74,7 +74,7 @@ where id = $1 and ((${held}) or (${isProof}))`
 
 const heldByAttempt = `state = 'sending' and attempts = $2`
 
-/** How often the ledger has moved by now, as whoever sees it remembers. */
+/** How often the checkpoints have moved by now, as whoever sees it remembers. */
 export interface MovesSeen {
   movesSeen(): bigint
   sawMoves(moves: bigint): void
@@ -82,8 +82,8 @@ export interface MovesSeen {
 
 const nobody: MovesSeen = { movesSeen: () => 0n, sawMoves: () => undefined }
 
-/** @param memory of how far the ledger has come: of one that stands before that, since it was set back, nothing is claimed. */
-export function createLedger(pool: Pool, memory: MovesSeen = nobody): Ledger {
+/** @param memory of how far the deliveries have come: of those that stand before that, since they were set back, nothing is claimed. */
+export function createDeliveries(pool: Pool, memory: MovesSeen = nobody): Deliveries {
   const settle = (sql: string, { id, attempt }: Pick<Claim, 'id' | 'attempt'>, outcome: Outcome, to: Settlement) =>
     pool.query(sql, [
       id,
@@ -98,11 +98,11 @@ export function createLedger(pool: Pool, memory: MovesSeen = nobody): Ledger {
   return {
     async claim(channel, limit, leaseMs, worker) {
       const { rows } = await pool.query<Claim & { moves: bigint }>(
-        `with ledger as materialized (
-           select coalesce(sum(moves), 0)::bigint as moves, exists (select from ledger_hold) as held from checkpoint
+        `with standing as materialized (
+           select coalesce(sum(moves), 0)::bigint as moves, exists (select from deliveries_hold) as held from checkpoint
          ), due as (
            select id from delivery where state = 'pending' and channel = $1 and next_attempt_at <= now()
-             and (select moves >= $5 and not held from ledger)
+             and (select moves >= $5 and not held from standing)
            order by next_attempt_at limit $2 for update skip locked
          ), claimed as (
            update delivery d set state = 'sending', attempts = attempts + 1, next_attempt_at = null,
@@ -114,7 +114,7 @@ export function createLedger(pool: Pool, memory: MovesSeen = nobody): Ledger {
          select c.id, c.attempts as attempt, c.rule, c.channel, c.identity, c.template, c.data,
            c.correlation_id as "correlationId", c.traceparent, r.event as registration,
            exists (select from attempt a where a.delivery_id = c.id and a.outcome = 'unknown') as doubt,
-           (select moves from ledger) as moves
+           (select moves from standing) as moves
          from claimed c left join recipient r on r.tenant = c.tenant and r.user_id = c.recipient`,
         [channel, limit, leaseMs, worker, memory.movesSeen()],
       )

@@ -1,4 +1,4 @@
-/** A part of a topic that was read before the ledger was set back. Messages of it may have gone out already. */
+/** A part of a topic that was read before the deliveries were set back. Messages of it may have gone out already. */
 export interface Gap {
   /** Kafka's id of the topic that `untilOffset` belongs to. */
   topicId: string
@@ -11,7 +11,7 @@ export interface Gap {
   mails: 'repeat' | 'skip'
 }
 
-/** Clocks of those who record facts may be ahead of the ledger's by less than this. */
+/** Clocks of those who record facts may be ahead of the database's by less than this. */
 const clockDifferenceMax = 3_600_000
 
 /**

@@ -10,7 +10,7 @@ export interface IntentRecord {
   event: AnnalsEvent
   skip: SkipReason | undefined
   /**
-   * The ledger was set back behind this event: its message may have gone out already. What people decided about mails; others can not
+   * Deliveries were set back behind this event: its message may have gone out already. What people decided about mails; others can not
    * be told from a second one, and are recorded as `unknown`.
    */
   sentBefore?: 'repeat' | 'skip' | undefined
@@ -32,15 +32,15 @@ export interface RecordedIntent {
   state: 'pending' | 'awaiting-recipient' | 'skipped' | 'unknown'
 }
 
-/** Why a message is not sent that may have gone out before the ledger was set back. */
-export const setBackReason = 'ledger-set-back'
+/** Why a message is not sent that may have gone out before deliveries were set back. */
+export const setBackReason = 'deliveries-set-back'
 
 /** The one identity of a delivery: the same for the same event, rule and recipient, in every process and at every time. */
 export const deliveryIdOf = ({ intent, event }: Pick<IntentRecord, 'intent' | 'event'>): string =>
   derivedId('delivery', event.envelope.tenant, event.id, intent.rule, intent.recipient)
 
 /**
- * What the receiving side sees of that identity. Kept in the ledger, so that another configured domain does not change it.
+ * What the receiving side sees of that identity. Kept with the delivery, so that another configured domain does not change it.
  * @see RFC 5322 § 3.6.4 for the form of a Message-ID.
  */
 const identityOf = (channel: ChannelName, deliveryId: string, mailDomain: string): string =>

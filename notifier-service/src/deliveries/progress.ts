@@ -35,9 +35,9 @@ export interface Progress {
   seenPosition: bigint
   /** Id of the event at the checkpoint's position, where it is known. */
   positionEvent: string | null
-  /** The ledger's time, epoch ms. */
+  /** The database's time, epoch ms. */
   now: number
-  /** The ledger is known to have been set back. */
+  /** The deliveries are known to have been set back. */
   isHeld: boolean
   /** Why the log is refused. */
   refusal: string | null
@@ -65,9 +65,9 @@ export async function openProgress(client: PoolClient, { topic, partition }: Top
   const opening = await client.query<OpeningRow>(
     `select set_config('idle_in_transaction_session_timeout', '${frozenMsMax}', true),
        extract(epoch from now())::double precision * 1000 as now,
-       exists (select from ledger_hold) as held, (select refusal from log_state) as refusal,
+       exists (select from deliveries_hold) as held, (select refusal from log_state) as refusal,
        g.topic_id, g.until_offset, g.until_position, g.until_at, g.mails
-     from (values (1)) as one left join ledger_gap g on g.topic = $1 and g.partition = $2`,
+     from (values (1)) as one left join deliveries_gap g on g.topic = $1 and g.partition = $2`,
     [topic, partition],
   )
   const locked = await client.query<LockedRow>(

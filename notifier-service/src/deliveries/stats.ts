@@ -25,7 +25,7 @@ export interface OpenDeliveries {
   oldestSeconds: number
 }
 
-/** What has not ended; read from partial indexes, so that it stays cheap however long the ledger grows. */
+/** What has not ended; read from partial indexes, so that it stays cheap however many deliveries there are. */
 export async function openDeliveries(pool: Pool): Promise<OpenDeliveries[]> {
   const { rows } = await pool.query<OpenDeliveries>(
     `select channel, state, count(*)::integer as count,

@@ -1,13 +1,13 @@
 import { pause } from '@annals/platform/backoff'
 import type { Logger } from '@annals/platform/log'
 import type { Outcome } from '../channels/channel'
-import type { Ledger } from '../deliveries/claims'
+import type { Deliveries } from '../deliveries/claims'
 import type { NotifierMetrics } from '../metrics'
 import type { ChannelName } from '../rules/rule'
 import { settlementOf, type DeliveryPolicy } from './settlement'
 
 export interface CaretakerDeps {
-  ledger: Ledger
+  deliveries: Deliveries
   policies: Record<ChannelName, DeliveryPolicy>
   metrics: NotifierMetrics
   log: Logger
@@ -25,18 +25,18 @@ const lostMax = 100
 const lostOutcome: Outcome = { kind: 'unknown', code: 'worker-lost' }
 
 /** One round: gives up lost attempts as unknown, wakes what waited for a recipient, ends what has waited too long. */
-export async function takeCare({ ledger, policies, metrics, log, ageMsMax, onDue }: CaretakerDeps): Promise<void> {
-  const lost = await ledger.lost(lostMax)
+export async function takeCare({ deliveries, policies, metrics, log, ageMsMax, onDue }: CaretakerDeps): Promise<void> {
+  const lost = await deliveries.lost(lostMax)
   for (const attempt of lost) {
     const settlement = settlementOf(policies[attempt.channel], attempt, lostOutcome, Math.random())
-    await ledger.settleLost(attempt, lostOutcome, settlement)
+    await deliveries.settleLost(attempt, lostOutcome, settlement)
     metrics.lostAttempts.inc({ channel: attempt.channel })
     log.warn(
       { deliveryId: attempt.id, attempt: attempt.attempt, state: settlement.state },
       'attempt lost with its worker',
     )
   }
-  const { awakened, expired } = await ledger.sweep(ageMsMax)
+  const { awakened, expired } = await deliveries.sweep(ageMsMax)
   if (expired > 0) log.error({ expired }, 'deliveries given up: they waited too long')
   if (awakened > 0) onDue()
 }

@@ -5,7 +5,7 @@ import type { Logger } from '@annals/platform/log'
 import type { KeyReader } from '@annals/platform/subject-keys'
 import { currentTraceparent, inSpan, SpanKind } from '@annals/platform/tracing'
 import type { Channel, OutgoingMessage, Outcome } from '../channels/channel'
-import type { Claim, Ledger } from '../deliveries/claims'
+import type { Claim, Deliveries } from '../deliveries/claims'
 import type { NotifierMetrics } from '../metrics'
 import type { Templates } from '../templates/templates'
 import type { Breaker } from './breaker'
@@ -16,7 +16,7 @@ export interface WorkerDeps {
   channel: Channel
   breaker: Breaker
   policy: DeliveryPolicy
-  ledger: Ledger
+  deliveries: Deliveries
   keys: KeyReader
   templates: Templates
   metrics: NotifierMetrics
@@ -49,7 +49,7 @@ const insistBackoff = { firstMs: 100, maxMs: 1_000 }
 
 /** Sends one channel's due deliveries, several at a time, until it is stopped. */
 export function startWorker(deps: WorkerDeps): Worker {
-  const { channel, breaker, policy, ledger, keys, templates, metrics, log, concurrency, attemptMsMax } = deps
+  const { channel, breaker, policy, deliveries, keys, templates, metrics, log, concurrency, attemptMsMax } = deps
   const name = `${process.pid}-${randomUUID().slice(0, 8)}`
   const inHand = new Map<Claim, Promise<void>>()
   const ending = new AbortController()
@@ -79,14 +79,14 @@ export function startWorker(deps: WorkerDeps): Worker {
         return result
       },
     )
-    if (!outcome) return ledger.withdraw(claim)
+    if (!outcome) return deliveries.withdraw(claim)
     metrics.attemptSeconds.observe({ channel: channel.name, outcome: outcome.kind }, (performance.now() - began) / 1000)
     await settle(claim, outcome)
   }
 
   async function settle(claim: Claim, outcome: Outcome): Promise<void> {
     const settlement = settlementOf(policy, claim, outcome, Math.random())
-    await insisting(() => ledger.settle(claim, outcome, settlement))
+    await insisting(() => deliveries.settle(claim, outcome, settlement))
     metrics.settled.inc({ channel: channel.name, state: settlement.state })
     const { id: deliveryId, attempt, rule, correlationId } = claim
     const level = outcome.kind === 'accepted' ? 'info' : 'warn'
@@ -131,20 +131,20 @@ export function startWorker(deps: WorkerDeps): Worker {
       return settle(claim, { kind: 'transient', code: composed.reason, about: 'message' })
     }
     log.info({ deliveryId: claim.id, rule: claim.rule, state: composed.kind, reason: composed.reason }, 'not sent')
-    await ledger.withdraw(claim, { state: composed.kind, reason: composed.reason })
+    await deliveries.withdraw(claim, { state: composed.kind, reason: composed.reason })
     metrics.settled.inc({ channel: channel.name, state: composed.kind })
   }
 
   async function take(): Promise<number> {
     const limit = Math.min(concurrency - inHand.size, breaker.permits())
     if (limit <= 0) return 0
-    const claims = await ledger.claim(channel.name, limit, leaseMs, name)
+    const claims = await deliveries.claim(channel.name, limit, leaseMs, name)
     if (claims.length === 0) return 0
     const composing = compose(claims, keys, templates)
     for (const [i, claim] of claims.entries()) {
       const work = composing.then(
         (composed) => deliver(claim, composed[i]!),
-        () => ledger.withdraw(claim),
+        () => deliveries.withdraw(claim),
       )
       hold(claim, work)
     }
@@ -171,14 +171,14 @@ export function startWorker(deps: WorkerDeps): Worker {
         if (taken === 0) await idle(lookEveryMs)
       } catch (error) {
         const waitMs = backoffMs(faultBackoff, ++faults, Math.random())
-        log.warn({ err: error, channel: channel.name, waitMs }, 'nothing can be taken from the ledger, trying again')
+        log.warn({ err: error, channel: channel.name, waitMs }, 'no deliveries can be taken, trying again')
         await pause(waitMs, ending.signal)
       }
     }
   }
 
   const renewal = setInterval(() => {
-    ledger
+    deliveries
       .renew([...inHand.keys()], leaseMs)
       .catch((error: unknown) => log.warn({ err: error }, 'leases could not be renewed'))
   }, renewEveryMs)

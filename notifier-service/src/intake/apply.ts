@@ -28,11 +28,11 @@ export class CheckpointMoved extends Error {
   override readonly name = 'CheckpointMoved'
 }
 
-/** Nothing may be read: the ledger was set back, or the log is refused. Nothing was committed. */
+/** Nothing may be read: the deliveries were set back, or the log is refused. Nothing was committed. */
 export class Refused extends Error {
   override readonly name = 'Refused'
   constructor(
-    readonly because: 'ledger-set-back' | 'log-refused',
+    readonly because: 'deliveries-set-back' | 'log-refused',
     message: string,
   ) {
     super(message)
@@ -41,7 +41,7 @@ export class Refused extends Error {
 
 /** What became of records that were applied, and what did not. */
 export interface Applied {
-  /** What Kafka is told of how far the ledger came. */
+  /** What Kafka is told of how far the deliveries came. */
   witness: string | undefined
   stop: { why: Stop; rest: readonly Arrived[]; offset: bigint } | undefined
 }
@@ -59,9 +59,9 @@ export function createApply({ pool, rules, admission, mailDomain, metrics, log, 
   async function transact(batch: IncomingBatch, arrived: readonly Arrived[], nextOffset: bigint): Promise<Applied> {
     const done = await inTransaction(pool, async (client) => {
       const progress = await openProgress(client, batch)
-      if (progress.isHeld) throw new Refused('ledger-set-back', 'the deliveries ledger was set back')
+      if (progress.isHeld) throw new Refused('deliveries-set-back', 'the deliveries were set back')
       if (progress.refusal !== null) throw new Refused('log-refused', progress.refusal)
-      // Another instance was here, or the database was set back: what this batch follows on is not what the ledger holds.
+      // Another instance was here, or the database was set back: what this batch follows on is not what the database holds.
       if (!isSamePlace(progress.checkpoint, known.get(nameOf(batch)))) throw new CheckpointMoved()
       const streams = arrived.flatMap(({ read }) => (read.at ? [read.at.stream] : []))
       const standing = { ...progress, revisions: await loadRevisions(client, streams) }
@@ -169,7 +169,7 @@ function reachedIn(
 }
 
 /**
- * Whether the record itself is at fault: its values (SQLSTATE class 22) break a rule of the ledger (23), or our own code on it.
+ * Whether the record itself is at fault: its values (SQLSTATE class 22) break a rule of the tables (23), or our own code on it.
  * Everything else, a missing table or right included, is not cured by parking.
  */
 function isRecordFault(error: unknown): boolean {

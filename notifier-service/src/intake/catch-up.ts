@@ -1,7 +1,7 @@
 import type { EventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
 import { inTransaction, type Pool } from '@annals/platform/postgres'
-import { ledgerTime } from '../deliveries/clock'
+import { databaseTime } from '../deliveries/clock'
 import { park, recordIntents, recordRecipients } from '../deliveries/intents'
 import { dropUnread, takeUnread, unreadEvents, type UnreadEvent } from '../deliveries/unread'
 import type { NotifierMetrics } from '../metrics'
@@ -55,14 +55,14 @@ async function apply(event: UnreadEvent, read: ReadRecord, deps: CatchUpDeps): P
   const { pool, rules, admission, mailDomain, metrics, log, onDue } = deps
   const plan = await inTransaction(pool, async (client) => {
     const { rows } = await client.query(
-      'select where exists (select from ledger_hold) or exists (select from log_state where refusal is not null)',
+      'select where exists (select from deliveries_hold) or exists (select from log_state where refusal is not null)',
     )
     if (rows.length > 0 || !(await takeUnread(client, event))) return undefined
     // It stands where its stream had been read to: nothing is judged by revision here.
     const standing = {
       revisions: new Map([[event.stream, event.revision - 1]]),
       seenPosition: -1n,
-      now: await ledgerTime(client),
+      now: await databaseTime(client),
       gap: undefined,
     }
     const planned = planOf({ ...event, topicId: '' }, [{ offset: event.offset, read }], standing, { rules, admission })

@@ -40,13 +40,13 @@ export interface Plan {
   stop: Stop | undefined
 }
 
-/** What the ledger tells about a partition before a batch is applied. */
+/** What the database tells about a partition before a batch is applied. */
 export interface Standing {
   /** Last revision read of each stream; what is not here was never read. */
   revisions: ReadonlyMap<string, number>
   /** Up to this log position, everything was read by a release that kept no revisions. -1: nothing. */
   seenPosition: bigint
-  /** The ledger's time, epoch ms, by which the age of facts is measured. */
+  /** The database's time, epoch ms, by which the age of facts is measured. */
   now: number
   gap: Gap | undefined
 }

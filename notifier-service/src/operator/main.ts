@@ -5,22 +5,23 @@ import { createEventLog } from '@annals/platform/event-log'
 import { createLogger } from '@annals/platform/log'
 import { createPool, type Pool } from '@annals/platform/postgres'
 import { z } from 'zod'
-import { acceptLedger, acceptLog, NothingToAccept } from '../set-back/accept'
+import { acceptDeliveries, acceptLog, NothingToAccept } from '../set-back/accept'
 import { watchLog } from '../set-back/log-watch'
 import { statusOf } from '../set-back/status'
 
 const usage = `npm run notifier -- <command>
 
-  status         what keeps the notifier from reading or sending, and why; what
-                 was decided before. Exit code 3 when something does
-  accept-ledger  lets a deliveries ledger that was set back go on
-                   --mails repeat  mails that may have gone out already go out
-                                   again, under the same Message-ID
-                   --mails skip    … are recorded as skipped
-                 Text messages that may have gone out are never repeated: they
-                 are recorded as unknown
-  accept-log     takes the event log as it is now for the one to read, and reads
-                 it from its beginning. What was recorded is not sent again
+  status             what keeps the notifier from reading or sending, and why;
+                     what was decided before. Exit code 3 when something does
+  accept-deliveries  lets deliveries that were set back go on
+                       --mails repeat  mails that may have gone out already go
+                                       out again, under the same Message-ID
+                       --mails skip    … are recorded as skipped
+                     Text messages that may have gone out are never repeated:
+                     they are recorded as unknown
+  accept-log         takes the event log as it is now for the one to read, and
+                     reads it from its beginning. What was recorded is not sent
+                     again
 
   --why <text>   why; required where something is accepted, and recorded
   --as <who>     who is recorded as having decided it (default: user@host)
@@ -34,7 +35,7 @@ class WrongCall extends Error {}
 const exitCodes = { done: 0, failed: 1, usage: 2, held: 3, nothingToAccept: 4 } as const
 
 interface Call {
-  command: 'status' | 'accept-ledger' | 'accept-log'
+  command: 'status' | 'accept-deliveries' | 'accept-log'
   mails: 'repeat' | 'skip' | undefined
   why: string
   who: string
@@ -55,13 +56,13 @@ function readCall(args: readonly string[]): Call | undefined {
       },
     })
     if (values.help) return undefined
-    const command = z.enum(['status', 'accept-ledger', 'accept-log']).safeParse(positionals[0])
+    const command = z.enum(['status', 'accept-deliveries', 'accept-log']).safeParse(positionals[0])
     if (!command.success || positionals.length > 1)
       throw new WrongCall(`no command: ${positionals.join(' ') || '(none)'}`)
     const mails = z.enum(['repeat', 'skip']).optional().safeParse(values.mails)
     if (!mails.success) throw new WrongCall('--mails is repeat or skip')
-    if ((command.data === 'accept-ledger') !== (mails.data !== undefined))
-      throw new WrongCall('--mails repeat|skip goes with accept-ledger, and has to be given')
+    if ((command.data === 'accept-deliveries') !== (mails.data !== undefined))
+      throw new WrongCall('--mails repeat|skip goes with accept-deliveries, and has to be given')
     const why = values.why?.trim() ?? ''
     if (command.data !== 'status' && why === '') throw new WrongCall('--why must say why; it is recorded')
     const who = values.as ?? `${userInfo().username}@${hostname()}`
@@ -75,16 +76,16 @@ const print = (text: string) => process.stdout.write(`${text}\n`)
 
 async function status(pool: Pool, json: boolean): Promise<number> {
   const found = await statusOf(pool)
-  const { ledgerHeld, logRefused, unread, actions } = found
+  const { deliveriesHeld, logRefused, unread, actions } = found
   if (json) print(JSON.stringify(found))
   else {
-    if (ledgerHeld) print(ledgerHeld)
+    if (deliveriesHeld) print(deliveriesHeld)
     if (logRefused) print(logRefused)
-    if (!ledgerHeld && !logRefused) print('nothing keeps the notifier from reading and sending')
+    if (!deliveriesHeld && !logRefused) print('nothing keeps the notifier from reading and sending')
     for (const { type, count } of unread) print(`${count} ${type} wait for a release that knows that type`)
     for (const { at, who, action, why } of actions) print(`${at} ${who} ${action}: ${why}`)
   }
-  return ledgerHeld || logRefused ? exitCodes.held : exitCodes.done
+  return deliveriesHeld || logRefused ? exitCodes.held : exitCodes.done
 }
 
 async function run({ command, mails, why, who, json }: Call): Promise<number> {
@@ -97,15 +98,15 @@ async function run({ command, mails, why, who, json }: Call): Promise<number> {
   const pool = createPool(config.NOTIFIER_DATABASE_URL, log, 1)
   try {
     if (command === 'status') return await status(pool, json)
-    if (command === 'accept-ledger') {
-      const accepted = await acceptLedger(pool, mails!, { who, why })
+    if (command === 'accept-deliveries') {
+      const accepted = await acceptDeliveries(pool, mails!, { who, why })
       const { witnesses, repeated, skipped, unknown } = accepted
       if (json) print(JSON.stringify(accepted))
       else {
         print(`accepted, recorded as decided by ${who}: the notifier goes on by itself`)
         for (const { place, offset } of witnesses)
           print(`  ${place.topic}/${place.partition} is read again up to offset ${offset}, its mails: ${mails}`)
-        print(`  of what the ledger holds: ${repeated} mails are sent, ${skipped} skipped, ${unknown} texts unknown`)
+        print(`  of the deliveries on record: ${repeated} mails are sent, ${skipped} skipped, ${unknown} texts unknown`)
       }
       return exitCodes.done
     }

@@ -1,9 +1,9 @@
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { setBackReason } from '../deliveries/intents'
-import { lockHoldSql } from './ledger-watch'
+import { lockHoldSql } from './deliveries-watch'
 import type { PlacedWitness } from './witness'
 
-/** Who decided, and why; kept in the ledger. */
+/** Who decided, and why; kept with the action. */
 export interface Decision {
   who: string
   why: string
@@ -15,8 +15,8 @@ export class NothingToAccept extends Error {
 }
 
 /**
- * By so much every partition's count of moves jumps when a ledger is accepted that was set back: past whatever a process or a witness
- * remembers of it.
+ * By so much every partition's count of moves jumps when deliveries are accepted that were set back: past whatever a process or a witness
+ * remembers of them.
  */
 const movesJump = 1_000_000
 
@@ -28,7 +28,7 @@ const recordAction = (client: PoolClient, action: string, { who, why }: Decision
     JSON.stringify(details),
   ])
 
-export interface AcceptedLedger {
+export interface AcceptedDeliveries {
   witnesses: PlacedWitness[]
   /** Deliveries that had not ended in the backup, and may have since. */
   repeated: number
@@ -37,19 +37,23 @@ export interface AcceptedLedger {
 }
 
 /**
- * Lets a ledger that was set back go on. Its partitions are read again from where it stands; up to the witnesses, mails are repeated
- * under their Message-ID or recorded as skipped, and text messages recorded as unknown. So is what it holds that had not ended.
- * @throws NothingToAccept when it is not held.
+ * Lets deliveries that were set back go on. Their partitions are read again from where they stand; up to the witnesses, mails are repeated
+ * under their Message-ID or recorded as skipped, and text messages recorded as unknown. So is what is on record and had not ended.
+ * @throws NothingToAccept when they are not held.
  */
-export function acceptLedger(pool: Pool, mails: 'repeat' | 'skip', decision: Decision): Promise<AcceptedLedger> {
+export function acceptDeliveries(
+  pool: Pool,
+  mails: 'repeat' | 'skip',
+  decision: Decision,
+): Promise<AcceptedDeliveries> {
   return inTransaction(pool, async (client) => {
     await client.query(lockHoldSql)
-    const held = await client.query<{ witnesses: PlacedWitness[] }>('delete from ledger_hold returning witnesses')
+    const held = await client.query<{ witnesses: PlacedWitness[] }>('delete from deliveries_hold returning witnesses')
     const { witnesses } = held.rows[0] ?? {}
-    if (!witnesses) throw new NothingToAccept('the deliveries ledger is not held: there is nothing to accept')
+    if (!witnesses) throw new NothingToAccept('the deliveries are not held: there is nothing to accept')
     for (const { place, topic, offset, position, at, moves } of witnesses) {
       await client.query(
-        `insert into ledger_gap (topic, partition, topic_id, until_offset, until_position, until_at, mails)
+        `insert into deliveries_gap (topic, partition, topic_id, until_offset, until_position, until_at, mails)
          values ($1, $2, $3, $4, $5, $6, $7)
          on conflict (topic, partition) do update set topic_id = excluded.topic_id, until_offset = excluded.until_offset,
            until_position = excluded.until_position, until_at = excluded.until_at, mails = excluded.mails, accepted_at = now()`,
@@ -88,7 +92,7 @@ export function acceptLedger(pool: Pool, mails: 'repeat' | 'skip', decision: Dec
       skipped: skipped?.rowCount ?? 0,
       unknown: unknown.rowCount ?? 0,
     }
-    await recordAction(client, `accept-ledger --mails ${mails}`, decision, accepted)
+    await recordAction(client, `accept-deliveries --mails ${mails}`, decision, accepted)
     return accepted
   })
 }

@@ -2,18 +2,18 @@ import type { CommittedOffset } from '@annals/platform/kafka'
 import { z } from 'zod'
 
 /**
- * How far the ledger had come in one partition, committed to Kafka beside the offset after each batch, and after the ledger's own
- * commit. So it is never ahead of a ledger that nobody set back, whenever a process is killed; Kafka may lose it, and then tells nothing.
+ * How far the deliveries had come in one partition, committed to Kafka beside the offset after each batch, and after the database's own
+ * commit. So it is never ahead of deliveries that nobody set back, whenever a process is killed; Kafka may lose it, and then tells nothing.
  */
 export const Witness = z.object({
   v: z.literal(1),
   /** Kafka's id of the topic that the offset belongs to. */
   topic: z.string().max(64),
-  /** How often the ledger had moved the partition. Counts on when a topic is made anew or read again, so that it alone tells what is ahead. */
+  /** How often the database had moved the partition. Counts on when a topic is made anew or read again, so that it alone tells what is ahead. */
   moves: z.int().nonnegative(),
   /** Log position that was reached. */
   position: z.string().regex(/^-?\d{1,19}$/),
-  /** The ledger's time, ISO 8601. */
+  /** The database's time, ISO 8601. */
   at: z.iso.datetime(),
 })
 export type Witness = z.infer<typeof Witness>

@@ -81,7 +81,7 @@ function createEngine(directory: string): typeof Handlebars {
 
 /**
  * Reads all templates once: `<name>.v<version>/<language>/{subject,text,html}.hbs`, and `layouts/`. A version that has been
- * sent is not changed any more: the ledger names it.
+ * sent is not changed any more: deliveries name it.
  */
 export function loadTemplates(directory: string): Templates {
   const engine = createEngine(directory)

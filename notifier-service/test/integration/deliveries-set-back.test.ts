@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import { eventually, requireEnv } from '@annals/platform/testing'
 import { defineRule } from '../../src/rules/rule'
 import { rules } from '../../src/rules/rules'
-import { requireLedger } from '../../src/set-back/ledger-watch'
+import { requireNotSetBack } from '../../src/set-back/deliveries-watch'
 import { people, processed, registered, type Fact, type People } from '../support/facts'
 import { deliveries, notifierStack } from '../support/notifier'
 import { backUp, Opened } from '../support/servers'
@@ -39,7 +39,7 @@ const accepted = (users: readonly { userId: string }[]) =>
     { withinMs: 30_000 },
   )
 const held = () =>
-  eventually(() => expect(requireLedger(stack.pool)).rejects.toThrow('was set back'), { withinMs: 40_000 })
+  eventually(() => expect(requireNotSetBack(stack.pool)).rejects.toThrow('set back'), { withinMs: 40_000 })
 const mailsTo = async (user: { email: string }) =>
   (await stack.mail.mails(user.email)).map(({ messageId }) => messageId)
 
@@ -62,7 +62,7 @@ const texts = defineRule({
 
 const several = (count: number) => Array.from({ length: count }, () => registered(crowd))
 
-describe('a ledger that was set back to a backup', () => {
+describe('a database that was set back to a backup', () => {
   it('sends nothing until an operator has decided; then mails of the gap go out again under the same Message-ID', async () => {
     const [before, gap, later] = [several(12), several(12), several(12)]
     const notifier = await stack.start({ rules: [...rules, texts] })
@@ -80,15 +80,15 @@ describe('a ledger that was set back to a backup', () => {
     await held()
     await publish(later)
     await eventually(async () =>
-      expect(await second.registry.metrics()).toMatch(/partition_stopped\{.*reason="ledger-set-back".*\} 1/),
+      expect(await second.registry.metrics()).toMatch(/partition_stopped\{.*reason="deliveries-set-back".*\} 1/),
     )
     for (const user of [...gap, ...later]) expect(await stateOf(user.userId)).toEqual([])
     expect(await stack.mail.mails()).toHaveLength(before.length + gap.length)
     expect(await second.registry.metrics()).toMatch(/annals_notifier_deliveries_held\{.*\} 1/)
 
     expect(operator('status')).toMatchObject({ status: 3, stdout: expect.stringContaining('--mails repeat') })
-    expect(operator('accept-ledger', '--mails', 'repeat')).toMatchObject({ status: 2 })
-    const done = operator('accept-ledger', '--mails', 'repeat', '--why', 'a drill', '--as', 'eve')
+    expect(operator('accept-deliveries', '--mails', 'repeat')).toMatchObject({ status: 2 })
+    const done = operator('accept-deliveries', '--mails', 'repeat', '--why', 'a drill', '--as', 'eve')
     expect(done).toMatchObject({ status: 0, stderr: '' })
     await accepted([...gap, ...later])
     for (const user of gap) {
@@ -98,12 +98,12 @@ describe('a ledger that was set back to a backup', () => {
     expect(await stack.mail.mails()).toHaveLength(before.length + 2 * gap.length + later.length)
     // Texts are told by no identity. What was open in the backup may have gone out since, like what is in the gap.
     for (const user of [...before, ...gap])
-      expect(await stateOf(user.userId, 'text')).toEqual([['unknown', 'ledger-set-back']])
+      expect(await stateOf(user.userId, 'text')).toEqual([['unknown', 'deliveries-set-back']])
     for (const user of later) expect(await stateOf(user.userId, 'text')).toEqual([['pending', null]])
     const { rows } = await stack.pool.query('select who, action, why from operator_action')
-    expect(rows).toEqual([{ who: 'eve', action: 'accept-ledger --mails repeat', why: 'a drill' }])
-    expect(operator('status')).toMatchObject({ status: 0, stdout: expect.stringContaining('eve accept-ledger') })
-    expect(operator('accept-ledger', '--mails', 'skip', '--why', 'again')).toMatchObject({ status: 4 })
+    expect(rows).toEqual([{ who: 'eve', action: 'accept-deliveries --mails repeat', why: 'a drill' }])
+    expect(operator('status')).toMatchObject({ status: 0, stdout: expect.stringContaining('eve accept-deliveries') })
+    expect(operator('accept-deliveries', '--mails', 'skip', '--why', 'again')).toMatchObject({ status: 4 })
   }, 180_000)
 
   it('is noticed by a notifier that runs, before anything goes out again; mails of the gap may be left out', async () => {
@@ -124,12 +124,12 @@ describe('a ledger that was set back to a backup', () => {
 
     await publish(later)
     await held()
-    expect(operator('accept-ledger', '--mails', 'skip', '--why', 'a drill')).toMatchObject({ status: 0 })
+    expect(operator('accept-deliveries', '--mails', 'skip', '--why', 'a drill')).toMatchObject({ status: 0 })
     await accepted(later)
     await eventually(
       async () => {
         for (const user of [...gap, putOff])
-          expect(await stateOf(user.userId)).toEqual([['skipped', 'ledger-set-back']])
+          expect(await stateOf(user.userId)).toEqual([['skipped', 'deliveries-set-back']])
       },
       { withinMs: 60_000 },
     )
@@ -145,34 +145,49 @@ describe('a ledger that was set back to a backup', () => {
     await accepted(users)
     await notifier.stop()
     await stack.pool.query('truncate delivery, attempt, checkpoint, stream_revision, recipient, log_state')
-    // Each process names the choices, also the one that finds the ledger held.
+    // Each process names the choices, also the one that finds the deliveries held.
     for (let start = 0; start < 2; start++) {
       const lines: string[] = []
       const log = pino({ level: 'fatal' }, { write: (line) => void lines.push(line) })
       const second = await stack.start({ log })
-      await eventually(() => expect(lines.join('')).toContain('npm run notifier -- accept-ledger --mails skip'))
+      await eventually(() => expect(lines.join('')).toContain('npm run notifier -- accept-deliveries --mails skip'))
       await second.stop()
       expect(lines).toHaveLength(1)
     }
     await stack.start()
     await held()
     expect(await stack.mail.mails()).toHaveLength(users.length)
-    expect(operator('accept-ledger', '--mails', 'skip', '--why', 'a new ledger')).toMatchObject({ status: 0 })
+    expect(operator('accept-deliveries', '--mails', 'skip', '--why', 'a new database')).toMatchObject({ status: 0 })
     await eventually(async () => {
-      for (const { userId } of users) expect(await stateOf(userId)).toEqual([['skipped', 'ledger-set-back']])
+      for (const { userId } of users) expect(await stateOf(userId)).toEqual([['skipped', 'deliveries-set-back']])
     })
     expect(await stack.mail.mails()).toHaveLength(users.length)
   }, 90_000)
 })
 
-describe('a ledger that nobody set back', () => {
+describe('a process of the former release', () => {
+  it('holds and releases deliveries by the former name of the table', async () => {
+    await stack.pool.query(`insert into ledger_hold (witnesses) select '[]'::jsonb on conflict do nothing`)
+    await expect(requireNotSetBack(stack.pool)).rejects.toThrow('set back')
+    const { rows } = await stack.pool.query('delete from ledger_hold returning witnesses')
+    expect(rows).toEqual([{ witnesses: [] }])
+    await expect(requireNotSetBack(stack.pool)).resolves.toBeUndefined()
+    const gap = `insert into ledger_gap (topic, partition, topic_id, until_offset, until_position, until_at, mails)
+      values ('t', 0, 'id', 1, 1, now(), $1)
+      on conflict (topic, partition) do update set mails = excluded.mails, accepted_at = now()`
+    for (const mails of ['repeat', 'skip']) await stack.pool.query(gap, [mails])
+    expect((await stack.pool.query('select mails from deliveries_gap')).rows).toEqual([{ mails: 'skip' }])
+  })
+})
+
+describe('a database that nobody set back', () => {
   it('goes on when the witness is behind, as after a kill between the two commits, or gone, as after Kafka was emptied', async () => {
     const users = several(6)
     const first = await stack.start()
     await publish(users)
     await accepted(users)
     await first.stop()
-    // The ledger is ahead of the witness.
+    // The database is ahead of the witness.
     await stack.pool.query('update checkpoint set moves = moves + 1')
     const second = await stack.start()
     const more = several(6)
@@ -194,7 +209,7 @@ describe('a ledger that nobody set back', () => {
     const last = [registered(crowd)]
     await publish([...last, processed(crowd, last[0]!.userId)])
     await accepted(last)
-    await expect(requireLedger(stack.pool)).resolves.toBeUndefined()
+    await expect(requireNotSetBack(stack.pool)).resolves.toBeUndefined()
     for (const user of [...users, ...more]) expect(await mailsTo(user)).toHaveLength(1)
   }, 120_000)
 })

@@ -4,7 +4,7 @@ import type { AnnalsEvent } from '@annals/contracts'
 import { inTransaction, type Pool } from '@annals/platform/postgres'
 import { createMetrics } from '@annals/platform/metrics'
 import { takeCare } from '../../src/delivery/caretaker'
-import { createLedger, type Ledger } from '../../src/deliveries/claims'
+import { createDeliveries, type Deliveries } from '../../src/deliveries/claims'
 import { recordIntents, recordRecipients } from '../../src/deliveries/intents'
 import { createNotifierMetrics } from '../../src/metrics'
 import type { ChannelName, Intent } from '../../src/rules/rule'
@@ -13,12 +13,12 @@ import { log, Opened, ownDatabase } from '../support/servers'
 
 let opened: Opened
 let pool: Pool
-let ledger: Ledger
+let claims: Deliveries
 
 beforeEach(async () => {
   opened = new Opened()
   pool = (await ownDatabase(opened)).pool
-  ledger = createLedger(pool)
+  claims = createDeliveries(pool)
 })
 afterEach(() => opened.close())
 
@@ -72,7 +72,7 @@ const expireLeases = () =>
 
 const careOnce = () =>
   takeCare({
-    ledger,
+    deliveries: claims,
     policies: {
       email: { schedule: [5], repeatUnknown: true },
       sms: { schedule: [5], repeatUnknown: false },
@@ -131,33 +131,33 @@ describe('claiming', () => {
       await know(user)
       await record(user)
     }
-    const claims = await Promise.all(
-      Array.from({ length: 8 }, (_, i) => ledger.claim('email', 10, 10_000, `worker-${i}`)),
+    const taken = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => claims.claim('email', 10, 10_000, `worker-${i}`)),
     )
-    const ids = claims.flat().map(({ id }) => id)
+    const ids = taken.flat().map(({ id }) => id)
     expect(ids).toHaveLength(40)
     expect(new Set(ids).size).toBe(40)
     expect(await attempts(pool, ids[0]!)).toMatchObject([{ number: 1, outcome: null }])
-    expect(await ledger.claim('email', 10, 10_000, 'late')).toEqual([])
+    expect(await claims.claim('email', 10, 10_000, 'late')).toEqual([])
   })
 
   it('leaves other channels alone', async () => {
     const user = randomUUID()
     await know(user)
     await record(user, { channel: 'sms' })
-    expect(await ledger.claim('email', 10, 10_000, 'w')).toEqual([])
-    expect(await ledger.claim('sms', 10, 10_000, 'w')).toHaveLength(1)
+    expect(await claims.claim('email', 10, 10_000, 'w')).toEqual([])
+    expect(await claims.claim('sms', 10, 10_000, 'w')).toHaveLength(1)
   })
 
   it('undoes a claim of which nothing was sent, attempt included', async () => {
     const user = randomUUID()
     await know(user)
     await record(user)
-    const [claim] = await ledger.claim('email', 1, 10_000, 'w')
-    await ledger.withdraw(claim!)
+    const [claim] = await claims.claim('email', 1, 10_000, 'w')
+    await claims.withdraw(claim!)
     expect(await deliveries(pool)).toMatchObject([{ state: 'pending', attempts: 0 }])
     expect(await attempts(pool, claim!.id)).toEqual([])
-    expect(await ledger.claim('email', 1, 10_000, 'w')).toMatchObject([{ attempt: 1 }])
+    expect(await claims.claim('email', 1, 10_000, 'w')).toMatchObject([{ attempt: 1 }])
   })
 })
 
@@ -166,15 +166,15 @@ describe('a lease that runs out', () => {
     const user = randomUUID()
     await know(user)
     await record(user, { channel })
-    const [claim] = await ledger.claim(channel, 1, 10_000, 'gone')
+    const [claim] = await claims.claim(channel, 1, 10_000, 'gone')
     return claim!
   }
 
   it('does not run out while it is renewed', async () => {
     const claim = await claimed('email')
     await expireLeases()
-    await ledger.renew([claim], 10_000)
-    expect(await ledger.lost(10)).toEqual([])
+    await claims.renew([claim], 10_000)
+    expect(await claims.lost(10)).toEqual([])
     await careOnce()
     expect(await deliveries(pool)).toMatchObject([{ state: 'sending' }])
   })
@@ -185,7 +185,7 @@ describe('a lease that runs out', () => {
     await careOnce()
     expect(await attempts(pool, claim.id)).toMatchObject([{ number: 1, outcome: 'unknown', code: 'worker-lost' }])
     await pool.query('update delivery set next_attempt_at = now()')
-    expect(await ledger.claim('email', 1, 10_000, 'next')).toMatchObject([
+    expect(await claims.claim('email', 1, 10_000, 'next')).toMatchObject([
       { attempt: 2, doubt: true, identity: claim.identity },
     ])
   })
@@ -201,7 +201,7 @@ describe('a lease that runs out', () => {
     const claim = await claimed('email')
     await expireLeases()
     await careOnce()
-    await ledger.settle(claim, ...accepted)
+    await claims.settle(claim, ...accepted)
     expect(await deliveries(pool)).toMatchObject([{ state: 'accepted' }])
     expect(await attempts(pool, claim.id)).toMatchObject([{ outcome: 'accepted' }])
   })
@@ -210,7 +210,7 @@ describe('a lease that runs out', () => {
     const claim = await claimed('sms')
     await expireLeases()
     await careOnce()
-    await ledger.settle(claim, { kind: 'rejected', code: '21211' }, { state: 'rejected', reason: '21211' })
+    await claims.settle(claim, { kind: 'rejected', code: '21211' }, { state: 'rejected', reason: '21211' })
     expect(await deliveries(pool)).toMatchObject([{ state: 'rejected', reason: '21211' }])
   })
 
@@ -219,10 +219,10 @@ describe('a lease that runs out', () => {
     await expireLeases()
     await careOnce()
     await pool.query('update delivery set next_attempt_at = now()')
-    const [second] = await ledger.claim('email', 1, 10_000, 'next')
-    await ledger.settle(claim, { kind: 'rejected', code: '550' }, { state: 'rejected', reason: '550' })
+    const [second] = await claims.claim('email', 1, 10_000, 'next')
+    await claims.settle(claim, { kind: 'rejected', code: '550' }, { state: 'rejected', reason: '550' })
     expect(await deliveries(pool)).toMatchObject([{ state: 'sending', attempts: 2 }])
-    await ledger.settle(second!, ...accepted)
+    await claims.settle(second!, ...accepted)
     expect(await deliveries(pool)).toMatchObject([{ state: 'accepted' }])
     expect((await attempts(pool, claim.id)).map(({ outcome }) => outcome)).toEqual(['rejected', 'accepted'])
   })
@@ -230,9 +230,9 @@ describe('a lease that runs out', () => {
   it('does not overwrite what was settled in time', async () => {
     const claim = await claimed('email')
     await expireLeases()
-    const [lost] = await ledger.lost(10)
-    await ledger.settle(claim, ...accepted)
-    await ledger.settleLost(
+    const [lost] = await claims.lost(10)
+    await claims.settle(claim, ...accepted)
+    await claims.settleLost(
       lost!,
       { kind: 'unknown', code: 'worker-lost' },
       { state: 'unknown', reason: 'worker-lost' },

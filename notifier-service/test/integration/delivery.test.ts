@@ -66,7 +66,7 @@ describe('from a fact to a mail', () => {
     }
   })
 
-  it('holds no address and no name in the ledger', async () => {
+  it('holds no address and no name in its database', async () => {
     const vera = registered(crowd, { name: 'Vera Personal' })
     await publish(vera)
     await settledAs(vera.userId, { welcome: 'accepted' })
@@ -164,11 +164,11 @@ describe('records that are not as they should be', () => {
     expect(await notifier.registry.metrics()).toMatch(/annals_notifier_parked_total\{.*\} [2-9]/)
   })
 
-  it('parks what the ledger refuses, and applies its neighbours', async () => {
+  it('parks what the database refuses, and applies its neighbours', async () => {
     const stream = `payment-${randomUUID()}`
     const ada = registered(crowd)
     const before = processed(crowd, ada.userId, { stream })
-    // Valid for the contract; the ledger's times know no year 0.
+    // Valid for the contract; the database's times know no year 0.
     const foreign = processed(crowd, ada.userId, { stream, metadata: { occurredAt: '0000-01-01T00:00:00Z' } })
     const after = processed(crowd, ada.userId, { stream })
     await publish(ada, before, foreign, after)
@@ -234,7 +234,7 @@ describe('a checkpoint that another has moved', () => {
     const ada = registered(crowd)
     await publish(ada, processed(crowd, ada.userId))
     await settledAs(ada.userId, { welcome: 'accepted', 'payment-confirmation': 'accepted' })
-    // The ledger knows nothing of that payment any more, and someone has moved it to the topic's beginning.
+    // The database knows nothing of that payment any more, and someone has moved it to the topic's beginning.
     await stack.pool.query(`delete from delivery where rule = 'payment-confirmation' and recipient = $1`, [ada.userId])
     await stack.pool.query('delete from stream_revision')
     await stack.pool.query(

@@ -32,7 +32,7 @@ describe('reading', () => {
     await accepted(ada.userId, 1)
     await first.stop()
     await stack.topics.publish([ada])
-    // Read from the beginning again, by a ledger that is not set back.
+    // Read from the beginning again, by deliveries that are not set back.
     await stack.pool.query(
       'update checkpoint set next_offset = 0, judged_offset = 0, topic_id = null, record_offset = null, record_mark = null',
     )

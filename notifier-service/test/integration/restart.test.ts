@@ -53,7 +53,7 @@ describe('a notifier that is killed again and again', () => {
     start()
 
     await allAccepted(pool, intended, 60_000)
-    // Each kill in an attempt made one mail arrive twice, under the Message-ID that the ledger knows it by.
+    // Each kill in an attempt made one mail arrive twice, under the Message-ID that the delivery knows it by.
     const counts = await expectEachMailOnce(pool, mail, intended)
     expect(counts.attemptsLost).toBeGreaterThanOrEqual(killsInAttempts)
     expect(counts.arrived - counts.recorded).toBeGreaterThanOrEqual(killsInAttempts)

@@ -91,7 +91,7 @@ describe('an event that does not fit into a record', () => {
   })
 })
 
-describe('a ledger of a release that kept no revisions', () => {
+describe('a database of a release that kept no revisions', () => {
   /** As the former release leaves it behind: it knows its own columns of the checkpoint only. */
   const forgetRevisions = async () => {
     await stack.pool.query('truncate stream_revision, log_state')
@@ -169,7 +169,7 @@ describe('a topic that is deleted and made anew', () => {
     await stack.start()
     await expectStates(ada.userId, [['welcome', 'accepted'], ['payment-confirmation', 'accepted'], ...both])
     expect(await stack.mail.mails(ada.email)).toHaveLength(4)
-    const { rows } = await stack.pool.query('select from ledger_hold')
+    const { rows } = await stack.pool.query('select from deliveries_hold')
     expect(rows).toEqual([])
   }, 90_000)
 })

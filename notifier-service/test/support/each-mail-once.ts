@@ -18,7 +18,7 @@ export async function allAccepted(pool: Pool, intended: ReadonlySet<string>, wit
 
 /**
  * Expects each intended mail to be recorded exactly once under an identity of its own, and to have arrived; one that arrived twice to
- * belong to a delivery whose ledger says that an attempt was lost.
+ * belong to a delivery whose attempts say that an attempt was lost.
  * @returns counts, to be printed.
  */
 export async function expectEachMailOnce(pool: Pool, mail: MailServer, intended: ReadonlySet<string>) {

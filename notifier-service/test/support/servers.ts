@@ -37,7 +37,7 @@ export class Opened {
   }
 }
 
-/** A database of the test's own, with the ledger and the table of subject keys in it. */
+/** A database of the test's own, with the deliveries and the table of subject keys in it. */
 export async function ownDatabase(opened: Opened): Promise<{ url: string; pool: Pool }> {
   const adminUrl = requireEnv('POSTGRES_ADMIN_URL')
   const name = uniqueName('test_notify').replace('.', '_')

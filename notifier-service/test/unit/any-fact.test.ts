@@ -63,7 +63,7 @@ it.each(rules.map(({ on }) => on).filter((type, i, all) => all.indexOf(type) ===
         const event = recorded(type, data, at)
         if (!event) return
         for (const intent of intentsOf(rules, event)) {
-          // From the ledger, which keeps JSON.
+          // From the database, which keeps JSON.
           const kept = JSON.parse(JSON.stringify(intent.data)) as Record<string, string>
           const { subject, text, html } = templates.render(intent.template, locale, { name, data: kept })
           expect(subject).not.toMatch(/\p{Cc}/u)

@@ -23,7 +23,7 @@ describe('witnesses among committed offsets', () => {
   ])('%s tells nothing', (_, metadata) => expect(witnessesIn([committed(metadata)])).toEqual([]))
 })
 
-describe('the gap behind a ledger that was set back', () => {
+describe('the gap behind deliveries that were set back', () => {
   const gap: Gap = {
     topicId: 'T1',
     untilOffset: 40n,

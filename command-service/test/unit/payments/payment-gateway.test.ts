@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { createHttpGateway } from '../../../src/payments/payment-gateway/http-gateway'
-import { openLedger } from '../../../src/gateway-sandbox/ledger'
+import { openCharges } from '../../../src/gateway-sandbox/charges'
 
 const charge = {
   key: 'k',
@@ -95,41 +95,41 @@ describe('the HTTP gateway', () => {
   })
 })
 
-describe("the sandbox's ledger", () => {
+describe('what the sandbox charged', () => {
   it('forgets a key after a day, and never what was charged', () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'annals-ledger-'))
+    const folder = mkdtempSync(path.join(tmpdir(), 'annals-charges-'))
     const file = path.join(folder, 'charges.jsonl')
     let now = 0
-    const ledger = openLedger(file, { now: () => now })
+    const charges = openCharges(file, { now: () => now })
     try {
-      ledger.record({ key: 'k', request: '{}', result: { status: 'succeeded', id: 'ch_1' } })
+      charges.record({ key: 'k', request: '{}', result: { status: 'succeeded', id: 'ch_1' } })
       now = 24 * 3_600_000
-      expect(ledger.find('k')).toBeDefined()
+      expect(charges.find('k')).toBeDefined()
       now += 1
-      expect(ledger.find('k')).toBeUndefined()
+      expect(charges.find('k')).toBeUndefined()
       expect(readFileSync(file, 'utf8')).toContain('ch_1')
     } finally {
-      ledger.close()
+      charges.close()
       rmSync(folder, { recursive: true, force: true })
     }
   })
 
   it('remembers over a restart, and leaves out a line that was cut off', () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'annals-ledger-'))
+    const folder = mkdtempSync(path.join(tmpdir(), 'annals-charges-'))
     const file = path.join(folder, 'deep', 'charges.jsonl')
     try {
-      const first = openLedger(file)
+      const first = openCharges(file)
       const entry = { key: 'k', request: '{}', result: { status: 'succeeded', id: 'ch_1' } } as const
       first.record({ ...entry, result: null })
       first.record(entry)
       first.close()
       appendFileSync(file, '{"key":"cut","req')
-      const second = openLedger(file)
+      const second = openCharges(file)
       expect(second.find('k')).toMatchObject(entry)
       expect(second.find('cut')).toBeUndefined()
       second.record({ ...entry, key: 'next' })
       second.close()
-      expect(openLedger(file).find('next')).toMatchObject({ key: 'next' })
+      expect(openCharges(file).find('next')).toMatchObject({ key: 'next' })
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }

@@ -27,7 +27,7 @@ const Entry = z.object({
 })
 export type Entry = z.infer<typeof Entry>
 
-export interface LedgerOptions {
+export interface ChargesOptions {
   /** After so long a key is forgotten, as by a real gateway; what was charged under it stays on record. Default: a day. */
   keyHours?: number
   /** Epoch ms. */
@@ -35,7 +35,7 @@ export interface LedgerOptions {
 }
 
 /** What the sandbox has been asked and what became of it, one JSON line each, so that it remembers over restarts. */
-export interface Ledger {
+export interface Charges {
   /** `undefined` too when the key was forgotten. */
   find(key: string): Entry | undefined
   /** Durable when it returns. */
@@ -44,7 +44,7 @@ export interface Ledger {
 }
 
 /** @param file made when it is missing, with its folder. A last line that was cut off by a crash is left out. */
-export function openLedger(file: string, { keyHours = 24, now = Date.now }: LedgerOptions = {}): Ledger {
+export function openCharges(file: string, { keyHours = 24, now = Date.now }: ChargesOptions = {}): Charges {
   mkdirSync(path.dirname(file), { recursive: true })
   const entries = new Map<string, Entry>()
   if (existsSync(file)) {

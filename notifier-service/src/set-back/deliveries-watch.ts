@@ -4,20 +4,20 @@ import type { Logger } from '@annals/platform/log'
 import { inTransaction, type Pool } from '@annals/platform/postgres'
 import { witnessesIn, type PlacedWitness } from './witness'
 
-export interface LedgerWatchDeps {
+export interface DeliveriesWatchDeps {
   pool: Pool
   /** What this service's group has committed to Kafka. */
   committed: () => Promise<readonly CommittedOffset[]>
   log: Logger
 }
 
-/** The ledger is compared with its witnesses, again and again. */
-export interface LedgerWatch {
+/** Deliveries are compared with their witnesses, again and again. */
+export interface DeliveriesWatch {
   /** Resolves when they were compared for the first time: before that, nothing may be sent. Rejects never. */
   compared: Promise<void>
-  /** Compares now. @throws Error when Kafka or the ledger does not answer. */
+  /** Compares now. @throws Error when Kafka or the database does not answer. */
   compare(): Promise<void>
-  /** The number of moves that the ledger must have had by now: of one that was set back, nothing is claimed. */
+  /** The number of moves that the deliveries must have had by now: of those that were set back, nothing is claimed. */
   movesSeen(): bigint
   /** Told by claims, which see it more often. */
   sawMoves(moves: bigint): void
@@ -28,7 +28,7 @@ const compareEveryMs = 30_000
 /** Until the first comparison has worked: nothing is sent meanwhile. */
 const retryEveryMs = 1_000
 
-interface LedgerRow {
+interface DeliveryRow {
   topic: string
   partition: number
   moves: bigint
@@ -38,7 +38,7 @@ interface LedgerRow {
   now: string
 }
 
-/** Taken by whoever holds the ledger, or accepts it, for their transaction; a number of our own. */
+/** Taken by whoever holds the deliveries, or accepts them, for their transaction; a number of our own. */
 export const lockHoldSql = 'select pg_advisory_xact_lock(6021023)'
 
 /** What an operator may do, as complete commands. */
@@ -47,21 +47,21 @@ export const setBackWords = (witnesses: readonly PlacedWitness[]): string => {
     ({ place, offset }) => `${place.topic}/${place.partition} had been read up to offset ${offset}`,
   )
   return [
-    `The deliveries ledger was set back: ${places.join('; ')}, and it knows nothing of that any more. Nothing is read or sent.`,
+    `The deliveries were set back: ${places.join('; ')}, and their database knows nothing of that any more. Nothing is read or sent.`,
     '1. Restore a newer backup of the deliveries database, or bring the server back that has it; the notifier goes on by itself.',
     '2. Let mails that may have gone out already go out again, under the same Message-ID:',
-    '     npm run notifier -- accept-ledger --mails repeat --why "<reason>"',
+    '     npm run notifier -- accept-deliveries --mails repeat --why "<reason>"',
     '3. Leave out mails that may have gone out already, recorded as skipped:',
-    '     npm run notifier -- accept-ledger --mails skip --why "<reason>"',
+    '     npm run notifier -- accept-deliveries --mails skip --why "<reason>"',
     'Text messages that may have gone out are never repeated by guess: 2 and 3 record them as unknown.',
   ].join('\n')
 }
 
 /**
- * Notices that the ledger was set back. Witnesses are what the group has committed to Kafka after each batch, and what this process
- * remembers of the ledger itself. Kafka is asked before the ledger: what it tells was durable in the ledger before.
+ * Notices that deliveries were set back. Witnesses are what the group has committed to Kafka after each batch, and what this process
+ * remembers of the database itself. Kafka is asked before the database: what it tells was durable in the database before.
  */
-export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWatch {
+export function watchDeliveries({ pool, committed, log }: DeliveriesWatchDeps): DeliveriesWatch {
   const ending = new AbortController()
   const remembered = new Map<string, PlacedWitness>()
   let movesSeen = 0n
@@ -71,7 +71,7 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
 
   async function compare(): Promise<void> {
     const witnesses = witnessesIn(await committed())
-    const { rows } = await pool.query<LedgerRow>(
+    const { rows } = await pool.query<DeliveryRow>(
       'select topic, partition, moves, next_offset, position, topic_id, now() as now from checkpoint',
     )
     const moves = new Map(rows.map((row) => [nameOf(row), row.moves]))
@@ -101,10 +101,10 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
 
   async function hold(witnesses: readonly PlacedWitness[]): Promise<void> {
     await inTransaction(pool, async (client) => {
-      // An operator may have accepted the ledger since it was read here: looked at once more, with nobody accepting meanwhile.
+      // An operator may have accepted the deliveries since they were read here: looked at once more, with nobody accepting meanwhile.
       await client.query(lockHoldSql)
       await client.query(
-        `insert into ledger_hold (witnesses) select $1::jsonb where exists (
+        `insert into deliveries_hold (witnesses) select $1::jsonb where exists (
            select from jsonb_to_recordset($1::jsonb) as w (place jsonb, moves bigint)
            left join checkpoint c on c.topic = w.place ->> 'topic' and c.partition = (w.place ->> 'partition')::integer
            where w.moves > coalesce(c.moves, 0))
@@ -117,7 +117,7 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
   /** Every process says so, whichever found it. */
   async function sayHold(): Promise<void> {
     const { rows } = await pool.query<{ found_at: string; witnesses: PlacedWitness[] }>(
-      'select found_at, witnesses from ledger_hold',
+      'select found_at, witnesses from deliveries_hold',
     )
     if (rows[0] && rows[0].found_at !== saidOf) log.fatal(setBackWords(rows[0].witnesses))
     saidOf = rows[0]?.found_at
@@ -138,7 +138,7 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
         done = true
         isCompared()
       } catch (error) {
-        log.warn({ err: error }, 'the ledger could not be compared with what Kafka knows of it')
+        log.warn({ err: error }, 'the deliveries could not be compared with what Kafka knows of them')
       }
       await pause(done ? compareEveryMs : retryEveryMs, ending.signal)
     }
@@ -156,8 +156,8 @@ export function watchLedger({ pool, committed, log }: LedgerWatchDeps): LedgerWa
   }
 }
 
-/** For readiness. @throws Error while the ledger is held. */
-export async function requireLedger(pool: Pool): Promise<void> {
-  const { rows } = await pool.query<{ witnesses: PlacedWitness[] }>('select witnesses from ledger_hold')
+/** For readiness. @throws Error while the deliveries are held. */
+export async function requireNotSetBack(pool: Pool): Promise<void> {
+  const { rows } = await pool.query<{ witnesses: PlacedWitness[] }>('select witnesses from deliveries_hold')
   if (rows[0]) throw new Error(setBackWords(rows[0].witnesses))
 }
