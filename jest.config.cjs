@@ -25,9 +25,17 @@ const workspaces =
 
 module.exports = {
   projects: [
-    { ...base, displayName: 'unit', testMatch: [`<rootDir>/${workspaces}/test/unit/**/*.test.ts`] },
+    {
+      ...base,
+      displayName: 'unit',
+      testMatch: [`<rootDir>/${workspaces}/test/unit/**/*.test.ts`],
+      testEnvironment: '<rootDir>/dev/jest/environment.cjs',
+    },
     { ...base, displayName: 'integration', testMatch: [`<rootDir>/${workspaces}/test/integration/**/*.test.ts`] },
     { ...base, displayName: 'e2e', testMatch: ['<rootDir>/e2e/test/**/*.test.ts'] },
   ],
   testTimeout: 30_000,
+  testSequencer: '<rootDir>/dev/jest/longest-first.cjs',
+  // A worker that has to be killed fails `npm test`: it shall not be for a busy machine's sake (Jest gives half a second).
+  workerGracefulExitTimeout: 15_000,
 }

@@ -1,20 +1,23 @@
 /** `npm test`: every check, from nothing, on a stack of its own that is removed afterwards. */
-import { cpSync, existsSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildAll } from './build.mjs'
-import { checks, runCheck, runJest } from '../checks/checks.mjs'
+import { checks, runCheck } from '../checks/checks.mjs'
 import { removeContainers } from '../stack/docker.mjs'
 import { installDependencies } from '../install/install.mjs'
 import { withLifetime } from '../stack/lifetime.mjs'
+import { runJest } from '../jest/run.mjs'
 import { startStack, stopServers } from '../stack/native.mjs'
 import { openProfile, removeProfile, root, shown } from '../profile.mjs'
+import { timesReport } from '../terminal/durations.mjs'
 import { bold, Progress } from '../terminal/progress.mjs'
 import { explain, Trouble } from '../terminal/trouble.mjs'
 
 const partNames = ['lint', 'types', 'unit', 'integration', 'e2e']
 const usage = `npm test [-- --only <part,…>] [-- <anything for Jest>]
 
-  --only <part,…>  of ${partNames.join(', ')}; default: all
+  --only <part,…>     of ${partNames.join(', ')}; default: all
+  --record-durations  write down what each file took, so that a fresh clone begins with the longest
   --help
 
   npm test -- --only unit contracts/    tests of one folder: the rest goes to Jest
@@ -25,51 +28,122 @@ const progress = new Progress()
 await withLifetime(
   async ({ signal, onEnd }) => {
     if (process.argv.includes('--help')) return { code: 0, farewell: usage }
-    const { parts, args } = readArguments(process.argv.slice(2))
+    const { parts, args, recordsDurations } = readArguments(process.argv.slice(2))
     const begun = performance.now()
     const total = { passed: 0, failed: 0 }
-    const count = ({ passed, failed }) => {
-      total.passed += passed
-      total.failed += failed
+    const files = []
+    const times = []
+    /** Runs a part, counts its tests and its time. */
+    const part = async (name, work) => {
+      const began = performance.now()
+      const outcome = await work()
+      times.push({ name, seconds: (performance.now() - began) / 1000 })
+      total.passed += outcome?.passed ?? 0
+      total.failed += outcome?.failed ?? 0
+      files.push(...(outcome?.files ?? []))
     }
     await removeLeftovers()
     // End-to-end tests that were interrupted could not stop what they had started.
     onEnd(removeLeftovers)
-    await installDependencies(progress)
+    await part('packages', () => installDependencies(progress))
     const chosen = checks.filter(({ part }) => parts.includes(part))
-    if (chosen.length > 0) console.log(bold('Checks'))
-    for (const check of chosen) count(await runCheck(check, { progress, signal }))
-    if (parts.includes('unit')) count(await runJest('unit', { signal, args, env: process.env }))
-    if (parts.includes('integration')) count(await runIntegration({ signal, args }))
+    if (chosen.length > 0) {
+      console.log(bold('Checks'))
+      await part('checks', () => runChecks(chosen, { signal }))
+    }
+    const print = (text) => void process.stderr.write(text)
+    if (parts.includes('unit')) {
+      announce('unit')
+      await part('unit', () => runJest('unit', { signal, args, env: process.env, workers: 2, print }))
+    }
+    const integration = (onReady) => part('integration', () => runIntegration({ signal, args, print, onReady }))
     // They start systems of their own.
-    if (parts.includes('e2e')) count(await runJest('e2e', { signal, args, env: process.env }))
-    const seconds = Math.round((performance.now() - begun) / 1000)
+    const systems = (options) => part('e2e', () => runJest('e2e', { signal, args, env: process.env, ...options }))
+    if (parts.includes('integration') && parts.includes('e2e')) await beside(integration, systems, print)
+    else if (parts.includes('integration')) await integration()
+    else if (parts.includes('e2e')) {
+      announce('e2e')
+      await systems({ workers: 2, print })
+    }
+    const seconds = (performance.now() - begun) / 1000
+    if (recordsDurations) recordDurations(files)
     return {
       code: total.failed === 0 && total.passed > 0 ? 0 : 1,
-      farewell: `\nTook ${Math.floor(seconds / 60)} min ${seconds % 60} s.\n${total.passed} passed, ${total.failed} failed`,
+      farewell: [timesReport(times, files, seconds), `${total.passed} passed, ${total.failed} failed`].join('\n'),
     }
   },
   { progress },
 )
 
-/** @returns {{ parts: string[], args: string[] }} the parts to run, and what goes to Jest */
+function announce(name) {
+  console.log(`\n${bold(`Tests: ${name}`)}`)
+}
+
+/** One after the other. @returns {Promise<{ passed: number, failed: number }>} */
+async function runChecks(chosen, { signal }) {
+  const total = { passed: 0, failed: 0 }
+  for (const check of chosen) {
+    const { passed, failed } = await runCheck(check, { progress, signal })
+    total.passed += passed
+    total.failed += failed
+  }
+  return total
+}
+
+/**
+ * Integration tests, and beside them whole systems one after the other: both wait more than they work. What the second prints is
+ * kept until it has ended, and printed in one piece.
+ *
+ * @param {(onReady: () => void) => Promise<void>} integration calls `onReady` when its servers are up
+ * @param {(options: { workers: number, print: (text: string) => void }) => Promise<void>} systems
+ * @param {(text: string) => void} print
+ */
+async function beside(integration, systems, print) {
+  const kept = []
+  let running
+  const begin = () => {
+    running ??= systems({ workers: 1, print: (text) => kept.push(text) }).finally(() => {
+      announce('e2e')
+      print(kept.join(''))
+    })
+    running.catch(() => undefined)
+  }
+  try {
+    await integration(begin)
+  } finally {
+    // Servers that did not start are no reason to leave it out.
+    begin()
+    await running
+  }
+}
+
+/** @param {import('../terminal/durations.mjs').Took[]} files */
+function recordDurations(files) {
+  const long = files.filter(({ seconds }) => seconds >= 5).toSorted((a, b) => b.seconds - a.seconds)
+  const seconds = Object.fromEntries(long.map(({ name, seconds }) => [name, Math.round(seconds)]))
+  writeFileSync(join(root, 'dev/jest/durations.json'), `${JSON.stringify(seconds, null, 2)}\n`)
+}
+
+/** @returns {{ parts: string[], args: string[], recordsDurations: boolean }} the parts to run, and what goes to Jest */
 function readArguments(given) {
-  const args = [...given]
+  const recording = '--record-durations'
+  const recordsDurations = given.includes(recording)
+  const args = given.filter((arg) => arg !== recording)
   const at = args.findIndex((arg) => arg === '--only' || arg.startsWith('--only='))
-  if (at === -1) return { parts: partNames, args }
+  if (at === -1) return { parts: partNames, args, recordsDurations }
   const [flag] = args.splice(at, 1)
   const parts = (flag === '--only' ? (args.splice(at, 1)[0] ?? '') : flag.slice('--only='.length)).split(',')
   const unknown = parts.find((part) => !partNames.includes(part))
   if (unknown !== undefined) throw new Trouble(`--only takes ${partNames.join(', ')}; not "${unknown}".`)
-  return { parts, args }
+  return { parts, args, recordsDurations }
 }
 
 /** On servers that are removed afterwards, whatever happens; their logs stay when something failed. */
-async function runIntegration({ signal, args }) {
+async function runIntegration({ signal, args, print, onReady = () => undefined }) {
   console.log(`\n${bold('Servers for the integration tests')}`)
   const name = `test-${process.pid}`
   const profile = await openProfile(name, { ports: 'free' })
-  let result = { passed: 0, failed: 1 }
+  let result = { passed: 0, failed: 1, files: [] }
   try {
     // Tests of processes run what is built.
     progress.begin('Build')
@@ -78,7 +152,9 @@ async function runIntegration({ signal, args }) {
     const { env } = await startStack({ profile: name, engine: 'auto', progress, signal })
     // A cheaper hash, because tests log in a lot.
     const forTests = { ...process.env, ...env, BCRYPT_COST: '10', LOG_LEVEL: 'error' }
-    result = await runJest('integration', { signal, args, env: forTests })
+    announce('integration')
+    onReady()
+    result = await runJest('integration', { signal, args, env: forTests, workers: 2, print })
   } catch (error) {
     signal.throwIfAborted()
     console.error(`\n${explain(error)}`)
