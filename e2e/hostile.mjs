@@ -124,7 +124,7 @@ function* tasks(urls, ids) {
 }
 
 async function send({ url, path, method, operation, schema, parameters, slot, kind, value, ids }, token) {
-  const headers = { ...(operation.security ? { authorization: `Bearer ${token}` } : {}) }
+  const headers = { ...(operation.security.length > 0 ? { authorization: `Bearer ${token}` } : {}) }
   for (const { name, in: place, required } of parameters)
     if (place === 'header' && required) headers[name] = right[name]()
   let body = schema ? rightBody(schema) : undefined

@@ -1,3 +1,3 @@
 export { CommandConfig } from './api/config'
-export { commandRoutes, type CommandRoutes } from './api/routes'
+export { commandRoutes } from './api/routes'
 export { openCommandService } from './api/service'

@@ -32,7 +32,7 @@ async function check({ direction = 'full', log = false, sample = '10' } = {}) {
   const percent = Number(sample)
   if (!['backward', 'forward', 'full'].includes(direction)) throw new WrongCall(`no direction: ${direction}`)
   if (!(percent > 0 && percent <= 100)) throw new WrongCall(`--sample is a percentage, not ${sample}`)
-  const { currentSchemas } = require('@annals/contracts')
+  const { currentSchemas } = require('@annals/contracts/tooling')
   const { projections } = require('@annals/projection-service')
   const { foldFindings, goldenFindings, schemaFindings } = await import('../checks/contracts/findings.mjs')
 
@@ -77,7 +77,7 @@ const counted = (count, what) => `${count} ${what}${count === 1 ? '' : 's'}`
 async function release() {
   if (!(await check())) return false
   const schemas = { ...readReleased().schemas }
-  for (const [type, { version, schema }] of Object.entries(require('@annals/contracts').currentSchemas()))
+  for (const [type, { version, schema }] of Object.entries(require('@annals/contracts/tooling').currentSchemas()))
     schemas[`${type}.v${version}`] = schema
   const golden = Object.fromEntries(readGolden().map(({ name, hash }) => [name, hash]))
   writeFileSync(releasedFile, `${JSON.stringify({ schemas, golden }, null, 2)}\n`)

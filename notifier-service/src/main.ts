@@ -1,4 +1,6 @@
 import path from 'node:path'
+import { AccessTokenClaims } from '@annals/contracts'
+import { createAuthenticator } from '@annals/platform/access-tokens'
 import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
 import { createConsumer, createGroupOffsets } from '@annals/platform/kafka'
@@ -12,8 +14,8 @@ import type { Channel } from './channels/channel'
 import { createSmtpChannel, mailDomainOf } from './channels/email/smtp'
 import { createTwilioChannel } from './channels/sms/twilio'
 import { Config, twilioOf } from './config'
-import { createRequireAdmin } from './api/access'
 import { buildApp } from './api/app'
+import { createHasEnded } from './api/ended-sessions'
 import { startNotifier } from './notifier'
 import { rules } from './rules/rules'
 import { requireNotSetBack } from './set-back/deliveries-watch'
@@ -61,10 +63,12 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
   })
   const app = buildApp({
     pool,
-    requireAdmin: createRequireAdmin({
-      jwksUrl: config.JWKS_URL,
+    authenticate: createAuthenticator({
+      keys: new URL(config.JWKS_URL),
       issuer: config.JWT_ISSUER,
       audience: config.JWT_AUDIENCE,
+      claims: AccessTokenClaims,
+      hasEnded: createHasEnded(eventLog),
     }),
     readiness: {
       deliveries: () => pool.query('select from delivery limit 1'),

@@ -40,17 +40,14 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
 
 /** A fault of a moment: long enough to let a restart finish, short enough for a person who waits. */
 const retryAfterFault = { 'retry-after': '2' }
-const authenticate = { 'www-authenticate': 'Bearer' }
-/** RFC 9110 § 11.6.1: every 401 says how to be let in. */
-const challenged = new Set<ProblemCode>(['invalid-refresh-token', 'session-ended'])
 
 /** Turns what a command throws into the answer; `undefined`: a fault of ours. */
 export function toProblem(error: unknown): HttpProblem | undefined {
   if (error instanceof Rejected) {
     const { problem, detail } = rejections[error.code]
-    return problemOf(problem, detail, challenged.has(problem) ? authenticate : {})
+    return problemOf(problem, detail)
   }
-  if (error instanceof InvalidCredentials) return problemOf('invalid-credentials', undefined, authenticate)
+  if (error instanceof InvalidCredentials) return problemOf('invalid-credentials')
   if (error instanceof LoginThrottled)
     return problemOf('too-many-requests', 'Wait as long as "Retry-After" says.', retryAfter(error.retryAfterSeconds))
   if (error instanceof Overloaded)

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
+import { AccessTokenClaims } from '@annals/contracts'
+import { createAuthenticator } from '@annals/platform/access-tokens'
 import { createEventLog } from '@annals/platform/event-log'
 import type { Scope } from '@annals/platform/lifecycle'
 import type { Logger } from '@annals/platform/log'
@@ -20,8 +22,6 @@ import { createExecute } from '../core/execute'
 import { createInFlight } from '../core/in-flight'
 import { createHttpGateway } from '../payments/payment-gateway/http-gateway'
 import { buildApp } from './app'
-import { createAuthenticate } from './authentication'
-import { createHandlers } from './handlers'
 import { createLoginThrottle } from '../sessions/login-throttle'
 import { createRevocations } from '../sessions/revocations'
 import { createKeyWriter } from '../core/key-writer'
@@ -109,7 +109,7 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
   gauge(metrics, 'annals_command_password_jobs', passwordJobs, [], (it) => it.set(passwords.load))
 
   const shared = { execute, passwords, addressHash, fingerprint, inFlight, tenant, now, accessTokens, refreshTokens }
-  const commands = {
+  const deps = {
     register: createRegistration(shared),
     login: createLogin({ ...shared, throttle, sessionSeconds: config.SESSION_SECONDS }),
     sessions: createSessionCommands({ ...shared, revocations }),
@@ -119,6 +119,8 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
       gatewayKeyHours: config.GATEWAY_KEY_HOURS,
       onGatewayAnswer: (outcome) => gatewayAnswers.inc({ outcome }),
     }),
+    accessTokens,
+    consistencyTokens: createConsistencyTokens(eventLog),
   }
   const app = buildApp({
     log,
@@ -126,8 +128,14 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     trustedProxies: config.TRUSTED_PROXIES,
     // Redis is not among them: without it logins are not throttled and sessions are looked up in the log.
     readiness: { eventLog: () => eventLog.head(), postgres: () => pool.query('select 1') },
-    handlers: createHandlers(commands, accessTokens, createConsistencyTokens(eventLog)),
-    authenticate: createAuthenticate(accessTokens, revocations),
+    deps,
+    authenticate: createAuthenticator({
+      keys: accessTokens.publicKey,
+      issuer: config.JWT_ISSUER,
+      audience: config.JWT_AUDIENCE,
+      claims: AccessTokenClaims,
+      hasEnded: ({ sessionId }) => revocations.has(sessionId),
+    }),
   })
   return scope.add('HTTP', app, (open) => open.close())
 }

@@ -1,18 +1,13 @@
 import { calculateJwkThumbprint, exportJWK, importJWK, SignJWT, type CryptoKey, type JWK } from 'jose'
-import { AccessTokenClaims, type Principal } from '@annals/contracts'
-import {
-  accessTokenAlgorithm,
-  accessTokenType,
-  createAuthentication,
-  type Authenticate,
-} from '@annals/platform/access-tokens'
+import type { Principal } from '@annals/contracts'
+import { accessTokenAlgorithm, accessTokenType } from '@annals/platform/access-tokens'
 import { newId } from '@annals/platform/ids'
 
 export interface AccessTokens {
   /** A JWT (RFC 7519) signed with EdDSA; valid for `lifeSeconds`. */
   issue(principal: Omit<Principal, 'expiresAt'>): Promise<string>
-  /** Who sends a request, by the tokens issued here. */
-  readonly authenticate: Authenticate<Principal>
+  /** Checks the tokens issued here. */
+  readonly publicKey: CryptoKey
   /** The public keys, as RFC 7517 has them. */
   readonly jwks: { keys: JWK[] }
   readonly lifeSeconds: number
@@ -49,7 +44,7 @@ export async function createAccessTokens(options: AccessTokenOptions): Promise<A
         .setExpirationTime(`${lifeSeconds}s`)
         .sign(privateKey),
 
-    authenticate: createAuthentication({ keys: publicKey, issuer, audience, claims: AccessTokenClaims }),
+    publicKey,
     jwks,
     lifeSeconds,
   }

@@ -1,27 +1,31 @@
 import { z } from 'zod'
 import { Problem, problems, type ProblemCode } from '../api/problems'
+import { problemsOf, type AnswerForm, type BodyForm, type RouteDescription } from '../api/route'
 
-/** What a route says of itself; the same schemas validate its requests. */
-export interface RouteDescription {
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
-  /** With `:name` parameters. */
-  path: string
-  summary: string
-  tag: string
-  /** `admin`: an access token with that role. */
-  auth: 'none' | 'user' | 'admin'
-  params?: z.ZodObject
-  query?: z.ZodObject
-  headers?: z.ZodObject
-  body?: z.ZodType
-  /** Answer of success; without a schema it has no body. */
-  response: { status: number; schema?: z.ZodType }
-  problems: readonly ProblemCode[]
+export interface ApiDescription {
+  title: string
+  version: string
+  description: string
+  /** Where it answers on a machine of one's own. */
+  url: string
+  routes: readonly RouteDescription[]
 }
 
 const jsonSchema = (schema: z.ZodType, io: 'input' | 'output') => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' }) as Record<string, unknown>
   return rest
+}
+
+const bodyTypes: Record<BodyForm, string> = {
+  json: 'application/json',
+  raw: 'application/octet-stream',
+  multipart: 'multipart/form-data',
+}
+const answerTypes: Record<AnswerForm, string> = {
+  json: 'application/json',
+  csv: 'text/csv',
+  ndjson: 'application/x-ndjson',
+  events: 'text/event-stream',
 }
 
 const parameters = (place: 'path' | 'query' | 'header', schema: z.ZodObject | undefined) =>
@@ -32,14 +36,27 @@ const parameters = (place: 'path' | 'query' | 'header', schema: z.ZodObject | un
     schema: jsonSchema(field as z.ZodType, 'input'),
   }))
 
-function responses({ response, problems: codes }: RouteDescription) {
+const examplesOf = ({ examples = {} }: RouteDescription, part: 'request' | 'answer') => {
+  const found = Object.entries(examples).filter(([, example]) => example[part] !== undefined)
+  return found.length === 0
+    ? {}
+    : { examples: Object.fromEntries(found.map(([name, example]) => [name, { value: example[part] }])) }
+}
+
+function success(route: RouteDescription) {
+  const { schema, form = 'json' } = route.response
+  if (!schema) return { description: 'Done' }
+  // Of a stream the schema tells one line or event.
+  const content = form === 'csv' ? { schema: { type: 'string' } } : { schema: jsonSchema(schema, 'output') }
+  return { description: 'Done', content: { [answerTypes[form]]: { ...content, ...examplesOf(route, 'answer') } } }
+}
+
+function responses(route: RouteDescription) {
   const byStatus = new Map<number, ProblemCode[]>()
-  for (const code of codes) byStatus.set(problems[code].status, [...(byStatus.get(problems[code].status) ?? []), code])
-  const success = response.schema
-    ? { description: 'Done', content: { 'application/json': { schema: jsonSchema(response.schema, 'output') } } }
-    : { description: 'Done' }
+  for (const code of problemsOf(route))
+    byStatus.set(problems[code].status, [...(byStatus.get(problems[code].status) ?? []), code])
   return {
-    [response.status]: success,
+    [route.response.status]: success(route),
     ...Object.fromEntries(
       [...byStatus].map(([status, list]) => [
         status,
@@ -59,36 +76,59 @@ function operation(route: RouteDescription) {
     ...parameters('header', route.headers),
   ]
   return {
+    operationId: route.operationId,
     summary: route.summary,
     tags: [route.tag],
-    ...(route.auth === 'none' ? {} : { security: [{ accessToken: [] }] }),
+    security: route.permission === 'public' ? [] : [{ accessToken: [] }],
+    'x-permission': route.permission,
+    'x-rate-limit': route.rateLimit,
     ...(all.length ? { parameters: all } : {}),
     ...(route.body
       ? {
-          requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } },
+          requestBody: {
+            required: true,
+            content: {
+              [bodyTypes[route.bodyForm ?? 'json']]: {
+                schema: jsonSchema(route.body, 'input'),
+                ...examplesOf(route, 'request'),
+              },
+            },
+          },
         }
       : {}),
     responses: responses(route),
   }
 }
 
+/** Every address of a route, with the names of its aliases. */
+function* addressesOf(route: RouteDescription) {
+  yield { method: route.method, path: route.path, operation: operation(route) }
+  for (const [i, { method, path }] of (route.aliases ?? []).entries())
+    yield {
+      method,
+      path,
+      operation: {
+        ...operation(route),
+        operationId: `${route.operationId}Alias${i === 0 ? '' : i + 1}`,
+        summary: `${route.summary} (another name of ${route.method} ${route.path})`,
+      },
+    }
+}
+
 /**
  * An API as an OpenAPI 3.1 document.
  * @see https://spec.openapis.org/oas/v3.1.1.html
  */
-export function openApiDocument(
-  title: string,
-  version: string,
-  routes: readonly RouteDescription[],
-): Record<string, unknown> {
+export function openApiDocument({ title, version, description, url, routes }: ApiDescription): Record<string, unknown> {
   const paths: Record<string, Record<string, unknown>> = {}
-  for (const route of routes) {
-    const path = route.path.replaceAll(/:(\w+)/g, '{$1}')
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) }
+  for (const address of routes.flatMap((route) => [...addressesOf(route)])) {
+    const path = address.path.replaceAll(/:(\w+)/g, '{$1}')
+    paths[path] = { ...paths[path], [address.method.toLowerCase()]: address.operation }
   }
   return {
     openapi: '3.1.1',
-    info: { title, version },
+    info: { title, version, description },
+    servers: [{ url }],
     paths,
     components: {
       securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { breaks, compareSchemas, currentSchemas, type JsonSchema } from '@annals/contracts'
+import { breaks, compareSchemas, currentSchemas, type JsonSchema } from '@annals/contracts/tooling'
 
 const base = z.object({
   id: z.string(),

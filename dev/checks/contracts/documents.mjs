@@ -7,23 +7,48 @@ import { readJson } from './released.mjs'
 const require = createRequire(import.meta.url)
 const directory = join(root, 'docs/api')
 
-/** @returns {Record<string, unknown>} the documents by file name */
+/** @returns {Record<string, string>} the documents' texts by file name */
 function documents() {
-  const { asyncApiDocument, openApiDocument } = require('@annals/contracts')
+  const { asyncApiDocument, openApiDocument, permissionMatrix } = require('@annals/contracts/tooling')
   const { version } = readJson(join(root, 'package.json'))
   const { commandRoutes } = require('@annals/command-service')
-  const { queryRouteDescriptions } = require('@annals/projection-service')
+  const { queryRoutes } = require('@annals/projection-service')
   const { notifierRoutes } = require('@annals/notifier-service')
+  const apis = {
+    command: {
+      title: 'Annals command API',
+      version,
+      description: 'Commands change something. Each is recorded as facts in the event log before it is answered.',
+      url: 'http://127.0.0.1:3000',
+      routes: commandRoutes,
+    },
+    notifier: {
+      title: 'Annals notifier API',
+      version,
+      description: 'What was sent to people, and what was not.',
+      url: 'http://127.0.0.1:3004',
+      routes: notifierRoutes,
+    },
+    query: {
+      title: 'Annals query API',
+      version,
+      description: 'Queries read the read models. Each answer says how fresh it is.',
+      url: 'http://127.0.0.1:3003',
+      routes: queryRoutes,
+    },
+  }
+  const json = (document) => `${JSON.stringify(document, null, 2)}\n`
   return {
-    'asyncapi.json': asyncApiDocument(version),
-    'command-api.openapi.json': openApiDocument('Annals command API', version, Object.values(commandRoutes)),
-    'notifier-api.openapi.json': openApiDocument('Annals notifier API', version, Object.values(notifierRoutes)),
-    'query-api.openapi.json': openApiDocument('Annals query API', version, queryRouteDescriptions),
+    'asyncapi.json': json(asyncApiDocument(version)),
+    ...Object.fromEntries(
+      Object.entries(apis).map(([name, api]) => [`${name}-api.openapi.json`, json(openApiDocument(api))]),
+    ),
+    'permissions.md': permissionMatrix(Object.values(apis)),
   }
 }
 
 /**
- * Writes `docs/api/*.json` from the schemas.
+ * Writes `docs/api/*` from the schemas and routes.
  *
  * @param {boolean} onlyCheck only tells whether they are current
  * @returns {boolean} whether they are current now
@@ -31,9 +56,8 @@ function documents() {
 export function writeDocuments(onlyCheck) {
   let current = true
   mkdirSync(directory, { recursive: true })
-  for (const [name, document] of Object.entries(documents())) {
+  for (const [name, text] of Object.entries(documents())) {
     const file = join(directory, name)
-    const text = `${JSON.stringify(document, null, 2)}\n`
     let before
     try {
       before = readFileSync(file, 'utf8')

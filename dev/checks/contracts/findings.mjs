@@ -1,12 +1,13 @@
-import { breaks, compareSchemas, decodeEvent, sealedPartOf } from '@annals/contracts'
+import { decodeEvent, sealedPartOf } from '@annals/contracts'
+import { breaks, compareSchemas } from '@annals/contracts/tooling'
 import { refusalsOfExamples, refusalsOfStream } from '@annals/projection-service'
 
 /**
  * Event schemas that break a promise to readers.
  *
- * @param {Record<string, import('@annals/contracts').JsonSchema>} released by `<type>.v<version>`
- * @param {Record<string, { version: number, schema: import('@annals/contracts').JsonSchema }>} current by type
- * @param {import('@annals/contracts').Direction} asked
+ * @param {Record<string, import('@annals/contracts/tooling').JsonSchema>} released by `<type>.v<version>`
+ * @param {Record<string, { version: number, schema: import('@annals/contracts/tooling').JsonSchema }>} current by type
+ * @param {import('@annals/contracts/tooling').Direction} asked
  * @returns {string[]} one line each
  */
 export function schemaFindings(released, current, asked) {

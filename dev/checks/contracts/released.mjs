@@ -11,7 +11,7 @@ export const readJson = (file) => JSON.parse(readFileSync(file, 'utf8'))
 
 /**
  * What the last release wrote down.
- * @returns {{ schemas: Record<string, import('@annals/contracts').JsonSchema>, golden: Record<string, string> }} JSON Schemas by `<type>.v<version>`, and
+ * @returns {{ schemas: Record<string, import('@annals/contracts/tooling').JsonSchema>, golden: Record<string, string> }} JSON Schemas by `<type>.v<version>`, and
  *   SHA-256 (hex) of the golden examples by file name
  */
 export function readReleased() {

@@ -1,36 +1,19 @@
-import { notBeforeFirst, NotificationStatsQuery, problems, problemType, type ProblemCode } from '@annals/contracts'
+import type { FastifyInstance } from 'fastify'
+import { permits, problems, problemType, type Permission, type Principal, type ProblemCode } from '@annals/contracts'
+import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, HttpProblem, type Readiness } from '@annals/platform/api'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import { isDataException, isTransientPostgresError, type Pool } from '@annals/platform/postgres'
-import type { z } from 'zod'
-import { countDeliveries } from '../deliveries/stats'
-import type { RequireAdmin } from './access'
 import { notifierRoutes } from './routes'
 
 export interface AppDeps {
   pool: Pool
-  requireAdmin: RequireAdmin
+  authenticate: Authenticate<Principal>
   readiness: Readiness
   registry: Registry
   log: Logger
 }
-
-const dayMs = 86_400_000
-/** Counting reads every delivery of the time that is asked for. */
-const spanDaysMax = 366
-const spanDaysStandard = 30
-
-const StatsQuery = NotificationStatsQuery.transform(({ from, before }) => {
-  // A minute ahead: what is recorded while this is asked counts.
-  const end = before ?? new Date(Date.now() + 60_000).toISOString()
-  return { before: end, from: from ?? notBeforeFirst(Date.parse(end) - spanDaysStandard * dayMs) }
-})
-  .refine(({ from, before }) => Date.parse(from) < Date.parse(before), 'from must lie before before')
-  .refine(
-    ({ from, before }) => Date.parse(before) - Date.parse(from) <= spanDaysMax * dayMs,
-    `must not span more than ${spanDaysMax} days`,
-  )
 
 function toProblem(error: unknown): HttpProblem | undefined {
   if (isTransientPostgresError(error))
@@ -41,9 +24,12 @@ function toProblem(error: unknown): HttpProblem | undefined {
   return undefined
 }
 
-/** `GET /api/v1/notifications/stats` for administrators, beside health, readiness and metrics. Does not listen. */
-export function buildApp({ pool, requireAdmin, readiness, registry, log }: AppDeps) {
-  const app = createApi({
+/** The notifier's API. It does not listen. */
+export const buildApp = ({ pool, authenticate, readiness, registry, log }: AppDeps): FastifyInstance =>
+  createApi({
+    routes: notifierRoutes,
+    deps: { pool, now: Date.now },
+    access: { authenticate, permits: (principal, permission) => permits(principal, permission as Permission) },
     log,
     metrics: registry,
     readiness,
@@ -51,10 +37,3 @@ export function buildApp({ pool, requireAdmin, readiness, registry, log }: AppDe
     problemType: (code) => problemType(code as ProblemCode),
     toProblem,
   })
-  app.get(notifierRoutes.stats.path, { schema: { querystring: StatsQuery } }, async ({ headers, query }) => {
-    await requireAdmin(headers.authorization)
-    const { from, before } = query as z.infer<typeof StatsQuery>
-    return { from, before, items: await countDeliveries(pool, from, before) }
-  })
-  return app
-}

@@ -4,24 +4,34 @@ import type { AddressInfo } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
+import { AccessTokenClaims } from '@annals/contracts'
+import { createAuthenticator } from '@annals/platform/access-tokens'
+import type { EventLog } from '@annals/platform/event-log'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
-import { createRequireAdmin } from '../../src/api/access'
 import { buildApp } from '../../src/api/app'
-import { log, Opened, ownDatabase } from '../support/servers'
+import { createHasEnded } from '../../src/api/ended-sessions'
+import { log, Opened, ownDatabase, ownLog } from '../support/servers'
 
 const opened = new Opened()
 const issuer = 'https://annals.example'
 const audience = 'annals'
 let pool: Pool
+let eventLog: EventLog
 let privateKey: CryptoKey
 let strangersKey: CryptoKey
 let url: string
 let jwksUrl: string
 
 function appWith(keysFrom: string): FastifyInstance {
-  const requireAdmin = createRequireAdmin({ jwksUrl: keysFrom, issuer, audience })
-  return opened.add(buildApp({ pool, requireAdmin, readiness: {}, registry: createMetrics('test'), log }), (app) =>
+  const authenticate = createAuthenticator({
+    keys: new URL(keysFrom),
+    issuer,
+    audience,
+    claims: AccessTokenClaims,
+    hasEnded: createHasEnded(eventLog),
+  })
+  return opened.add(buildApp({ pool, authenticate, readiness: {}, registry: createMetrics('test'), log }), (app) =>
     app.close(),
   )
 }
@@ -29,6 +39,7 @@ const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0
 
 beforeAll(async () => {
   pool = (await ownDatabase(opened)).pool
+  eventLog = (await ownLog(opened)).eventLog
   const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
   privateKey = pair.privateKey
   strangersKey = (await generateKeyPair('EdDSA', { crv: 'Ed25519' })).privateKey
@@ -60,21 +71,27 @@ interface TokenOptions {
   expires?: string
   to?: string
   typ?: string
+  /** Default: one that has begun. */
+  sessionId?: string
 }
-const token = ({
-  roles = ['user', 'admin'],
-  key = privateKey,
-  expires = '1m',
-  to = audience,
-  typ = 'at+jwt',
-}: TokenOptions = {}) =>
-  new SignJWT({ roles, sid: randomUUID() })
+/** A fact of a session; all that is looked at is its type. */
+const record = (sessionId: string, type: string, revision: number) =>
+  eventLog.append(`session-${sessionId}`, [{ id: randomUUID(), type, data: {}, metadata: {} }], revision - 1)
+
+/** A token of a session that the log knows. */
+async function token(options: TokenOptions = {}) {
+  const { roles = ['user', 'admin'], key = privateKey, expires = '1m', to = audience, typ = 'at+jwt' } = options
+  const { sessionId = randomUUID() } = options
+  if (options.sessionId === undefined) await record(sessionId, 'session.begun', 0)
+  return new SignJWT({ roles, sid: sessionId })
     .setProtectedHeader({ alg: 'EdDSA', kid: 'k1', typ })
     .setIssuer(issuer)
     .setAudience(to)
     .setSubject(randomUUID())
+    .setIssuedAt()
     .setExpirationTime(expires)
     .sign(key)
+}
 
 const ask = async (authorization: string | undefined, query = '', base = url) => {
   const headers = authorization ? { authorization } : {}
@@ -117,6 +134,20 @@ describe('GET /api/v1/notifications/stats', () => {
   it('refuses who is no administrator', async () => {
     const { status, body } = await ask(`Bearer ${await token({ roles: ['user'] })}`)
     expect([status, body['code']]).toEqual([403, 'forbidden'])
+  })
+
+  it('refuses who has logged out, and a session that the log does not know', async () => {
+    const sessionId = randomUUID()
+    const bearer = `Bearer ${await token({ sessionId })}`
+    const outcome = async () => {
+      const { status, body } = await ask(bearer)
+      return [status, body['code']]
+    }
+    expect(await outcome()).toEqual([401, 'session-ended'])
+    await record(sessionId, 'session.begun', 0)
+    expect(await outcome()).toEqual([200, undefined])
+    await record(sessionId, 'session.ended', 1)
+    expect(await outcome()).toEqual([401, 'session-ended'])
   })
 
   it.each([

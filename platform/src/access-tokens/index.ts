@@ -25,11 +25,21 @@ export interface AuthenticationOptions<Principal> {
   audience: string
   /** What a token has to claim, and what is known of its bearer by it. */
   claims: z.ZodType<Principal>
+  /**
+   * Whether the session of a token within its time has ended.
+   * @throws when that can not be known now: nobody is let in then.
+   */
+  hasEnded: (principal: Principal) => Promise<boolean>
+  /**
+   * How long a signature that was checked, and a set of keys that was fetched, are taken as they were, in ms. Default 60,000: a key that
+   * is withdrawn lets nobody in after two minutes, or after eleven while the set can not be fetched.
+   */
+  recheckMs?: number
 }
 
 /**
  * @param authorization the header `Authorization` of a request.
- * @throws HttpProblem `unauthenticated`, or `dependency-unavailable` when the keys can not be fetched.
+ * @throws HttpProblem `unauthenticated`; `session-ended`; `dependency-unavailable` when the keys can not be fetched. What `hasEnded` throws.
  */
 export type Authenticate<Principal> = (authorization: string | undefined) => Promise<Principal>
 
@@ -38,7 +48,6 @@ const unauthenticated = () =>
   new HttpProblem('unauthenticated', {
     detail:
       'Send "Authorization: Bearer <access token>" with a token that has not expired; a login or a refresh brings one.',
-    headers: { 'www-authenticate': 'Bearer' },
   })
 
 const keySetFaults = new Set(['ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID', 'ERR_JOSE_GENERIC'])
@@ -46,30 +55,61 @@ const keySetFaults = new Set(['ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID', 'ERR_JOSE_
 /** Faults of whoever publishes the keys, rather than of the token, which may be good. */
 const isKeySetFault = (error: unknown): boolean => !(error instanceof errors.JOSEError) || keySetFaults.has(error.code)
 
-const publishedKeys = (url: URL): JWTVerifyGetKey =>
-  createRemoteJWKSet(url, {
+/** A set of keys that can not be fetched again is good for so long. */
+const keySetMsMax = 10 * 60_000
+const recheckMsDefault = 60_000
+
+function publishedKeys(url: URL, recheckMs: number): JWTVerifyGetKey {
+  const keys = createRemoteJWKSet(url, {
     timeoutDuration: 3_000,
     // A key that is not known is asked for at most this often, whatever tokens strangers send.
     cooldownDuration: 5_000,
-    cacheMaxAge: 10 * 60_000,
+    cacheMaxAge: keySetMsMax,
   })
+  let askedAt = Number.NEGATIVE_INFINITY
+  return async (header, token) => {
+    if (keys.fresh && performance.now() - askedAt >= recheckMs) {
+      askedAt = performance.now()
+      // What was fetched before does for its time.
+      await keys.reload().catch(() => undefined)
+    } else if (!keys.fresh) askedAt = performance.now()
+    return keys(header, token)
+  }
+}
+
+/**
+ * Whether a part of a token is written as the issuer writes it: JSON without a repeated member, which some readers take the first of and
+ * others the last (RFC 7519 § 4).
+ */
+function isPlain(part: string): boolean {
+  try {
+    const text = Buffer.from(part, 'base64url').toString()
+    return JSON.stringify(JSON.parse(text)) === text
+  } catch {
+    return false
+  }
+}
 
 /** Tells who sends a request by its access token: a JWT (RFC 9068) of this issuer, for this audience, within its time. */
-export function createAuthentication<Principal extends { expiresAt: number }>(
+export function createAuthenticator<Principal extends { expiresAt: number }>(
   options: AuthenticationOptions<Principal>,
 ): Authenticate<Principal> {
-  const { keys, issuer, audience, claims } = options
-  const keyOf: JWTVerifyGetKey = keys instanceof URL ? publishedKeys(keys) : async () => keys
+  const { keys, issuer, audience, claims, hasEnded, recheckMs = recheckMsDefault } = options
+  const keyOf: JWTVerifyGetKey = keys instanceof URL ? publishedKeys(keys, recheckMs) : async () => keys
   const expected = {
     issuer,
     audience,
     algorithms: [accessTokenAlgorithm],
     typ: accessTokenType,
     clockTolerance: clockToleranceSeconds,
+    // Whatever a token says of its end, none is older than the oldest that is issued. It needs `iat` for that.
+    maxTokenAge: accessTokenSecondsMax,
   }
-  const verified = new LRUCache<string, Principal>({ max: verifiedMax })
+  const verified = new LRUCache<string, Principal>({ max: verifiedMax, ttl: recheckMs })
 
   async function verify(token: string): Promise<Principal> {
+    const [header, payload] = token.split('.')
+    if (!isPlain(header!) || !isPlain(payload!)) throw unauthenticated()
     const checked = await jwtVerify(token, keyOf, expected).catch((error: unknown) => {
       if (!isKeySetFault(error)) throw unauthenticated()
       throw new HttpProblem('dependency-unavailable', {
@@ -94,6 +134,7 @@ export function createAuthentication<Principal extends { expiresAt: number }>(
       verified.set(name, principal)
     }
     if (Date.now() / 1_000 >= principal.expiresAt + clockToleranceSeconds) throw unauthenticated()
+    if (await hasEnded(principal)) throw new HttpProblem('session-ended', { detail: 'Log in again.' })
     return principal
   }
 }

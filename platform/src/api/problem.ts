@@ -1,4 +1,4 @@
-/** A row of a service's table of problems. */
+/** A row of the table of problems. */
 export interface ProblemRow {
   status: number
   title: string
@@ -24,4 +24,14 @@ export class HttpProblem extends Error {
   ) {
     super(facts.detail ?? code, facts.cause === undefined ? {} : { cause: facts.cause })
   }
+}
+
+/** What problems an API answers with, and what its own errors mean. */
+export interface ProblemTable {
+  /** Every code that this API answers with. */
+  problems: Record<string, ProblemRow>
+  /** URI that names a problem's type. */
+  problemType: (code: string) => string
+  /** Turns an error of the service into a problem; `undefined`: it is a fault of ours, a 500. */
+  toProblem: (error: unknown) => HttpProblem | undefined
 }

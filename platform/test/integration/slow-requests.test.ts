@@ -3,7 +3,7 @@ import { connect, type AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
 import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
-import { createApi, startOperationsServer } from '@annals/platform/api'
+import { createApi, routeDefiner, startOperationsServer, type ApiTypes } from '@annals/platform/api'
 import { createLogger } from '@annals/platform/log'
 
 jest.setTimeout(60_000)
@@ -25,8 +25,23 @@ beforeAll(async () => {
     problems: { 'request-timeout': { status: 408, title: 'Too slow' } },
     problemType: (code) => `urn:test:${code}`,
     toProblem: () => undefined,
+    access: { authenticate: async () => undefined, permits: () => false },
+    deps: undefined,
+    routes: [
+      routeDefiner<ApiTypes, undefined>()({
+        operationId: 'post',
+        method: 'POST',
+        path: '/things',
+        summary: '',
+        tag: '',
+        permission: 'public',
+        rateLimit: 'none',
+        problems: [],
+        response: { status: 204 },
+        handle: async () => ({}),
+      }),
+    ],
   })
-  api.post('/things', async () => ({}))
   await api.listen({ host: '127.0.0.1', port: 0 })
   operations = await startOperationsServer({ host: '127.0.0.1', port: 0 }, new Registry(), {})
 })

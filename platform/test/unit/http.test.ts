@@ -1,10 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { connect, type AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import { z } from 'zod'
-import { createApi, HttpProblem } from '@annals/platform/api'
+import { createApi, HttpProblem, routeDefiner } from '@annals/platform/api'
 import { parseTrustedProxies } from '@annals/platform/client-address'
 import { createLogger } from '@annals/platform/log'
 
@@ -15,41 +16,186 @@ const written: string[] = []
 
 class Refused extends Error {}
 
+interface Types {
+  permission: 'public' | 'staff'
+  principal: { name: string }
+  problem: 'refused' | 'forbidden' | 'unauthenticated'
+  rateLimit: 'none'
+}
+const define = routeDefiner<Types, { answer: () => unknown }>()
+const common = { summary: '', tag: 't', permission: 'public', rateLimit: 'none', problems: [] } as const
+const anything = { status: 200, schema: z.any() } as const
+const Thing = z.strictObject({ count: z.int(), tags: z.array(z.string()).max(2) })
+const Line = z.object({ name: z.string(), note: z.string() })
+async function* linesOf<T>(...items: T[]) {
+  yield* items
+}
+
+const routes = [
+  define({
+    ...common,
+    operationId: 'makeThing',
+    method: 'POST',
+    path: '/things',
+    aliases: [{ method: 'POST', path: '/things/create' }],
+    body: Thing,
+    response: anything,
+    handle: async ({ body, ip }) => ({ body: { got: body, from: ip } }),
+  }),
+  define({
+    ...common,
+    operationId: 'do',
+    method: 'POST',
+    path: '/doings',
+    response: anything,
+    handle: async ({ body }) => ({ body: { got: body ?? null } }),
+  }),
+  define({
+    ...common,
+    operationId: 'getThing',
+    method: 'GET',
+    path: '/things/:id',
+    params: z.object({ id: z.uuid() }),
+    response: anything,
+    handle: async () => ({ body: {} }),
+  }),
+  define({
+    ...common,
+    operationId: 'refuse',
+    method: 'GET',
+    path: '/refused',
+    response: { status: 204 },
+    problems: ['refused'],
+    async handle() {
+      throw new Refused()
+    },
+  }),
+  define({
+    ...common,
+    operationId: 'answer',
+    method: 'GET',
+    path: '/answers',
+    response: { status: 200, schema: z.object({ count: z.int() }) },
+    handle: async (_, { answer }) => ({ body: answer() as { count: number } }),
+  }),
+  define({
+    ...common,
+    operationId: 'break',
+    method: 'GET',
+    path: '/broken',
+    response: { status: 204 },
+    async handle() {
+      throw new Error('the password is swordfish')
+    },
+  }),
+  define({
+    ...common,
+    operationId: 'staffOnly',
+    method: 'GET',
+    path: '/staff',
+    permission: 'staff',
+    response: { status: 200, schema: z.object({ name: z.string() }) },
+    handle: async ({ principal }) => ({ body: principal }),
+  }),
+  define({
+    ...common,
+    operationId: 'exportCsv',
+    method: 'GET',
+    path: '/lines.csv',
+    response: { status: 200, schema: Line, form: 'csv' },
+    handle: async () => ({ lines: linesOf({ name: 'a, "b"', note: '=1+1' }, { name: 'ü', note: '' }) }),
+  }),
+  define({
+    ...common,
+    operationId: 'exportLines',
+    method: 'GET',
+    path: '/lines.ndjson',
+    response: { status: 200, schema: Line, form: 'ndjson' },
+    handle: async () => ({ lines: linesOf({ name: 'a', note: 'b', secret: 's' }, { name: 'c', note: 'd' }) }),
+  }),
+  define({
+    ...common,
+    operationId: 'follow',
+    method: 'GET',
+    path: '/events',
+    response: { status: 200, schema: Line, form: 'events' },
+    handle: async () => ({
+      events: linesOf(
+        { id: '1', event: 'line', data: { name: 'a', note: 'b', secret: 's' } },
+        { data: { name: 'c', note: 'd' } },
+      ),
+    }),
+  }),
+  define({
+    ...common,
+    operationId: 'hook',
+    method: 'POST',
+    path: '/hooks',
+    bodyForm: 'raw',
+    bodyBytesMax: 100,
+    response: anything,
+    handle: async ({ body }) => ({ body: { hex: body.toString('hex') } }),
+  }),
+  define({
+    ...common,
+    operationId: 'upload',
+    method: 'POST',
+    path: '/uploads',
+    bodyForm: 'multipart',
+    bodyBytesMax: 200_000,
+    response: anything,
+    async handle({ body }) {
+      const got: unknown[] = []
+      for await (const part of body)
+        got.push(
+          part.type === 'file'
+            ? [part.fieldname, part.filename, (await part.toBuffer()).length]
+            : [part.fieldname, part.value],
+        )
+      return { body: got }
+    },
+  }),
+]
+
+/** What `/answers` answers. */
+let answered: unknown = { count: 1 }
+const problems = {
+  'invalid-request': { status: 400, title: 'Invalid' },
+  unauthenticated: { status: 401, title: 'Who are you?' },
+  forbidden: { status: 403, title: 'Not for you' },
+  refused: { status: 409, title: 'Refused' },
+  'not-found': { status: 404, title: 'Not found' },
+  'method-not-allowed': { status: 405, title: 'Not allowed' },
+  'request-timeout': { status: 408, title: 'Too slow' },
+  'uri-too-long': { status: 414, title: 'Too long' },
+  'header-fields-too-large': { status: 431, title: 'Too many fields' },
+  stopping: { status: 503, title: 'Ends' },
+  'payload-too-large': { status: 413, title: 'Too large' },
+  'unsupported-media-type': { status: 415, title: 'Not JSON' },
+  'internal-error': { status: 500, title: 'Broken' },
+}
+
 beforeAll(async () => {
   app = createApi({
     log: createLogger('test', 'info', { write: (line: string) => void written.push(line) }),
     metrics: new Registry(),
     readiness: { server: () => (fit ? Promise.resolve() : Promise.reject(new Error('gone'))), other: async () => 1 },
-    problems: {
-      'invalid-request': { status: 400, title: 'Invalid' },
-      refused: { status: 409, title: 'Refused' },
-      'not-found': { status: 404, title: 'Not found' },
-      'method-not-allowed': { status: 405, title: 'Not allowed' },
-      'request-timeout': { status: 408, title: 'Too slow' },
-      'uri-too-long': { status: 414, title: 'Too long' },
-      'header-fields-too-large': { status: 431, title: 'Too many fields' },
-      stopping: { status: 503, title: 'Ends' },
-      'payload-too-large': { status: 413, title: 'Too large' },
-      'unsupported-media-type': { status: 415, title: 'Not JSON' },
-      'internal-error': { status: 500, title: 'Broken' },
-    },
+    problems,
     problemType: (code) => `urn:test:${code}`,
     toProblem: (error) =>
       error instanceof Refused
         ? new HttpProblem('refused', { detail: 'Ask later.', headers: { 'retry-after': '3' } })
         : undefined,
     trustedProxies: parseTrustedProxies('127.0.0.1, 10.0.0.0/8')!,
-  })
-  const body = z.strictObject({ count: z.int(), tags: z.array(z.string()).max(2) })
-  app.post('/things', { schema: { body } }, async (request) => ({ got: request.body, from: request.clientAddress }))
-  app.post('/doings', async (request) => ({ got: request.body ?? null }))
-  app.get('/things/:id', { schema: { params: z.object({ id: z.uuid() }) } }, async () => ({}))
-  app.get('/refused', async () => {
-    throw new Refused()
-  })
-  app.get('/unfit', async () => z.strictObject({ count: z.int() }).parse({ count: 'the password is swordfish' }))
-  app.get('/broken', async () => {
-    throw new Error('the password is swordfish')
+    routes,
+    deps: { answer: () => answered },
+    access: {
+      async authenticate(authorization) {
+        if (!authorization) throw new HttpProblem('unauthenticated')
+        return { name: authorization }
+      },
+      permits: ({ name }, permission) => permission === 'staff' && name === 'boss',
+    },
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
@@ -187,15 +333,119 @@ describe('a problem', () => {
     expect(line.err.message).toContain('swordfish')
   })
 
-  it('of ours is not taken for the client’s, also when it is about a schema', async () => {
-    const { status, body } = await ask('/unfit')
+  it('is counted and logged by its code', async () => {
+    const id = randomUUID()
+    await ask('/refused', { headers: { 'x-correlation-id': id } })
+    const line = written.map((text) => JSON.parse(text)).find(({ correlationId }) => correlationId === id)
+    expect(await (await fetch(`${url}/metrics`)).text()).toMatch(
+      /^annals_api_answers_total\{operation="refuse",outcome="refused"\} [1-9]/m,
+    )
+    expect(line).toMatchObject({ method: 'GET', route: '/refused', status: 409, problem: 'refused', msg: 'request' })
+  })
+})
+
+describe('an answer', () => {
+  it('has nothing beyond its schema', async () => {
+    answered = { count: 2, passwordHash: 'swordfish' }
+    expect((await ask('/answers')).body).toEqual({ count: 2 })
+  })
+
+  it('that does not fit its schema is a fault of ours, and says nothing to the outside', async () => {
+    answered = { count: 'the password is swordfish' }
+    const { status, body } = await ask('/answers')
     expect([status, body.code, JSON.stringify(body).includes('swordfish')]).toEqual([500, 'internal-error', false])
   })
 
-  it('is counted and logged by its code', async () => {
-    await ask('/refused', { headers: { 'x-correlation-id': 'counted' } })
-    const line = written.map((text) => JSON.parse(text)).find(({ correlationId }) => correlationId === 'counted')
-    expect(line).toMatchObject({ method: 'GET', route: '/refused', status: 409, problem: 'refused', msg: 'request' })
+  it.each([
+    '/things/1b4e28ba-2fa1-41d2-883f-0016d3cca427',
+    '/refused',
+    '/broken',
+    '/nothing',
+    '/healthz',
+    '/things/%ZZ',
+  ])('is neither rendered, nor framed, nor guessed at: %s', async (path) => {
+    const { headers } = await fetch(url + path)
+    expect(headers.get('x-content-type-options')).toBe('nosniff')
+    expect(headers.get('content-security-policy')).toContain("default-src 'none'")
+    expect(headers.get('referrer-policy')).toBe('no-referrer')
+    expect(headers.get('cache-control')).toBe('no-store')
+  })
+
+  it('comes as lines of CSV, in which no cell is a formula', async () => {
+    const response = await fetch(`${url}/lines.csv`)
+    expect(response.headers.get('content-type')).toContain('text/csv')
+    const lines = ['name,note', String.raw`"a, ""b""",'=1+1`, 'ü,', '']
+    expect(await response.text()).toBe(lines.join('\r\n'))
+  })
+
+  it('comes as lines of JSON, each held to the schema', async () => {
+    const response = await fetch(`${url}/lines.ndjson`)
+    expect(response.headers.get('content-type')).toContain('application/x-ndjson')
+    expect(await response.text()).toBe('{"name":"a","note":"b"}\n{"name":"c","note":"d"}\n')
+  })
+
+  it('comes as events, each held to the schema', async () => {
+    const response = await fetch(`${url}/events`, { headers: { accept: 'text/event-stream' } })
+    expect(response.headers.get('content-type')).toContain('text/event-stream')
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+    const text = await response.text()
+    expect(text).toMatch(/id: ?1\n/)
+    expect(text).toMatch(/event: ?line\n/)
+    expect([...text.matchAll(/data: ?(.*)\n/g)].map(([, data]) => data)).toEqual([
+      '{"name":"a","note":"b"}',
+      '{"name":"c","note":"d"}',
+    ])
+  })
+})
+
+describe('a route', () => {
+  it('answers under its other names', async () => {
+    const answers = ['/things', '/things/create'].map((path) =>
+      ask(path, { method: 'POST', body: '{"count":1,"tags":[]}', headers: { 'content-type': 'application/json' } }),
+    )
+    for (const { status } of await Promise.all(answers)) expect(status).toBe(200)
+  })
+
+  it('that is not for everybody asks who comes, before it looks at the request', async () => {
+    const { status, body, headers } = await ask('/staff?nonsense')
+    expect([status, body.code, headers.get('www-authenticate')]).toEqual([401, 'unauthenticated', 'Bearer'])
+    expect((await ask('/staff', { headers: { authorization: 'visitor' } })).body.code).toBe('forbidden')
+    expect((await ask('/staff', { headers: { authorization: 'boss' } })).body).toEqual({ name: 'boss' })
+  })
+
+  it('reads bytes as they came', async () => {
+    const bytes = Buffer.from([0x7b, 0xff, 0x00])
+    for (const type of ['application/json', 'text/plain', undefined]) {
+      const headers = type ? { 'content-type': type } : undefined
+      const reply = await ask('/hooks', { method: 'POST', body: bytes, ...(headers ? { headers } : {}) })
+      expect([reply.status, reply.body.hex]).toEqual([200, '7bff00'])
+    }
+    expect((await ask('/hooks', { method: 'POST', body: Buffer.alloc(101) })).body.code).toBe('payload-too-large')
+  })
+
+  it('reads an upload part by part', async () => {
+    const form = new FormData()
+    form.append('title', 'mine')
+    form.append('file', new Blob(['x'.repeat(70_000)]), 'file.txt')
+    expect((await ask('/uploads', { method: 'POST', body: form })).body).toEqual([
+      ['title', 'mine'],
+      ['file', 'file.txt', 70_000],
+    ])
+    const other = await ask('/uploads', { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } })
+    expect(other.body.code).toBe('unsupported-media-type')
+  })
+})
+
+describe('a correlation id', () => {
+  it('is kept when it is a UUID', async () => {
+    const id = randomUUID()
+    expect((await ask('/refused', { headers: { 'x-correlation-id': id } })).headers.get('x-correlation-id')).toBe(id)
+  })
+
+  it.each(['ada@example.org', 'x', `${randomUUID()}0`, ''])('is made anew in place of %p', async (given) => {
+    const { headers } = await ask('/refused', { headers: { 'x-correlation-id': given } })
+    expect(headers.get('x-correlation-id')).toMatch(/^[0-9a-f-]{36}$/)
+    expect(headers.get('x-correlation-id')).not.toBe(given)
   })
 })
 
@@ -205,6 +455,11 @@ describe('a path', () => {
   it('that knows other methods says which', async () => {
     const { status, headers } = await ask('/things/1b4e28ba-2fa1-41d2-883f-0016d3cca427', { method: 'DELETE' })
     expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+  })
+
+  it.each(['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'GET'])('says so to %s as well', async (method) => {
+    const { status, body } = await raw(`${method} /doings HTTP/1.1\r\nhost: annals\r\nconnection: close\r\n\r\n`)
+    expect([status, JSON.parse(body).code]).toEqual([405, 'method-not-allowed'])
   })
 })
 
@@ -248,6 +503,13 @@ describe('what is refused before there is a route', () => {
       400,
       'invalid-request',
     ],
+    ['two hosts', `GET /healthz HTTP/1.1\r\nhost: other\r\n${host}\r\n`, 400, 'invalid-request'],
+    [
+      'two tokens',
+      `GET /staff HTTP/1.1\r\nauthorization: boss\r\nAuthorization: visitor\r\n${host}\r\n`,
+      400,
+      'invalid-request',
+    ],
     ['no HTTP at all', '\x16\x03\x01\x02\x00\r\n\r\n', 400, 'invalid-request'],
   ])('%s is a problem like all others', async (_, bytes, status, code) => {
     const reply = await raw(bytes)
@@ -256,6 +518,7 @@ describe('what is refused before there is a route', () => {
     const body = JSON.parse(reply.body)
     expect(body).toMatchObject({ type: `urn:test:${code}`, status, code })
     expect(reply.headers).toContain(`x-correlation-id: ${body.correlationId}`)
+    expect(reply.headers).toContain('x-content-type-options: nosniff')
   })
 
   it('is logged and counted once', async () => {
@@ -304,14 +567,25 @@ describe('an API that is closed', () => {
       log: createLogger('test', 'silent'),
       metrics: new Registry(),
       readiness: {},
-      problems: { stopping: { status: 503, title: 'Ends' } },
+      problems,
       problemType: (code) => `urn:test:${code}`,
       toProblem: () => undefined,
-    })
-    other.get('/slow', async () => {
-      entered()
-      await new Promise<void>((resolve) => (finish = resolve))
-      return {}
+      access: { authenticate: async () => undefined, permits: () => false },
+      deps: undefined,
+      routes: [
+        routeDefiner<Types, undefined>()({
+          ...common,
+          operationId: 'slow',
+          method: 'GET',
+          path: '/slow',
+          response: { status: 204 },
+          async handle() {
+            entered()
+            await new Promise<void>((resolve) => (finish = resolve))
+            return {}
+          },
+        }),
+      ],
     })
     await other.listen({ host: '127.0.0.1', port: 0 })
     const socket = connect((other.server.address() as AddressInfo).port, '127.0.0.1')
@@ -328,7 +602,7 @@ describe('an API that is closed', () => {
     await comes
     finish()
     await Promise.all([closed, ended])
-    expect(text).toMatch(/^HTTP\/1.1 200/)
+    expect(text).toMatch(/^HTTP\/1.1 204/)
     expect(text).toMatch(/HTTP\/1.1 503[^]*retry-after: 1[^]*"code":"stopping"/)
   })
 })

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { isAdmin, problems, problemType, type Principal, type ProblemCode } from '@annals/contracts'
+import { permits, problems, problemType, type Permission, type Principal, type ProblemCode } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, HttpProblem } from '@annals/platform/api'
 import type { Logger } from '@annals/platform/log'
@@ -8,7 +8,6 @@ import { isDataException, isTransientPostgresError } from '@annals/platform/post
 import type { ConsistencyWait } from './consistency'
 import type { LogState } from './log-state'
 import { isMissingTable, type ReadModels } from './read-models'
-import type { Ask, QueryRoute } from './route'
 import { queryRoutes } from './routes'
 
 export interface QueryApiDependencies {
@@ -33,7 +32,10 @@ function toProblem(error: unknown): HttpProblem | undefined {
 /** Builds the query API; it does not listen. */
 export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
   const { models, log, metrics, authenticate, consistency, logState, now } = deps
-  const app = createApi({
+  return createApi({
+    routes: queryRoutes,
+    deps: { models, consistency, now },
+    access: { authenticate, permits: (principal, permission) => permits(principal, permission as Permission) },
     log,
     metrics,
     problems,
@@ -48,39 +50,4 @@ export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
       },
     },
   })
-
-  const add = (route: QueryRoute) =>
-    app.route({
-      method: route.method,
-      url: route.path,
-      schema: {
-        ...(route.params ? { params: route.params } : {}),
-        ...(route.query ? { querystring: route.query } : {}),
-      },
-      // Before the request is looked at: a stranger learns nothing from what is wrong with it.
-      onRequest: async (request) => {
-        const principal = await authenticate(request.headers.authorization)
-        if (route.access === 'admin' && !isAdmin(principal)) throw new HttpProblem('forbidden')
-        request.principal = principal
-      },
-      handler: async (request, reply) => {
-        const token = request.headers['consistency-token']
-        if (token !== undefined) await consistency.reach(String(token), route.reads)
-        // What one person may see is not for shared caches.
-        reply.header('cache-control', 'private, no-store')
-        const { principal, params, query } = request
-        return route.answer({ principal, params, query, models, now: now() } as Ask<never, never>)
-      },
-    })
-
-  app.decorateRequest('principal')
-  for (const route of queryRoutes) add(route)
-  return app
-}
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Set before any handler of this API runs. */
-    principal: Principal
-  }
 }

@@ -10,9 +10,10 @@ export interface ConsistencyWait {
   /**
    * Waits until the read models have seen what the token names.
    * @throws HttpProblem `read-model-behind` after the wait; `read-model-parked` at once when it waits behind an event that could not
-   *   be applied; `read-model-of-another-log`; `invalid-consistency-token`; `overloaded`.
+   *   be applied; `read-model-of-another-log`; `invalid-consistency-token`; `overloaded`, when too many wait, or too many of this
+   *   principal's requests.
    */
-  reach(token: string, projections: readonly Projection[]): Promise<void>
+  reach(token: string, projections: readonly Projection[], principal: string): Promise<void>
 }
 
 interface Waiter {
@@ -40,6 +41,8 @@ interface Seen {
 const lookEveryMs = 10
 /** Requests that wait at the same time: with 2 s each, more would mean that the projector is far behind. */
 const waitersMax = 2_000
+/** Of one principal: nobody can take the others' places with tokens that name what never comes. */
+const waitersOfOneMax = 20
 
 /**
  * A stream's own revision is what is waited for: it is what the projector judges by, and it stays right where positions do not, on
@@ -49,6 +52,8 @@ const waitersMax = 2_000
 export function createConsistencyWait(models: ReadModels, logState: LogState, waitMs = 2_000): ConsistencyWait {
   const { pool, tables } = models
   const waiters = new Set<Waiter>()
+  /** By principal. */
+  const waiting = new Map<string, number>()
   let looking = false
 
   /** What one read model has seen of all streams that are waited for in it, by stream. */
@@ -130,8 +135,30 @@ export function createConsistencyWait(models: ReadModels, logState: LogState, wa
     })
   }
 
+  /** Runs a wait as one of those that a principal may have at a time. @throws HttpProblem `overloaded`. */
+  async function within<T>(principal: string, wait: () => Promise<T>): Promise<T> {
+    const count = waiting.get(principal) ?? 0
+    if (count >= waitersOfOneMax || waiters.size >= waitersMax)
+      throw new HttpProblem('overloaded', { headers: { 'Retry-After': '1' } })
+    waiting.set(principal, count + 1)
+    try {
+      return await wait()
+    } finally {
+      const left = waiting.get(principal)! - 1
+      if (left === 0) waiting.delete(principal)
+      else waiting.set(principal, left)
+    }
+  }
+
+  const seenOf = (point: ConsistencyPoint, place: { topic: string; partition: number }, asked: readonly Projection[]) =>
+    new Promise<'reached' | 'behind'>((resolve, reject) => {
+      const deadline = Date.now() + waitMs
+      waiters.add({ point, ...place, projections: new Set(asked), deadline, resolve, reject })
+      if (!looking) void look()
+    })
+
   return {
-    async reach(token, projections) {
+    async reach(token, projections, principal) {
       const point = decodeConsistencyToken(token)
       if (!point) throw new HttpProblem('invalid-consistency-token')
       const place = placeOf(point.stream)
@@ -139,12 +166,7 @@ export function createConsistencyWait(models: ReadModels, logState: LogState, wa
       const concerned = projections.filter(({ topics }) => place && topics.includes(place.topic))
       if (!place || concerned.length === 0) return
       await assertSameLog(point)
-      if (waiters.size >= waitersMax) throw new HttpProblem('overloaded', { headers: { 'Retry-After': '1' } })
-      const seen = await new Promise<'reached' | 'behind'>((resolve, reject) => {
-        const deadline = Date.now() + waitMs
-        waiters.add({ point, ...place, projections: new Set(concerned), deadline, resolve, reject })
-        if (!looking) void look()
-      })
+      const seen = await within(principal, () => seenOf(point, place, concerned))
       if (seen === 'reached') return
       throw new HttpProblem('read-model-behind', {
         detail:

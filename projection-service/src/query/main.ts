@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { accessTokenSecondsMax } from '@annals/platform/access-tokens'
+import { AccessTokenClaims } from '@annals/contracts'
+import { accessTokenSecondsMax, createAuthenticator } from '@annals/platform/access-tokens'
 import { field, processFields, readConfig } from '@annals/platform/config'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
@@ -8,9 +9,9 @@ import { createPool } from '@annals/platform/postgres'
 import { createRedis } from '@annals/platform/redis'
 import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
 import { startTracing } from '@annals/platform/tracing'
-import { createAccess, createHasEnded } from './access'
 import { buildQueryApi } from './app'
 import { createConsistencyWait } from './consistency'
+import { createHasEnded } from './ended-sessions'
 import { createLogState } from './log-state'
 import { generationNamed, readModels } from './read-models'
 
@@ -76,10 +77,11 @@ void runProcess(log, async (scope) => {
     models,
     log,
     metrics,
-    authenticate: createAccess({
-      jwksUrl: config.JWKS_URL,
+    authenticate: createAuthenticator({
+      keys: new URL(config.JWKS_URL),
       issuer: config.JWT_ISSUER,
       audience: config.JWT_AUDIENCE,
+      claims: AccessTokenClaims,
       hasEnded: createHasEnded(marks, pool, () => unknownRevocations.inc()),
     }),
     consistency: createConsistencyWait(models, logState),

@@ -1,67 +1,90 @@
-import type { z } from 'zod'
-import type { Principal, ProblemCode } from '@annals/contracts'
+import { z } from 'zod'
+import type { AnnalsApi, ProblemCode } from '@annals/contracts'
+import { routeDefiner, type Answer, type Incoming, type Route } from '@annals/platform/api'
 import type { Projection } from '../engine/definition/projection'
+import type { ConsistencyWait } from './consistency'
 import type { ReadModels } from './read-models'
 
-/** A request after all checks: authenticated, validated, as fresh as it asked to be. */
-export interface Ask<Params, Query> {
-  principal: Principal
-  params: Params
-  query: Query
+/** What the routes of the query API need. */
+export interface QueryDeps {
   models: ReadModels
-  now: Date
+  consistency: ConsistencyWait
+  now: () => Date
 }
 
-/** One route of the query API: what is documented of it, and what answers it. */
-export interface QueryRoute {
-  readonly operationId: string
-  readonly method: 'GET'
-  /** With `:name` for parameters. */
-  readonly path: string
-  readonly summary: string
-  /** `own`: everybody who is logged in, and sees what is theirs; `admin`: administrators only. */
-  readonly access: 'own' | 'admin'
-  readonly params?: z.ZodObject
-  readonly query?: z.ZodObject
-  readonly response: z.ZodType
-  /** Beyond those that every route may answer, which are `commonProblems`. */
-  readonly problems: readonly ProblemCode[]
-  /** Read models that the answer comes from: what a consistency token is waited for in. */
-  readonly reads: readonly Projection[]
-  readonly answer: (ask: Ask<never, never>) => Promise<unknown>
-}
+const defineRoute = routeDefiner<AnnalsApi, QueryDeps>()
 
-/** What every route of this API may answer. */
-export const commonProblems: readonly ProblemCode[] = [
-  'invalid-request',
+/** Of every query: the answer is at least as new as the token says. */
+export const ConsistencyHeaders = z.object({
+  'consistency-token': z
+    .string()
+    .optional()
+    .describe("From a command's answer: this answer is at least as new, or a problem after a bounded wait"),
+})
+
+/** What every query may answer because of the read models that it reads. */
+export const readProblems = [
   'invalid-consistency-token',
-  'unauthenticated',
-  'session-ended',
-  'internal-error',
-  'overloaded',
-  'dependency-unavailable',
   'read-model-behind',
   'read-model-parked',
   'read-model-of-another-log',
   'read-model-rebuilding',
-]
+] as const satisfies readonly ProblemCode[]
 
-type Empty = Record<never, never>
+/** What one person may see is not for shared caches. */
+const privately = { 'cache-control': 'private, no-store' }
 
-/** Declares a route; the types of its parameters, query and answer come from its schemas. */
-export function defineRoute<
-  Response extends z.ZodType,
+type QueryRequest<Params, Query> = Incoming<
+  AnnalsApi['principal'],
+  Params,
+  Query,
+  z.output<typeof ConsistencyHeaders>,
+  undefined
+>
+type Out<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined
+
+/**
+ * A route that reads: it waits for what the consistency token names in the read models that it reads, then answers.
+ * `reads`: the read models that the answer comes from.
+ */
+export function defineQuery<
+  Schema extends z.ZodType,
   Params extends z.ZodObject | undefined = undefined,
   Query extends z.ZodObject | undefined = undefined,
->(
-  route: Omit<QueryRoute, 'method' | 'params' | 'query' | 'response' | 'answer'> & {
-    params?: Params
-    query?: Query
-    response: Response
-    answer: (
-      ask: Ask<Params extends z.ZodType ? z.infer<Params> : Empty, Query extends z.ZodType ? z.infer<Query> : Empty>,
-    ) => Promise<z.infer<Response>>
-  },
-): QueryRoute {
-  return { method: 'GET', ...route } as unknown as QueryRoute
+>(query: {
+  operationId: string
+  path: string
+  aliases?: Route<QueryDeps>['aliases']
+  summary: string
+  tag: string
+  permission: Exclude<AnnalsApi['permission'], 'public'>
+  params?: Params
+  query?: Query
+  response: Schema
+  problems: readonly ProblemCode[]
+  reads: readonly Projection[]
+  answer(
+    request: Pick<QueryRequest<Out<Params>, Out<Query>>, 'principal' | 'params' | 'query'>,
+    deps: { models: ReadModels; now: Date },
+  ): Promise<z.input<Schema>>
+}): Route<QueryDeps, AnnalsApi> & { readonly reads: readonly Projection[] } {
+  const { response, reads, answer, problems, params, query: filters, ...facts } = query
+  const route = defineRoute({
+    ...facts,
+    method: 'GET',
+    rateLimit: 'none',
+    ...(params ? { params } : {}),
+    ...(filters ? { query: filters } : {}),
+    headers: ConsistencyHeaders,
+    response: { status: 200, schema: response },
+    problems: [...problems, ...readProblems],
+    async handle(request, { models, consistency, now }) {
+      const token = request.headers['consistency-token']
+      if (token !== undefined) await consistency.reach(token, reads, request.principal.userId)
+      // Params and query are those of the schemas above, which the compiler does not see through two generic calls.
+      const body = await answer(request as never, { models, now: now() })
+      return { body, headers: privately } as Answer<Schema>
+    },
+  })
+  return { ...route, reads }
 }

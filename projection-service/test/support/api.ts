@@ -2,12 +2,14 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { AccessTokenClaims } from '@annals/contracts'
+import { createAuthenticator } from '@annals/platform/access-tokens'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import type { RevocationMarks } from '@annals/platform/revocation'
 import { buildQueryApi } from '../../src/query/app'
 import { createConsistencyWait } from '../../src/query/consistency'
-import { createAccess, createHasEnded } from '../../src/query/access'
+import { createHasEnded } from '../../src/query/ended-sessions'
 import { createLogState } from '../../src/query/log-state'
 import { readModels } from '../../src/query/read-models'
 import type { Generation } from '../../src/engine/tables/generation'
@@ -58,10 +60,11 @@ export async function startTestApi(options: {
     models,
     log: silent,
     metrics: createMetrics('test'),
-    authenticate: createAccess({
-      jwksUrl: `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`,
+    authenticate: createAuthenticator({
+      keys: new URL(`http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`),
       issuer,
       audience,
+      claims: AccessTokenClaims,
       hasEnded: createHasEnded(options.marks ?? { ask: async () => 'not-ended' }, options.pool, () => (unknown += 1)),
     }),
     consistency: createConsistencyWait(models, logState, options.waitMs ?? 2_000),

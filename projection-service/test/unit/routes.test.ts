@@ -1,6 +1,4 @@
 import { describe, expect, it } from '@jest/globals'
-import { problems } from '@annals/contracts'
-import { commonProblems } from '../../src/query/route'
 import { queryRoutes } from '../../src/query/routes'
 
 describe('every route of the query API', () => {
@@ -9,13 +7,6 @@ describe('every route of the query API', () => {
     const parameters = [...path.matchAll(/:(\w+)/g)].map(([, name]) => name)
     expect(Object.keys(route.params?.shape ?? {})).toEqual(parameters)
     expect(route.reads.length).toBeGreaterThan(0)
-    expect(route.problems.some((code) => commonProblems.includes(code))).toBe(false)
-    for (const code of [...route.problems, ...commonProblems]) expect(problems).toHaveProperty(code)
-    expect(route.access === 'admin').toBe(route.problems.includes('forbidden'))
-  })
-
-  it('has a name of its own', () => {
-    const names = queryRoutes.map(({ operationId }) => operationId)
-    expect(new Set(names).size).toBe(names.length)
+    expect(new Set(route.problems).size).toBe(route.problems.length)
   })
 })

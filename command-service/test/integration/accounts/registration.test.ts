@@ -75,15 +75,16 @@ describe('registering', () => {
 
   it('carries the envelope of its command on every event', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const correlationId = randomUUID()
     const { body } = await service.post(path, {
       body: anna(),
-      headers: { 'x-correlation-id': 'my-request', traceparent },
+      headers: { 'x-correlation-id': correlationId, traceparent },
     })
     const [registered] = await log.readStream(`user-${body.userId}`)
     expect(registered!.metadata).toMatchObject({
       schemaVersion: 2,
       tenant: 'main',
-      correlationId: 'my-request',
+      correlationId,
       actor: { type: 'user', id: body.userId },
       source: 'command-service',
       subject: body.userId,

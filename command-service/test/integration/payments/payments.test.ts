@@ -580,9 +580,10 @@ describe('the API around its commands', () => {
   })
 
   it('gives back the correlation id that it was given, and makes one otherwise', async () => {
-    const { headers, body } = await service.get('/api/v1/nothing', { headers: { 'x-correlation-id': 'abc' } })
-    expect([headers.get('x-correlation-id'), body.correlationId]).toEqual(['abc', 'abc'])
-    const other = await service.get('/api/v1/nothing', { headers: { 'x-correlation-id': 'with a space' } })
+    const id = randomUUID()
+    const { headers, body } = await service.get('/api/v1/nothing', { headers: { 'x-correlation-id': id } })
+    expect([headers.get('x-correlation-id'), body.correlationId]).toEqual([id, id])
+    const other = await service.get('/api/v1/nothing', { headers: { 'x-correlation-id': 'ada@example.org' } })
     expect(other.body.correlationId).toMatch(/^[0-9a-f-]{36}$/)
   })
 
@@ -592,9 +593,9 @@ describe('the API around its commands', () => {
     await create({ ...aPayment(), amount: '-1' })
     const metrics = await service.metrics()
     expect(metrics).toMatch(
-      /annals_command_outcomes_total\{route="createPayment",outcome="done",service="command-service"\} [1-9]/,
+      /annals_api_answers_total\{operation="createPayment",outcome="done",service="command-service"\} [1-9]/,
     )
-    expect(metrics).toMatch(/annals_command_outcomes_total\{route="createPayment",outcome="invalid-request"/)
+    expect(metrics).toMatch(/annals_api_answers_total\{operation="createPayment",outcome="invalid-request"/)
     expect(metrics).toMatch(/append_duration_seconds_count\{service="command-service"\} [1-9]/)
     expect(metrics).toMatch(/annals_command_payment_gateway_answers_total\{outcome="charged"/)
   })

@@ -157,6 +157,7 @@ describe('an access token', () => {
         .setIssuer('http://annals.test')
         .setAudience(audience)
         .setSubject(anna.userId)
+        .setIssuedAt()
         .setExpirationTime(expiry)
         .sign(key)
     expect((await validate(await sign('annals', 'at+jwt', '1m'))).status).toBe(200)

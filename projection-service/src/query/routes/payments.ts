@@ -19,7 +19,7 @@ import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'
 import { parkedProblem } from '../parked'
 import type { ReadModels } from '../read-models'
-import { defineRoute } from '../route'
+import { defineQuery } from '../route'
 
 type View = z.infer<typeof PaymentView>
 
@@ -65,16 +65,17 @@ const missing = async (models: ReadModels, readModel: Projection, paymentId: str
   (await parkedProblem(models, readModel, streamOf.payment(paymentId), visibleTo(principal))) ??
   new HttpProblem('payment-not-found')
 
-const getPayment = defineRoute({
+const getPayment = defineQuery({
   operationId: 'getPayment',
   path: '/api/v1/payments/:paymentId',
   summary: 'A payment: one’s own, or any for an administrator',
-  access: 'own',
+  permission: 'own-or-admin',
+  tag: 'payments',
   params: z.object({ paymentId: PaymentId }),
   response: PaymentResponse,
   problems: ['payment-not-found'],
   reads: [payments],
-  async answer({ models, principal, params: { paymentId } }) {
+  async answer({ principal, params: { paymentId } }, { models }) {
     const { rows, freshness } = await freshRead<PaymentRow>(models, {
       projection: payments,
       stream: streamOf.payment(paymentId),
@@ -86,16 +87,17 @@ const getPayment = defineRoute({
   },
 })
 
-const listPayments = defineRoute({
+const listPayments = defineQuery({
   operationId: 'listPayments',
   path: '/api/v1/payments',
   summary: 'Payments, newest first: one’s own, or all for an administrator',
-  access: 'own',
+  permission: 'own-or-admin',
+  tag: 'payments',
   query: ListPaymentsQuery,
   response: PaymentPage,
   problems: ['invalid-cursor'],
   reads: [payments],
-  async answer({ models, principal, query: { limit, cursor, ...given } }) {
+  async answer({ principal, query: { limit, cursor, ...given } }, { models }) {
     // Only what narrows the list stands in the statement, so that the planner meets plain conditions.
     const parameters: unknown[] = []
     const conditions: string[] = []
@@ -137,16 +139,17 @@ interface PaymentEventRow {
   data: Record<string, unknown>
 }
 
-const listPaymentEvents = defineRoute({
+const listPaymentEvents = defineQuery({
   operationId: 'listPaymentEvents',
   path: '/api/v1/payments/:paymentId/events',
   summary: 'The history of a payment, oldest first',
-  access: 'own',
+  permission: 'own-or-admin',
+  tag: 'payments',
   params: z.object({ paymentId: PaymentId }),
   response: PaymentEventsResponse,
   problems: ['payment-not-found'],
   reads: [paymentHistory, payments],
-  async answer({ models, principal, params: { paymentId } }) {
+  async answer({ principal, params: { paymentId } }, { models }) {
     const { rows, freshness } = await freshRead<PaymentEventRow>(models, {
       projection: paymentHistory,
       stream: streamOf.payment(paymentId),

@@ -8,7 +8,7 @@ import {
 import { HttpProblem } from '@annals/platform/api'
 import { paymentTotals } from '../../projections'
 import { freshRead } from '../fresh-read'
-import { defineRoute } from '../route'
+import { defineQuery } from '../route'
 
 const dayMs = 24 * 60 * 60 * 1000
 /** A year of days in every currency is 16,000 lines: as much as one answer should hold. */
@@ -42,16 +42,17 @@ function period(
   throw new HttpProblem('invalid-request', { errors: [{ pointer: '/querystring/from', message }] })
 }
 
-const getPaymentStats = defineRoute({
+const getPaymentStats = defineQuery({
   operationId: 'getPaymentStats',
   path: '/api/v1/stats/payments',
   summary: 'Payments per day (UTC) and currency, newest day first; without "from", the 31 days until "to" or today',
-  access: 'admin',
+  permission: 'admin',
+  tag: 'stats',
   query: PaymentStatsQuery,
   response: PaymentStatsResponse,
-  problems: ['forbidden'],
+  problems: [],
   reads: [paymentTotals],
-  async answer({ models, now, query }) {
+  async answer({ query }, { models, now }) {
     const { from, to } = period(query, now)
     const { rows, freshness } = await freshRead<TotalsRow>(models, {
       projection: paymentTotals,

@@ -17,7 +17,7 @@ import { decodeCursor, encodeCursor, pageOf } from '../cursor'
 import { freshRead } from '../fresh-read'
 import { parkedProblem } from '../parked'
 import type { ReadModels } from '../read-models'
-import { defineRoute } from '../route'
+import { defineQuery } from '../route'
 
 interface UserRow {
   user_id: string
@@ -64,43 +64,47 @@ async function oneUser(models: ReadModels, userId: string) {
   return { ...userView(rows[0]), freshness }
 }
 
-const getMe = defineRoute({
+const getMe = defineQuery({
   operationId: 'getMe',
   path: '/api/v1/users/me',
+  aliases: [{ method: 'GET', path: '/api/v1/auth/profile' }],
   summary: 'The account of who asks',
-  access: 'own',
+  permission: 'own',
+  tag: 'users',
   response: UserResponse,
   problems: ['user-not-found'],
   reads: [users, userLogins],
-  answer: ({ models, principal }) => oneUser(models, principal.userId),
+  answer: ({ principal }, { models }) => oneUser(models, principal.userId),
 })
 
-const getUser = defineRoute({
+const getUser = defineQuery({
   operationId: 'getUser',
   path: '/api/v1/users/:userId',
   summary: 'An account: one’s own, or any for an administrator',
-  access: 'own',
+  permission: 'own-or-admin',
+  tag: 'users',
   params: z.object({ userId: UserId }),
   response: UserResponse,
   problems: ['user-not-found'],
   reads: [users, userLogins],
-  async answer({ models, principal, params: { userId } }) {
+  async answer({ principal, params: { userId } }, { models }) {
     // Not 403: it would tell that the account exists.
     if (userId !== principal.userId && !isAdmin(principal)) throw new HttpProblem('user-not-found')
     return oneUser(models, userId)
   },
 })
 
-const listUsers = defineRoute({
+const listUsers = defineQuery({
   operationId: 'listUsers',
   path: '/api/v1/users',
   summary: 'Accounts, newest first',
-  access: 'admin',
+  permission: 'admin',
+  tag: 'users',
   query: ListUsersQuery,
   response: UserPage,
-  problems: ['invalid-cursor', 'forbidden'],
+  problems: ['invalid-cursor'],
   reads: [users, userLogins],
-  async answer({ models, query: { limit, cursor, email } }) {
+  async answer({ query: { limit, cursor, email } }, { models }) {
     const filters = { email }
     const after = decodeCursor('users', filters, cursor)
     const { rows, freshness } = await freshRead<UserRow>(models, {
@@ -123,16 +127,17 @@ interface ActivityRow {
   about: string
 }
 
-const listMyActivity = defineRoute({
+const listMyActivity = defineQuery({
   operationId: 'listMyActivity',
   path: '/api/v1/users/me/activity',
   summary: 'What was done in the name of who asks, newest first',
-  access: 'own',
+  permission: 'own',
+  tag: 'users',
   query: ListActivityQuery,
   response: ActivityPage,
   problems: ['invalid-cursor'],
   reads: [activity],
-  async answer({ models, principal: { userId }, query: { limit, cursor } }) {
+  async answer({ principal: { userId }, query: { limit, cursor } }, { models }) {
     const after = decodeCursor('activity', { userId }, cursor)
     const { rows, freshness } = await freshRead<ActivityRow>(models, {
       projection: activity,

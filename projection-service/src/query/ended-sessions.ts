@@ -1,31 +1,11 @@
-import { AccessTokenClaims, type Principal } from '@annals/contracts'
-import { createAuthentication, type Authenticate } from '@annals/platform/access-tokens'
-import { HttpProblem } from '@annals/platform/api'
+import type { Principal } from '@annals/contracts'
 import type { Pool } from '@annals/platform/postgres'
 import type { RevocationMarks } from '@annals/platform/revocation'
 import { tablesOf } from '../engine/tables/generation'
 import { activity } from '../projections'
 
-export interface AccessOptions {
-  /** Where the command API publishes its public keys (RFC 7517). */
-  jwksUrl: string
-  issuer: string
-  audience: string
-  /** Whether a session was ended. @throws when that can not be known now: nobody is let in then. */
-  hasEnded: HasEnded
-}
-
+/** Whether a session was ended. @throws when that can not be known now. */
 export type HasEnded = (principal: Principal) => Promise<boolean>
-
-/** Who asks. @throws HttpProblem as {@link Authenticate} does, and `session-ended`. */
-export function createAccess({ jwksUrl, issuer, audience, hasEnded }: AccessOptions): Authenticate<Principal> {
-  const authenticate = createAuthentication({ keys: new URL(jwksUrl), issuer, audience, claims: AccessTokenClaims })
-  return async (authorization) => {
-    const principal = await authenticate(authorization)
-    if (await hasEnded(principal)) throw new HttpProblem('session-ended')
-    return principal
-  }
-}
 
 /** Ends of sessions that may still have access tokens within their time lie at most so far back: a token lives an hour at most. */
 const lookBack = `interval '2 hours'`

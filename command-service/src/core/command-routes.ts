@@ -1,0 +1,31 @@
+import type { z } from 'zod'
+import { IdempotencyKey } from '@annals/contracts'
+import type { Request } from './command-context'
+
+/** Header of a command that may be repeated under a name. */
+export const optionalIdempotencyKey = IdempotencyKey.optional().describe(
+  'A repeat with the same key and body is answered as the first was',
+)
+/** Header of a command that must not be carried out twice by accident. */
+export const requiredIdempotencyKey = IdempotencyKey.describe(
+  'Your name for this payment: a repeat with it is the same payment',
+)
+
+/** The command that a request asks for, before its content. */
+export const requestOf = (incoming: {
+  correlationId: string
+  headers?: { 'idempotency-key'?: z.output<typeof IdempotencyKey> | undefined } | undefined
+}): Request => ({
+  correlationId: incoming.correlationId,
+  idempotencyKey: incoming.headers?.['idempotency-key'],
+})
+
+/** A revision as HTTP tells it (RFC 9110 § 8.8.3). */
+export const etagOf = (revision: number): string => `"${revision}"`
+
+/** Of routes that open or seal what is personal. */
+export const withPersonal = ['personal-data-locked'] as const
+/** Of routes that read or write a stream that may have been deleted in the log. */
+export const withStream = ['deleted'] as const
+/** Of routes that take an idempotency key. */
+export const withKey = ['idempotency-key-reused', 'command-in-progress'] as const
