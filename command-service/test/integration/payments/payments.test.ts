@@ -596,7 +596,7 @@ describe('the API around its commands', () => {
       /annals_api_answers_total\{operation="createPayment",outcome="done",service="command-service"\} [1-9]/,
     )
     expect(metrics).toMatch(/annals_api_answers_total\{operation="createPayment",outcome="invalid-request"/)
-    expect(metrics).toMatch(/append_duration_seconds_count\{service="command-service"\} [1-9]/)
+    expect(metrics).toMatch(/annals_command_append_seconds_count\{service="command-service"\} [1-9]/)
     expect(metrics).toMatch(/annals_command_payment_gateway_answers_total\{outcome="charged"/)
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { currentSchemas, type JsonSchema, type RecordedEvent } from '@annals/contracts/tooling'
+import type { RecordedEvent } from '@annals/contracts'
+import { currentSchemas, type JsonSchema } from '@annals/contracts/tooling'
 import { defineProjection, projections, type Projection } from '@annals/projection-service'
 import { foldFindings, goldenFindings, schemaFindings, streamFindings } from '../../../checks/contracts/findings.mjs'
 import { checkLog, isSampled } from '../../../checks/contracts/log-sample.mjs'
