@@ -22,6 +22,7 @@ const pureToo = [
   'command-service/src/core/decider',
   'command-service/src/core/rejected',
   'projection-service/src/engine/definition/',
+  'notifier-service/src/vocabulary',
 ]
 
 /**
@@ -65,6 +66,10 @@ const rules = [
       'core imports no area and no process',
   },
   {
+    in: /^notifier-service\/src\/vocabulary\.ts$/,
+    wrong: ({ to }) => to !== 'contracts' && 'the vocabulary imports nothing, save types of contracts',
+  },
+  {
     in: /^platform\/src\//,
     wrong: ({ to }) => to !== undefined && to !== 'platform' && 'platform knows no event and no service',
   },
@@ -98,6 +103,57 @@ export function violations(file, text) {
   return found
 }
 
+/** Folders whose parts import each other in one direction only: so each can be read, and changed, without the others above it. */
+const layered = [
+  ...['contracts', 'platform', ...services].map((workspace) => `${workspace}/src`),
+  'projection-service/src/engine',
+  'projection-service/src/replay',
+]
+
+/**
+ * Cycles among the parts of the layered folders; a part is a folder, or a file, directly in one. Imports of types count: they hide
+ * that two folders speak of the same thing, which then belongs into one of them or into a third.
+ *
+ * @param {ReadonlyMap<string, string>} sources text by file
+ * @returns {string[]} one sentence per import that closes a cycle
+ */
+export const cycles = (sources) => layered.flatMap((folder) => cyclesIn(folder, sources))
+
+function cyclesIn(folder, sources) {
+  const partOf = (path) =>
+    path
+      .slice(folder.length + 1)
+      .split('/')[0]
+      .replace(/\.[cm]?ts$/, '')
+  /** @type {Map<string, Map<string, string[]>>} imports by the part that imports and the part that is imported */
+  const imports = new Map()
+  for (const [file, text] of sources) {
+    if (!file.startsWith(`${folder}/`)) continue
+    for (const specifier of importsOf(withoutComments(text))) {
+      const { path } = resolve(file, specifier)
+      if (!path?.startsWith(`${folder}/`) || partOf(path) === partOf(file)) continue
+      const from = imports.get(partOf(file)) ?? new Map()
+      imports.set(
+        partOf(file),
+        from.set(partOf(path), [...(from.get(partOf(path)) ?? []), `${file} imports ${specifier}`]),
+      )
+    }
+  }
+  const reached = (part, seen = new Set()) => {
+    for (const next of imports.get(part)?.keys() ?? []) if (!seen.has(next)) reached(next, seen.add(next))
+    return seen
+  }
+  return [...imports].flatMap(([part, others]) =>
+    [...others].flatMap(([other, found]) =>
+      reached(other).has(part)
+        ? found.map(
+            (sentence) => `${sentence}: ${other} leads back to ${part} in ${folder}. Part them, types included.`,
+          )
+        : [],
+    ),
+  )
+}
+
 function importsOf(code) {
   const forms = [
     /\b(?:import|export)\s[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/g,
@@ -129,7 +185,8 @@ function checkAll() {
       .filter((file) => file.endsWith('.ts'))
       .map((file) => posix.join(folder, 'src', file.replaceAll('\\', '/'))),
   )
-  const found = files.toSorted().flatMap((file) => violations(file, readFileSync(join(root, file), 'utf8')))
+  const sources = new Map(files.toSorted().map((file) => [file, readFileSync(join(root, file), 'utf8')]))
+  const found = [...[...sources].flatMap(([file, text]) => violations(file, text)), ...cycles(sources)]
   for (const sentence of found) console.error(sentence)
   if (files.length === 0) console.error('No sources were found.')
   console.log(`${files.length} files, ${found.length} violations of the folder rules.`)

@@ -1,8 +1,8 @@
 import type { Pool } from '@annals/platform/postgres'
 import { counter, durations, gauge, type Gauge, type Registry } from '@annals/platform/metrics'
-import type { BreakerState } from './delivery/breaker'
 import type { OpenDeliveries } from './deliveries/stats'
 import { countUnread } from './deliveries/unread'
+import type { BreakerState } from './vocabulary'
 
 /** What the notifier counts. Consumer lag comes from the consumer itself. */
 export const createNotifierMetrics = (registry: Registry) => ({

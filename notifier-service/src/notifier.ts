@@ -8,8 +8,7 @@ import type { Registry } from '@annals/platform/metrics'
 import type { CommittedOffset, PartitionedConsumer } from '@annals/platform/kafka'
 import type { Pool } from '@annals/platform/postgres'
 import type { KeyReader } from '@annals/platform/subject-keys'
-import type { Channel } from './channels/channel'
-import { createBreaker, standardBreakerPolicy, type BreakerPolicy, type BreakerState } from './delivery/breaker'
+import { createBreaker, standardBreakerPolicy, type BreakerPolicy } from './delivery/breaker'
 import { startCaretaker } from './delivery/caretaker'
 import { smsRetrySchedule } from './delivery/schedule'
 import type { DeliveryPolicy } from './delivery/settlement'
@@ -17,15 +16,16 @@ import { startWorker, type Worker } from './delivery/worker'
 import type { AdmissionPolicy } from './intake/admission'
 import { catchUp } from './intake/catch-up'
 import { createIntake } from './intake/intake'
-import { knownTypes, type Vocabulary } from './intake/read-record'
+import { knownTypes, type EventTypes } from './intake/read-record'
 import { createDeliveries } from './deliveries/claims'
 import { openDeliveries } from './deliveries/stats'
 import { createNotifierMetrics, measureOpenDeliveries, measureState, setBreaker } from './metrics'
-import type { ChannelName, Rule } from './rules/rule'
+import type { Rule } from './rules/rule'
 import { eventTypesOf } from './rules/rules'
 import { watchDeliveries } from './set-back/deliveries-watch'
 import { watchLog } from './set-back/log-watch'
 import type { Templates } from './templates/templates'
+import type { BreakerState, Channel, ChannelName } from './vocabulary'
 
 export interface NotifierDeps {
   consumer: PartitionedConsumer
@@ -63,7 +63,7 @@ export interface Notifier {
 const catchUpEveryMs = 30_000
 
 /**
- * Starts sending as soon as the deliveries were compared with what Kafka knows of it, and reading when the log was compared too, or
+ * Starts sending as soon as the deliveries were compared with what Kafka knows of them, and reading when the log was compared too, or
  * after some seconds in which it did not answer.
  * @throws Error when a rule names a template that is not there.
  */
@@ -115,7 +115,7 @@ export function startNotifier(deps: NotifierDeps): Notifier {
   }
   void sendWhenCompared()
 
-  const vocabulary: Vocabulary = { known: deps.types ?? knownTypes, wanted: eventTypesOf(rules) }
+  const eventTypes: EventTypes = { known: deps.types ?? knownTypes, wanted: eventTypesOf(rules) }
   const healer = createHealer({
     eventLog,
     log,
@@ -131,7 +131,7 @@ export function startNotifier(deps: NotifierDeps): Notifier {
   const catchingUp = (async () => {
     while (!ending.signal.aborted) {
       try {
-        const events = await catchUp({ ...deps, vocabulary, metrics, onDue })
+        const events = await catchUp({ ...deps, eventTypes, metrics, onDue })
         if (events > 0) log.warn({ events }, 'events that a release before this one had set aside were caught up with')
         metrics.caughtUp.inc(events)
       } catch (error) {
@@ -141,7 +141,7 @@ export function startNotifier(deps: NotifierDeps): Notifier {
     }
   })()
 
-  const intake = createIntake({ ...deps, vocabulary, healer, metrics, onDue, beforeReading })
+  const intake = createIntake({ ...deps, eventTypes, healer, metrics, onDue, beforeReading })
   const compareAtNewTopics = comparesAtNewTopics(logWatch)
 
   return {

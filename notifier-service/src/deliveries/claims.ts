@@ -1,8 +1,6 @@
 import type { RecordedEvent } from '@annals/contracts'
 import type { Pool } from '@annals/platform/postgres'
-import type { Outcome } from '../channels/channel'
-import type { Settlement } from '../delivery/settlement'
-import type { ChannelName } from '../rules/rule'
+import type { ChannelName, Outcome, Settlement } from '../vocabulary'
 
 /** A delivery that this worker holds, and the number of the attempt that it is about to make. */
 export interface Claim {
@@ -36,7 +34,7 @@ export interface LostAttempt {
 export interface Deliveries {
   /**
    * Takes due deliveries, oldest first, and records the attempt that is about to be made of each. None while deliveries are held, or
-   * stands before where it was seen.
+   * stand before where it was seen.
    * @param limit at most so many.
    */
   claim(channel: ChannelName, limit: number, leaseMs: number, worker: string): Promise<Claim[]>

@@ -1,8 +1,7 @@
 import type { AnnalsEvent, RecordedEvent } from '@annals/contracts'
 import { derivedId } from '@annals/platform/ids'
 import type { PoolClient } from '@annals/platform/postgres'
-import type { SkipReason } from '../intake/admission'
-import type { ChannelName, Intent } from '../rules/rule'
+import type { ChannelName, Intent, SkipReason } from '../vocabulary'
 
 /** An intent together with the event that caused it. */
 export interface IntentRecord {

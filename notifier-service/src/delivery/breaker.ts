@@ -1,5 +1,5 @@
 import { circuitBreaker, CircuitState, ConsecutiveBreaker, handleWhenResult, isBrokenCircuitError } from 'cockatiel'
-import type { Outcome } from '../channels/channel'
+import type { BreakerState, Outcome } from '../vocabulary'
 
 export interface BreakerPolicy {
   /** Attempts in a row in which the channel itself failed, after which it is left alone. */
@@ -10,8 +10,6 @@ export interface BreakerPolicy {
 
 /** Five refusals in a row are no accident; ten seconds later one message asks whether it is over. */
 export const standardBreakerPolicy: BreakerPolicy = { failuresMax: 5, openMs: 10_000 }
-
-export type BreakerState = 'closed' | 'half-open' | 'open'
 
 export interface Breaker {
   state(): BreakerState

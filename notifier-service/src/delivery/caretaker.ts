@@ -1,9 +1,8 @@
 import { pause } from '@annals/platform/backoff'
 import type { Logger } from '@annals/platform/log'
-import type { Outcome } from '../channels/channel'
 import type { Deliveries } from '../deliveries/claims'
 import type { NotifierMetrics } from '../metrics'
-import type { ChannelName } from '../rules/rule'
+import type { ChannelName, Outcome } from '../vocabulary'
 import { settlementOf, type DeliveryPolicy } from './settlement'
 
 export interface CaretakerDeps {

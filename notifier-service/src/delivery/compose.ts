@@ -1,9 +1,9 @@
 import { decodeEvent, sealedPartOf, type Opened, type RecordedEvent, type SealedPart } from '@annals/contracts'
 import { isTransientPostgresError } from '@annals/platform/postgres'
 import { UnknownSubject, type KeyReader } from '@annals/platform/subject-keys'
-import type { OutgoingMessage } from '../channels/channel'
 import type { Claim } from '../deliveries/claims'
 import type { Templates } from '../templates/templates'
+import type { OutgoingMessage } from '../vocabulary'
 
 /** `key-missing`: the person's row of the key table was lost; it can be put back from a backup. */
 export type PutOffReason = 'registration-unreadable' | 'key-missing' | 'not-renderable'

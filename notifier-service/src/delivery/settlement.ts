@@ -1,4 +1,4 @@
-import type { Outcome } from '../channels/channel'
+import type { Outcome, Settlement } from '../vocabulary'
 import { waitMsAfter } from './schedule'
 
 /** How a channel's messages are repeated. */
@@ -11,11 +11,6 @@ export interface DeliveryPolicy {
    */
   repeatUnknown: boolean
 }
-
-export type Settlement =
-  | { state: 'accepted' | 'rejected' | 'exhausted' | 'unknown'; reason: string }
-  /** Due again so long after it is recorded. */
-  | { state: 'pending'; reason: string; waitMs: number }
 
 /**
  * What becomes of a delivery after an attempt.

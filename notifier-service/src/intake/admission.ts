@@ -1,3 +1,5 @@
+import type { SkipReason } from '../vocabulary'
+
 /** Which events may still lead to a message. */
 export interface AdmissionPolicy {
   /** Epoch ms: events before it belong to a time before this notifier. `undefined`: no such time. */
@@ -5,8 +7,6 @@ export interface AdmissionPolicy {
   /** An intent older than this when it is first seen is recorded and not sent: nobody wants last week's confirmation. */
   ageMsMax: number
 }
-
-export type SkipReason = 'before-start' | 'too-old'
 
 /**
  * @param occurredAt ISO 8601 time of the fact.

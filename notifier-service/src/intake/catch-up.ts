@@ -8,13 +8,13 @@ import type { NotifierMetrics } from '../metrics'
 import type { Rule } from '../rules/rule'
 import type { AdmissionPolicy } from './admission'
 import { planOf } from './plan'
-import type { ReadRecord, Vocabulary } from './read-record'
+import type { ReadRecord, EventTypes } from './read-record'
 import { readReference } from './reference'
 
 export interface CatchUpDeps {
   pool: Pool
   eventLog: Pick<EventLog, 'readStream'>
-  vocabulary: Vocabulary
+  eventTypes: EventTypes
   rules: readonly Rule[]
   admission: AdmissionPolicy
   mailDomain: string
@@ -31,8 +31,8 @@ const pageSize = 100
  * @returns how many events were caught up.
  */
 export async function catchUp(deps: CatchUpDeps): Promise<number> {
-  const { pool, eventLog, vocabulary, log } = deps
-  const { known, wanted } = vocabulary
+  const { pool, eventLog, eventTypes, log } = deps
+  const { known, wanted } = eventTypes
   await dropUnread(
     pool,
     [...known].filter((type) => !(wanted as ReadonlySet<string>).has(type)),
@@ -41,7 +41,7 @@ export async function catchUp(deps: CatchUpDeps): Promise<number> {
   for (let after = -1n; ;) {
     const page = await unreadEvents(pool, [...wanted], after, pageSize)
     for (const event of page) {
-      const read = await readReference(eventLog, event, vocabulary, log)
+      const read = await readReference(eventLog, event, eventTypes, log)
       // The log does not answer, or the event was written by a release that is newer still.
       if (read && read.kind !== 'newer' && (await apply(event, read, deps))) done++
     }

@@ -3,11 +3,11 @@ import type { Healer, Hole } from '@annals/platform/healing'
 import type { BatchOutcome, IncomingBatch, PartitionedConsumer, TopicPartition } from '@annals/platform/kafka'
 import { CheckpointMoved, createApply, Refused, type ApplyDeps, type Applied } from './apply'
 import type { Arrived, Stop } from './plan'
-import { readEvent, readRecord, type Vocabulary } from './read-record'
+import { readEvent, readRecord, type EventTypes } from './read-record'
 import { readReference } from './reference'
 
 export interface IntakeDeps extends ApplyDeps {
-  vocabulary: Vocabulary
+  eventTypes: EventTypes
   /** Reads what Kafka did not bring. */
   healer: Healer
   /** Has the content of what did not fit into a record. */
@@ -42,7 +42,7 @@ const wordsOf = (stop: Stop): string => {
 
 /** Handler of the notifier's consumer: applies what Kafka brings, and what it did not bring from the log. */
 export function createIntake(deps: IntakeDeps): Parameters<PartitionedConsumer['run']>[0] {
-  const { vocabulary, healer, eventLog, metrics, log, beforeReading } = deps
+  const { eventTypes, healer, eventLog, metrics, log, beforeReading } = deps
   const { apply, places } = createApply(deps)
 
   function waiting({ topic, partition }: TopicPartition, reason: WaitReason | undefined): void {
@@ -54,16 +54,16 @@ export function createIntake(deps: IntakeDeps): Parameters<PartitionedConsumer['
   async function fromLog({ why, rest, offset }: NonNullable<Applied['stop']>): Promise<Arrived[] | undefined> {
     if (why.because === 'newer-version') return undefined
     if (why.because === 'reference') {
-      const read = await readReference(eventLog, why.at, vocabulary, log)
+      const read = await readReference(eventLog, why.at, eventTypes, log)
       return read && [{ offset, read }, ...rest.slice(1)]
     }
     const missing = await healer.missing({ after: why.after, before: why.at })
-    return missing && [...missing.map((event) => ({ offset, read: readEvent(event, vocabulary) })), ...rest]
+    return missing && [...missing.map((event) => ({ offset, read: readEvent(event, eventTypes) })), ...rest]
   }
 
   async function applyAll(batch: IncomingBatch): Promise<BatchOutcome> {
     const { topic, partition, records, nextOffset } = batch
-    let arrived: Arrived[] = records.map((record) => ({ offset: record.offset, read: readRecord(record, vocabulary) }))
+    let arrived: Arrived[] = records.map((record) => ({ offset: record.offset, read: readRecord(record, eventTypes) }))
     let healing: { hole: Hole; events: number } | undefined
     for (let logReads = 0; ; logReads++) {
       const { witness, stop } = await apply(batch, arrived, nextOffset)

@@ -28,7 +28,7 @@ export type ReadRecord =
   | { kind: 'park'; at: undefined; reason: string }
 
 /** What a release knows, and what it asks for. */
-export interface Vocabulary {
+export interface EventTypes {
   /** Every event type that this release can read. */
   known: ReadonlySet<string>
   /** Those that matter to this service. */
@@ -46,7 +46,7 @@ const placeOf = ({ id, type, stream, revision, position }: EventPlace): EventPla
 })
 
 /** What is to be done with an event before its content is looked at; `undefined`: that has to decide. */
-function byType(at: EventPlace, { known, wanted }: Vocabulary): ReadRecord | undefined {
+function byType(at: EventPlace, { known, wanted }: EventTypes): ReadRecord | undefined {
   if (!known.has(at.type)) return { kind: 'unknown-type', at }
   return wanted.has(at.type as EventType) ? undefined : { kind: 'pass', at }
 }
@@ -55,9 +55,9 @@ function byType(at: EventPlace, { known, wanted }: Vocabulary): ReadRecord | und
  * Reads an event without opening what is sealed in it: rules need no personal data, and an address that was never opened
  * here is one that need not be forgotten here.
  */
-export function readEvent(recorded: RecordedEvent, vocabulary: Vocabulary): ReadRecord {
+export function readEvent(recorded: RecordedEvent, eventTypes: EventTypes): ReadRecord {
   const at = placeOf(recorded)
-  const decided = byType(at, vocabulary)
+  const decided = byType(at, eventTypes)
   if (decided) return decided
   const result = sealedPartOf(recorded) ? decodeEvent(recorded, null) : decodeEvent(recorded)
   switch (result.kind) {
@@ -73,10 +73,10 @@ export function readEvent(recorded: RecordedEvent, vocabulary: Vocabulary): Read
 }
 
 /** Reads a record of a topic, as {@link readEvent} reads the event in it. */
-export function readRecord({ value, headers }: IncomingRecord, vocabulary: Vocabulary): ReadRecord {
+export function readRecord({ value, headers }: IncomingRecord, eventTypes: EventTypes): ReadRecord {
   const parsed = fromCloudEvent({ value, headers })
-  if (parsed.ok) return readEvent(parsed.event, vocabulary)
+  if (parsed.ok) return readEvent(parsed.event, eventTypes)
   if (!parsed.reference) return { kind: 'park', at: undefined, reason: parsed.reason }
   const at = placeOf(parsed.reference)
-  return byType(at, vocabulary) ?? { kind: 'reference', at }
+  return byType(at, eventTypes) ?? { kind: 'reference', at }
 }

@@ -1,5 +1,6 @@
 import { formatMoney, type AnnalsEvent, type EventType } from '@annals/contracts'
-import { defineRule, type Intent, type Rule } from './rule'
+import type { Intent } from '../vocabulary'
+import { defineRule, type Rule } from './rule'
 
 /** Every message that Annals sends by itself. */
 export const rules: readonly Rule[] = [

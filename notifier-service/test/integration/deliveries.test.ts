@@ -7,7 +7,7 @@ import { takeCare } from '../../src/delivery/caretaker'
 import { createDeliveries, type Deliveries } from '../../src/deliveries/claims'
 import { recordIntents, recordRecipients } from '../../src/deliveries/intents'
 import { createNotifierMetrics } from '../../src/metrics'
-import type { ChannelName, Intent } from '../../src/rules/rule'
+import type { ChannelName, Intent } from '../../src/vocabulary'
 import { attempts, deliveries } from '../support/notifier'
 import { log, Opened, ownDatabase } from '../support/servers'
 

@@ -8,7 +8,7 @@ import { eventTypesOf, intentsOf, rules } from '../../src/rules/rules'
 import { fact, failed, people, processed, registered, type Fact } from '../support/facts'
 
 const crowd = people()
-const vocabulary = { known: knownTypes, wanted: eventTypesOf(rules) }
+const eventTypes = { known: knownTypes, wanted: eventTypesOf(rules) }
 const toRecord = ({ record }: Fact) => ({
   offset: 0n,
   key: record.key,
@@ -16,7 +16,7 @@ const toRecord = ({ record }: Fact) => ({
   headers: Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, Buffer.from(value)])),
   timestamp: 0,
 })
-const read = (made: Fact) => readRecord(toRecord(made), vocabulary)
+const read = (made: Fact) => readRecord(toRecord(made), eventTypes)
 function eventOf(made: Fact): AnnalsEvent {
   const result = read(made)
   if (result.kind !== 'apply') throw new Error(`not to be applied: ${JSON.stringify(result.kind)}`)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { outcomeOfFailure as smtpOutcome, mailDomainOf } from '../../src/channels/email/smtp'
 import { outcomeOfFailure as smsOutcome } from '../../src/channels/sms/twilio'
-import type { Outcome } from '../../src/channels/channel'
+import type { Outcome } from '../../src/vocabulary'
 import { emailRetrySchedule, smsRetrySchedule, waitMsAfter } from '../../src/delivery/schedule'
 import { settlementOf } from '../../src/delivery/settlement'
 

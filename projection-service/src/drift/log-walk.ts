@@ -1,6 +1,6 @@
 import type { TopicName } from '@annals/contracts'
 import type { EventLog } from '@annals/platform/event-log'
-import { prefixesOf } from '../replay/source/event-source'
+import { prefixesOf } from '../engine/definition/topics'
 
 /** That the log holds this event: all that is kept of one in order to ask whether a read model has seen it. */
 export interface Mention {

@@ -5,14 +5,9 @@ import type { Projection } from '../../src/engine/definition/projection'
 import { activity, paymentHistory, payments, paymentTotals } from '../../src/projections'
 import { checksumOf } from '../../src/replay/rebuild/checksum'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
+import { topicsOf } from '../../src/engine/definition/topics'
 import { makeSnapshots } from '../../src/replay/snapshots/as-of'
-import {
-  logSource,
-  streamsInScope,
-  streamsSource,
-  topicsOf,
-  type EventSource,
-} from '../../src/replay/source/event-source'
+import { logSource, streamsInScope, streamsSource, type EventSource } from '../../src/replay/source/event-source'
 import { opensNothing } from '../support/facts'
 import { rebuildDependencies, useOwnWorld } from '../support/own-world'
 import { createReadModels } from '../support/read-models'

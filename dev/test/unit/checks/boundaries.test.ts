@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { violations } from '../../../checks/boundaries.mjs'
+import { cycles, violations } from '../../../checks/boundaries.mjs'
 
 describe('the folder rules', () => {
   it('let a service import contracts and platform', () => {
@@ -62,4 +62,57 @@ describe('the folder rules', () => {
     expect(violations('command-service/src/api/service.ts', 'const url = process.env.REDIS_URL')).toHaveLength(1)
     expect(violations('command-service/src/api/service.ts', '/** `process.env`, handed in by main. */')).toEqual([])
   })
+})
+
+describe('folders that import each other', () => {
+  const cyclesIn = (sources: Record<string, string>) => cycles(new Map(Object.entries(sources)))
+
+  it('are found, where only types go back', () => {
+    expect(
+      cyclesIn({
+        'notifier-service/src/delivery/worker.ts': "import { claim } from '../deliveries/claims'",
+        'notifier-service/src/deliveries/claims.ts': "import type { Settlement } from '../delivery/settlement'",
+      }),
+    ).toEqual([
+      expect.stringContaining('delivery/worker.ts imports ../deliveries/claims'),
+      expect.stringContaining('deliveries/claims.ts imports ../delivery/settlement'),
+    ])
+  })
+
+  it('are found over a third one, and beside a file of the folder itself', () => {
+    expect(
+      cyclesIn({
+        'notifier-service/src/delivery/worker.ts': "import { count } from '../metrics'",
+        'notifier-service/src/metrics.ts': "import { stats } from './deliveries/stats'",
+        'notifier-service/src/deliveries/stats.ts': "import { leaseMs } from '../delivery/worker'",
+        'notifier-service/src/main.ts': "import './metrics'",
+      }),
+    ).toHaveLength(3)
+  })
+
+  it('are found among the rooms of engine and replay', () => {
+    expect(
+      cyclesIn({
+        'projection-service/src/engine/fold/fold.ts': "import { rows } from '../tables/rows'",
+        'projection-service/src/engine/tables/rows.ts': "import type { Fold } from '../fold/fold'",
+      }),
+    ).toHaveLength(2)
+  })
+
+  it('are none where imports go one way, within one folder, or in a comment', () => {
+    expect(
+      cyclesIn({
+        'notifier-service/src/delivery/worker.ts': "import './breaker'\nimport '../deliveries/claims'",
+        'notifier-service/src/delivery/breaker.ts': "import './worker'",
+        'notifier-service/src/deliveries/claims.ts': "// import '../delivery/worker'",
+      }),
+    ).toEqual([])
+  })
+})
+
+it('the vocabulary of the notifier imports types of contracts at most', () => {
+  const file = 'notifier-service/src/vocabulary.ts'
+  expect(violations(file, "import type { Money } from '@annals/contracts'")).toEqual([])
+  expect(violations(file, "import type { Rule } from './rules/rule'")).toHaveLength(1)
+  expect(violations('notifier-service/src/rules/rule.ts', "import type { Intent } from '../vocabulary'")).toEqual([])
 })

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { createTransport } from 'nodemailer'
-import type { Channel, Outcome } from '../channel'
+import type { Channel, Outcome } from '../../vocabulary'
 
 export interface SmtpOptions {
   /** `smtp://` or `smtps://`, with credentials where the server wants them. */

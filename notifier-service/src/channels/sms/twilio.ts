@@ -1,6 +1,6 @@
 import { parsePhoneNumberFromString } from 'libphonenumber-js'
 import twilio from 'twilio'
-import type { Channel, Outcome } from '../channel'
+import type { Channel, Outcome } from '../../vocabulary'
 
 export interface TwilioOptions {
   accountSid: string

@@ -1,6 +1,7 @@
 import type { Projection } from '../../engine/definition/projection'
 import { SnapshotError } from '../snapshots/as-of'
-import { logSource, topicsOf, type EventSource, type Point } from '../source/event-source'
+import { topicsOf } from '../../engine/definition/topics'
+import { logSource, type EventSource, type Point } from '../source/event-source'
 import { kafkaSource } from '../source/kafka-source'
 import type { System } from '../system'
 

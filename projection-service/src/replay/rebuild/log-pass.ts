@@ -5,7 +5,8 @@ import { decodeMemo } from '../../engine/fold/fold'
 import type { PlacedEvent } from '../fold/bulk-fold'
 import { createHeapBound } from '../fold/heap-bound'
 import { createThrottle, paceOf } from '../fold/pace'
-import { placed, prefixesOf, topicsOf } from '../source/event-source'
+import { prefixesOf, topicsOf } from '../../engine/definition/topics'
+import { placed } from '../source/event-source'
 import type { Builder, Limits } from './builder'
 
 export interface Pass {

@@ -1,6 +1,6 @@
-import { placeOf, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
+import { placeOf, type RecordedEvent, type TopicName } from '@annals/contracts'
 import { StreamDeleted, type EventLog, type LogEvent } from '@annals/platform/event-log'
-import type { Projection } from '../../engine/definition/projection'
+import { prefixesOf } from '../../engine/definition/topics'
 import type { PlacedEvent } from '../fold/bulk-fold'
 
 /** Where folds get their events from: the log, some of its streams, or the topics. */
@@ -31,14 +31,6 @@ export const scopedStreamsMax = 100_000
 export class ScopeTooLarge extends Error {
   override readonly name = 'ScopeTooLarge'
 }
-
-/** The topics that these projections are fed from. */
-export const topicsOf = (projections: readonly Projection[]): TopicName[] => [
-  ...new Set(projections.flatMap((projection) => projection.topics)),
-]
-
-/** Prefixes of the streams that these topics carry. */
-export const prefixesOf = (names: readonly TopicName[]) => names.map((name) => `${topics[name].category}-`)
 
 export function placed(recorded: RecordedEvent & { createdAt?: number }): PlacedEvent | undefined {
   const place = placeOf(recorded.stream)
