@@ -13,7 +13,7 @@ import { addSnapshots } from './commands/snapshots'
 import { addStatus } from './commands/status'
 import { exitCodeHelp, exitCodeOf, exitCodes } from './exit-code'
 import { explanationOf, failedLine } from './reporting/explanation'
-import { useEnvironment } from './system'
+import { useEnvironment } from './environment'
 
 function program(): Command {
   const cli = new Command('replay')

@@ -1,5 +1,3 @@
-import { hostname, userInfo } from 'node:os'
-import { InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { field, processFields, readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
@@ -7,11 +5,8 @@ import { Scope } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
 import { createPool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
-import type { Projection } from '../engine/definition/projection'
-import { projectionNamed, projections } from '../projections'
+import { environment } from './environment'
 import { paceOf, type Pace } from './fold/pace'
-import { createProgress } from './reporting/progress'
-import { createLines, type Reporter } from './reporting/reporter'
 import { createThreadedReader } from './source/threaded-reader'
 
 const Config = z.object({
@@ -31,54 +26,6 @@ const connections = (count: number) => 4 + 3 * count
 /** For PostgreSQL: no statement gets more than one process. */
 const oneProcess = '-c max_parallel_workers_per_gather=0 -c max_parallel_maintenance_workers=0'
 
-/** One line on standard output. */
-export const print = (text: string): void => void process.stdout.write(`${text}\n`)
-
-/** Who runs this command, as the operating system knows it. */
-export const operator = (): string => `${userInfo().username}@${hostname()}`
-
-/** Tells what a call does: lines of JSON when asked for, else text for the terminal or the file that is there. */
-export function reporter(json: boolean | undefined): Reporter {
-  const output = process.stdout
-  const write = (text: string) => void output.write(text)
-  if (json) return createLines(write)
-  // A dumb terminal can not paint over a line. Nothing is coloured anywhere, so `NO_COLOR` asks for what is.
-  const isTTY = output.isTTY && environment['TERM'] !== 'dumb'
-  return createProgress({
-    isTTY,
-    get columns() {
-      return output.columns
-    },
-    write,
-  })
-}
-
-/** Parses names of read models, one after the other. */
-export function projectionArgument(name: string, before: Projection[] = []): Projection[] {
-  const projection = projectionNamed(name)
-  if (projection) return [...before, projection]
-  throw new InvalidArgumentError(`There are: ${projections.map((known) => known.name).join(', ')}.`)
-}
-
-export function positiveInteger(text: string): number {
-  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 to 9999999.')
-  return Number(text)
-}
-
-/** How many are told of. */
-export function limitArgument(text: string): number {
-  const limit = positiveInteger(text)
-  if (limit > 1_000) throw new InvalidArgumentError('It is 1000 at most.')
-  return limit
-}
-
-let environment: NodeJS.ProcessEnv = {}
-
-/** Hands in what `main` found in the process's environment; before any command runs. */
-export function useEnvironment(env: NodeJS.ProcessEnv): void {
-  environment = env
-}
-
 /**
  * Opens what a command needs, runs it, closes everything.
  * @param count of the projections it works on at once.
@@ -88,7 +35,7 @@ export async function withSystem<T>(
   work: (system: System) => Promise<T>,
   pace = paceOf(undefined),
 ): Promise<T> {
-  const config = readConfig(Config, environment)
+  const config = readConfig(Config, environment())
   const logger = createLogger('replay', config.LOG_LEVEL)
   const scope = new Scope(logger)
   try {

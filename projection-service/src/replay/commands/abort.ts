@@ -2,7 +2,9 @@ import type { Command } from 'commander'
 import type { Projection } from '../../engine/definition/projection'
 import { excludingRebuilds } from '../rebuild/rebuild'
 import { abortRebuild } from '../rebuild/rebuild-state'
-import { print, projectionArgument, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
+import { projectionArgument } from './arguments'
 
 /** `replay abort`: gives an unfinished rebuild up. */
 export function addAbort(program: Command): void {

@@ -1,11 +1,34 @@
+import { hostname, userInfo } from 'node:os'
 import { InvalidArgumentError, type Command } from 'commander'
 import { placeOf } from '@annals/contracts'
 import type { Snapshot } from '../../engine/tables/generation'
 import type { Projection } from '../../engine/definition/projection'
-import { projections } from '../../projections'
+import { projectionNamed, projections } from '../../projections'
 import type { Point } from '../source/event-source'
 import { exitCodes } from '../exit-code'
 import { snapshotOf } from '../../engine/tables/snapshot-label'
+
+/** Who runs this command, as the operating system knows it. */
+export const operator = (): string => `${userInfo().username}@${hostname()}`
+
+/** Parses names of read models, one after the other. */
+export function projectionArgument(name: string, before: Projection[] = []): Projection[] {
+  const projection = projectionNamed(name)
+  if (projection) return [...before, projection]
+  throw new InvalidArgumentError(`There are: ${projections.map((known) => known.name).join(', ')}.`)
+}
+
+export function positiveInteger(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('It must be a whole number from 1 to 9999999.')
+  return Number(text)
+}
+
+/** How many are told of. */
+export function limitArgument(text: string): number {
+  const limit = positiveInteger(text)
+  if (limit > 1_000) throw new InvalidArgumentError('It is 1000 at most.')
+  return limit
+}
 
 /** Those that were named, each once, or all of them; none at all is a wrong call. */
 export function chosenProjections(

@@ -4,8 +4,9 @@ import type { Projection } from '../../engine/definition/projection'
 import { registered } from '../../engine/tables/registry'
 import { exitCodes } from '../exit-code'
 import { counted, grouped } from '../reporting/words'
-import { positiveInteger, print, projectionArgument, withSystem } from '../system'
-import { chosenProjections } from './arguments'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
+import { chosenProjections, positiveInteger, projectionArgument } from './arguments'
 
 /** Streams of each read model that are looked at unless told otherwise, and 20 events of the log for each: some seconds. */
 const streamsStandard = 1_000

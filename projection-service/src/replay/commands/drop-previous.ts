@@ -2,7 +2,9 @@ import type { Command } from 'commander'
 import type { Projection } from '../../engine/definition/projection'
 import { excludingRebuilds } from '../rebuild/rebuild'
 import { dropPrevious } from '../rebuild/swap'
-import { print, projectionArgument, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
+import { projectionArgument } from './arguments'
 
 /** `replay drop-previous`: frees what the generation before the last swap occupies. */
 export function addDropPrevious(program: Command): void {

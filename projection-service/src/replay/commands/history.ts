@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
 import type { Projection } from '../../engine/definition/projection'
 import { rebuildHistory, type RebuildRecord } from '../rebuild/rebuild-history'
-import { limitArgument, print, projectionArgument, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
+import { limitArgument, projectionArgument } from './arguments'
 import { duration, grouped, minute, verifiedText, within } from '../reporting/words'
 
 /** Rebuilds told of unless more are asked for: a screen. */

@@ -8,7 +8,9 @@ import { NotPossible } from '../../engine/tables/stream-lock'
 import { projections } from '../../projections'
 import { exitCodes } from '../exit-code'
 import { counted } from '../reporting/words'
-import { operator, print, projectionArgument, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
+import { operator, projectionArgument } from './arguments'
 
 /** Streams listed or retried by one call. */
 const streamsMax = 10_000

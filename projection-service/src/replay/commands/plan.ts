@@ -2,7 +2,8 @@ import type { Projection } from '../../engine/definition/projection'
 import { isOpen } from '../rebuild/rebuild-history'
 import { reportLine } from '../reporting/report'
 import { statusOf } from '../rebuild/status'
-import { print, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
 import { counted, grouped } from '../reporting/words'
 
 /** `--dry-run`: what a rebuild would do; changes nothing. */

@@ -8,8 +8,18 @@ import { paceOf } from '../fold/pace'
 import { requireTopicsOfLog } from '../rebuild/accept-log'
 import { rebuildAll, type Rebuilt } from '../rebuild/rebuild'
 import type { ReportResult } from '../reporting/report'
-import { operator, positiveInteger, projectionArgument, reporter, withSystem, type System } from '../system'
-import { chosenProjections, labelArgument, pointArgument, streamArgument, userArgument } from './arguments'
+import { reporter } from '../reporting/output'
+import { withSystem, type System } from '../system'
+import {
+  chosenProjections,
+  labelArgument,
+  operator,
+  pointArgument,
+  positiveInteger,
+  projectionArgument,
+  streamArgument,
+  userArgument,
+} from './arguments'
 import { interruptible } from './interruption'
 import { plan } from './plan'
 import { scopeOf, type ScopeFlags } from './scope'

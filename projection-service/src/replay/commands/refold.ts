@@ -2,7 +2,9 @@ import type { Command } from 'commander'
 import { refoldStream } from '../../drift/refold'
 import type { Projection } from '../../engine/definition/projection'
 import { counted } from '../reporting/words'
-import { operator, print, projectionArgument, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
+import { operator, projectionArgument } from './arguments'
 import { asOption } from './parked'
 
 async function refold([projection]: Projection[], stream: string, { as }: { as?: string }): Promise<void> {

@@ -2,7 +2,9 @@ import type { Command } from 'commander'
 import type { Projection } from '../../engine/definition/projection'
 import { excludingRebuilds } from '../rebuild/rebuild'
 import { rollBack } from '../rebuild/swap'
-import { print, projectionArgument, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
+import { projectionArgument } from './arguments'
 
 /** `replay rollback`: the generation before the last swap serves again. */
 export function addRollback(program: Command): void {

@@ -3,7 +3,8 @@ import type { Snapshot } from '../../engine/tables/generation'
 import { projections } from '../../projections'
 import { dropSnapshots, listSnapshots } from '../snapshots/as-of'
 import { counted } from '../reporting/words'
-import { print, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
 import { labelArgument } from './arguments'
 
 async function list({ json }: { json?: true }): Promise<void> {

@@ -2,7 +2,8 @@ import type { Command } from 'commander'
 import { projections } from '../../projections'
 import { isOpen, type RebuildRecord } from '../rebuild/rebuild-history'
 import { statusOf, type Status } from '../rebuild/status'
-import { print, withSystem } from '../system'
+import { print } from '../reporting/output'
+import { withSystem } from '../system'
 import { grouped, minute, verifiedText, within } from '../reporting/words'
 
 const lastText = (last: RebuildRecord | undefined) =>
