@@ -1,7 +1,9 @@
-import { createHash } from 'node:crypto'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { fileSink } from './file-sink.mjs'
 import { clientSink, createSeeder } from './seed.mjs'
+
+const { masterKeysOf } = createRequire(import.meta.url)('@annals/platform/subject-keys')
 
 /**
  * Fills a log with history, through the official client, and the table of subject keys with the keys that open it.
@@ -72,12 +74,11 @@ export const openHistory = ({ env, signal, withDatabase }, events) =>
   )
 
 function seederOf({ env, signal, query }, extent) {
-  const key = Buffer.from(env.MASTER_KEY, 'base64')
-  const keyId = `sha256:${createHash('sha256').update(key).digest('hex').slice(0, 16)}`
+  const { current: master } = masterKeysOf([Buffer.from(env.MASTER_KEY, 'base64')])
   return createSeeder({
     extent,
     tenant: env.TENANT,
-    master: { id: keyId, key },
+    master,
     signal,
     saveKeys: (rows) =>
       query(
@@ -87,7 +88,7 @@ function seederOf({ env, signal, query }, extent) {
           rows.map(({ tenant }) => tenant),
           rows.map(({ subject }) => subject),
           rows.map(({ wrappedKey }) => wrappedKey),
-          keyId,
+          master.id,
         ],
       ),
   })

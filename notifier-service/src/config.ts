@@ -13,7 +13,7 @@ export const Config = z.object({
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
-  MASTER_KEY: field.key256(),
+  MASTER_KEY: field.keys256(),
   JWKS_URL: field.url('http', 'https'),
   JWT_ISSUER: z.string().min(1),
   JWT_AUDIENCE: z.string().min(1),

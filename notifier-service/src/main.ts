@@ -8,7 +8,7 @@ import { exitWithMessage, runProcess, type Scope } from '@annals/platform/lifecy
 import { createLogger, type Logger } from '@annals/platform/log'
 import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
-import { createKeyReader, missingKeysCounter } from '@annals/platform/subject-keys'
+import { createKeyReader, masterKeysOf, missingKeysCounter } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
 import { createSmtpChannel, mailDomainOf } from './channels/email/smtp'
 import { createTwilioChannel } from './channels/sms/twilio'
@@ -89,7 +89,7 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
     committed: () => offsets.committed(config.NOTIFIER_GROUP, config.NOTIFIER_TOPICS),
     eventLog,
     pool,
-    keys: createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY }, { onMissing: () => missingKeys.inc() }),
+    keys: createKeyReader(keyPool, masterKeysOf(config.MASTER_KEY), { onMissing: () => missingKeys.inc() }),
     channels,
     rules,
     templates,

@@ -8,7 +8,7 @@ export const logFields = {
   TENANT: processFields.TENANT,
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   COMMAND_DATABASE_URL: field.url('postgres', 'postgresql'),
-  MASTER_KEY: field.key256(),
+  MASTER_KEY: field.keys256(),
   RESERVATION_KEY: field.key256(),
 }
 

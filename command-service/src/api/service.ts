@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { AccessTokenClaims } from '@annals/contracts'
@@ -10,7 +9,7 @@ import { counter, createMetrics, durations, gauge } from '@annals/platform/metri
 import { createPool } from '@annals/platform/postgres'
 import { createRedis } from '@annals/platform/redis'
 import { revocationMarkMs } from '@annals/platform/revocation'
-import { missingKeysCounter, type MasterKey } from '@annals/platform/subject-keys'
+import { masterKeysOf, missingKeysCounter } from '@annals/platform/subject-keys'
 import type { CommandConfig } from './config'
 import { createLogin } from '../sessions/commands/login'
 import { createPaymentCommands } from '../payments/commands/payments'
@@ -36,12 +35,6 @@ const passwordConcurrencyMax = 2
 const passwordQueueMax = 32
 /** Keys are cached: few commands need the database. */
 const poolSize = 10
-
-/** Says which master key wraps a data key, without saying anything about it. */
-export const masterKeyOf = (key: Buffer): MasterKey => ({
-  id: `sha256:${createHash('sha256').update(key).digest('hex').slice(0, 16)}`,
-  key,
-})
 
 /**
  * Opens all that the command API needs and builds it, without listening: for `main`, tests and measurements.
@@ -69,7 +62,7 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
 
   const missingKeys = missingKeysCounter(metrics)
   const onMissing = () => missingKeys.inc()
-  const keys = createKeyWriter({ pool, master: masterKeyOf(config.MASTER_KEY), log: eventLog, onMissing })
+  const keys = createKeyWriter({ pool, masters: masterKeysOf(config.MASTER_KEY), log: eventLog, onMissing })
   const observe = {
     append: (seconds: number) => appendSeconds.observe(seconds),
     conflict: (category: string) => conflicts.inc({ category }),

@@ -9,7 +9,8 @@ import {
   UnknownSubject,
   unwrapKey,
   wrapKey,
-  type MasterKey,
+  UnknownMasterKey,
+  type MasterKeys,
 } from '@annals/platform/subject-keys'
 import { Rejected } from './rejected'
 import { DependencyUnavailable, PersonalDataLocked } from './faults'
@@ -38,23 +39,24 @@ const noSeal: Seal = () => {
 
 export interface KeyWriterDeps {
   pool: Pool
-  master: MasterKey
+  masters: MasterKeys
   log: Pick<EventLog, 'readStream'>
   /** As KeyReaderOptions has it. */
   onMissing?: (subject: string) => void
 }
 
 /** @throws DependencyUnavailable from its methods, when the key table or the log does not answer. */
-export function createKeyWriter({ pool, master, log, onMissing = () => undefined }: KeyWriterDeps): KeyWriter {
+export function createKeyWriter({ pool, masters, log, onMissing = () => undefined }: KeyWriterDeps): KeyWriter {
   const cache = new LRUCache<string, Buffer>({ max: cachedKeysMax, ttl: cacheMs })
-  const reader = createKeyReader(pool, master, { cacheMs, onMissing })
+  const reader = createKeyReader(pool, masters, { cacheMs, onMissing })
 
   const available = async <T>(work: Promise<T>): Promise<T> => {
     try {
       return await work
     } catch (error) {
-      // UnknownSubject, thrown: the table is empty, and an answer for nobody.
-      const isAway = isTransientPostgresError(error) || error instanceof UnknownSubject
+      // UnknownSubject, thrown: the table is empty, and an answer for nobody. UnknownMasterKey: a setting is missing.
+      const isAway =
+        isTransientPostgresError(error) || error instanceof UnknownSubject || error instanceof UnknownMasterKey
       throw isAway ? new DependencyUnavailable('subject-keys', error) : error
     }
   }
@@ -75,8 +77,8 @@ export function createKeyWriter({ pool, master, log, onMissing = () => undefined
   async function storedKey(tenant: string, subject: string): Promise<Buffer | null> {
     const owner = `${tenant}|${subject}`
     const select = () =>
-      pool.query<{ wrapped_key: Buffer | null }>(
-        'select wrapped_key from subject_key where tenant = $1 and subject = $2',
+      pool.query<{ wrapped_key: Buffer | null; master_key_id: string }>(
+        'select wrapped_key, master_key_id from subject_key where tenant = $1 and subject = $2',
         [tenant, subject],
       )
     let row = (await select()).rows[0]
@@ -85,11 +87,11 @@ export function createKeyWriter({ pool, master, log, onMissing = () => undefined
       await pool.query(
         `insert into subject_key (tenant, subject, wrapped_key, master_key_id) values ($1, $2, $3, $4)
          on conflict (tenant, subject) do nothing`,
-        [tenant, subject, wrapKey(randomBytes(32), master, owner), master.id],
+        [tenant, subject, wrapKey(randomBytes(32), masters.current, owner), masters.current.id],
       )
       row = (await select()).rows[0]
     }
-    return row?.wrapped_key ? unwrapKey(row.wrapped_key, master, owner) : null
+    return row?.wrapped_key ? unwrapKey(row.wrapped_key, masters.of(row.master_key_id), owner) : null
   }
 
   async function dataKey(tenant: string, subject: string): Promise<Buffer> {

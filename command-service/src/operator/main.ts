@@ -6,14 +6,15 @@ import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
 import { exitWithMessage, Scope } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
-import { createPool } from '@annals/platform/postgres'
+import { createPool, type Pool } from '@annals/platform/postgres'
+import { masterKeysOf } from '@annals/platform/subject-keys'
 import { createAddressHash, type AddressHash } from '../accounts/commands/registration'
 import { logFields } from '../api/config'
 import { Rejected } from '../core/rejected'
 import { createExecute, type Execute } from '../core/execute'
-import { masterKeyOf } from '../api/service'
 import { createKeyWriter } from '../core/key-writer'
 import { grantRoleTo } from './grant-role'
+import { rewrap, usesOf, wrappedKeysOf, type WrappedKeys } from './master-keys'
 import { settlePayment } from './settle-payment'
 
 interface Opened {
@@ -31,7 +32,7 @@ async function withLog<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
   try {
     const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (open) => open.close())
     const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
-    const keys = createKeyWriter({ pool, master: masterKeyOf(config.MASTER_KEY), log: eventLog })
+    const keys = createKeyWriter({ pool, masters: masterKeysOf(config.MASTER_KEY), log: eventLog })
     const observe = { append: () => undefined, conflict: () => undefined }
     return await work({
       execute: createExecute({ log: eventLog, keys, tenant: config.TENANT, observe }),
@@ -43,6 +44,44 @@ async function withLog<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
     await scope.close()
   }
 }
+
+/** What the commands about master keys need: the key table and its keys, not the log. */
+const keyFields = { COMMAND_DATABASE_URL: logFields.COMMAND_DATABASE_URL, MASTER_KEY: logFields.MASTER_KEY }
+
+/** Opens the key table, goes through every kind of data key, and closes it. */
+async function withDataKeys(work: (pool: Pool, keys: WrappedKeys) => Promise<void>): Promise<void> {
+  const config = readConfig(z.object(keyFields), process.env)
+  const log = createLogger('operator', 'warn')
+  const scope = new Scope(log)
+  try {
+    const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
+    for (const keys of wrappedKeysOf(config)) await work(pool, keys)
+  } finally {
+    await scope.close()
+  }
+}
+
+async function showMasterKeys() {
+  await withDataKeys(async (pool, keys) => {
+    const words = { current: 'wraps new data keys', known: 'only unwraps', unknown: 'NOT CONFIGURED' }
+    process.stdout.write(`${keys.setting}\n`)
+    for (const { masterKeyId, dataKeys, state } of await usesOf(pool, keys))
+      process.stdout.write(`  ${masterKeyId}  ${words[state].padEnd(19)}  ${counted(dataKeys)}\n`)
+  })
+}
+
+async function rewrapKeys() {
+  await withDataKeys(async (pool, keys) => {
+    const { rewrapped, unknown, broken, brokenRows } = await rewrap(pool, keys)
+    process.stdout.write(`${keys.setting}: ${counted(rewrapped)} wrapped anew under ${keys.masters.current.id}.\n`)
+    for (const { masterKeyId, rows } of unknown)
+      process.stderr.write(`${counted(rows)} left: wrapped by ${masterKeyId}, which ${keys.setting} does not hold.\n`)
+    if (brokenRows > 0) process.stderr.write(`${counted(brokenRows)} left: they do not unwrap: ${broken.join(', ')}\n`)
+    if (unknown.length > 0 || brokenRows > 0) process.exitCode = 1
+  })
+}
+
+const counted = (count: number) => `${count} data key${count === 1 ? '' : 's'}`
 
 const oneOf = <Schema extends z.ZodEnum>(schema: Schema, what: string, text: string): z.output<Schema> => {
   const result = schema.safeParse(text)
@@ -82,7 +121,9 @@ async function settle(id: string, { charged, refused }: { charged?: string; refu
 }
 
 new Command('operator')
-  .description("An operator's commands; each is a fact in the log, with the operator's name.")
+  .description(
+    "An operator's commands. What changes accounts or payments is a fact in the log, with the operator's name.",
+  )
   .addCommand(
     new Command('grant-role')
       .description('Give a user a role. Tokens handed out before keep the roles that they name.')
@@ -97,6 +138,19 @@ new Command('operator')
       .option('--charged <reference>', "money was taken: the gateway's own name for the charge")
       .option('--refused <why>', `no money was taken: ${PaymentFailureCode.options.join(', ')}`)
       .action(settle),
+  )
+  .addCommand(
+    new Command('master-keys')
+      .description('Show which master keys are configured, and how many data keys each of them wraps.')
+      .action(showMasterKeys),
+  )
+  .addCommand(
+    new Command('rewrap-keys')
+      .description(
+        'Wrap every data key under the first master key of its setting, while everything runs. May be stopped and repeated. ' +
+          'Exit code 1: some data keys could not be unwrapped, and were left.',
+      )
+      .action(rewrapKeys),
   )
   .parseAsync()
   .catch(exitWithMessage)

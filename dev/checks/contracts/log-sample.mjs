@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createEventLog, StreamDeleted } from '@annals/platform/event-log'
 import { createLogger } from '@annals/platform/log'
+import { field } from '@annals/platform/config'
 import { createPool } from '@annals/platform/postgres'
-import { createKeyReader } from '@annals/platform/subject-keys'
+import { createKeyReader, masterKeysOf } from '@annals/platform/subject-keys'
 import { readEnvironment } from '../../stack/environment.mjs'
 import { openProfile, profileExists } from '../../profile.mjs'
 import { Trouble } from '../../terminal/trouble.mjs'
@@ -83,7 +84,7 @@ export async function checkRunningLog(projections, percent) {
   const hasKeys = Boolean(env.SUBJECT_KEYS_DATABASE_URL && env.MASTER_KEY)
   const pool = hasKeys ? createPool(env.SUBJECT_KEYS_DATABASE_URL, logger, 2) : undefined
   try {
-    const keys = pool && createKeyReader(pool, { id: 'master', key: Buffer.from(env.MASTER_KEY, 'base64') })
+    const keys = pool && createKeyReader(pool, masterKeysOf(field.keys256().parse(env.MASTER_KEY)))
     const openAll = keys ? (parts) => keys.openAll(parts) : async (parts) => parts.map(() => null)
     return { ...(await checkLog({ log, openAll, projections, percent })), hasKeys }
   } finally {

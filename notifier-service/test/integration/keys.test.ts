@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import type { Pool } from '@annals/platform/postgres'
-import { BrokenSeal, createKeyReader, sealText, UnknownSubject } from '@annals/platform/subject-keys'
-import { master, people } from '../support/facts'
+import { BrokenSeal, createKeyReader, masterKeysOf, sealText, UnknownSubject } from '@annals/platform/subject-keys'
+import { master, masters, people } from '../support/facts'
 import { Opened, ownDatabase } from '../support/servers'
 
 const opened = new Opened()
@@ -22,7 +22,7 @@ describe('opening with keys that leave the cache', () => {
       return { tenant: 'main', subject, context: 'context', sealed }
     })
     await crowd.save(pool)
-    const keys = createKeyReader(pool, master, { cacheMs: 1 })
+    const keys = createKeyReader(pool, masters, { cacheMs: 1 })
     for (let i = 0; i < 20; i++) {
       // Some are still cached from the round before, some have expired, some were never asked for.
       const asked = parts.slice(0, 10 * (i + 1))
@@ -54,9 +54,9 @@ describe('opening with keys that leave the cache', () => {
       { ...none, sealed: '' },
     ]
     const broken = expect.any(BrokenSeal)
-    expect(await createKeyReader(pool, master).openAll(asked)).toEqual([{ a: 1 }, broken, broken, broken])
+    expect(await createKeyReader(pool, masters).openAll(asked)).toEqual([{ a: 1 }, broken, broken, broken])
     // Another master key opens no key at all: that is a fault of the configuration, not of thousands of events.
-    const other = { id: 'master', key: Buffer.alloc(32, 9) }
+    const other = { ...masters, of: () => ({ id: master.id, key: Buffer.alloc(32, 9) }) }
     await expect(createKeyReader(pool, other).openAll([whole])).rejects.not.toBeInstanceOf(BrokenSeal)
   })
 
@@ -68,7 +68,7 @@ describe('opening with keys that leave the cache', () => {
     }
     const erased = part()
     await crowd.destroy(pool)
-    const keys = createKeyReader(pool, master)
+    const keys = createKeyReader(pool, masters)
     expect(await keys.openAll([erased])).toEqual([null])
     expect(await keys.openAll([erased, part()])).toEqual([null, expect.any(UnknownSubject)])
   })
@@ -76,7 +76,7 @@ describe('opening with keys that leave the cache', () => {
   it('takes a row for lost only in a table that has keys of others, which open', async () => {
     const empty = await ownDatabase(opened)
     const asked: string[] = []
-    const keysOf = (of: Pool, key = master) =>
+    const keysOf = (of: Pool, key = masters) =>
       createKeyReader(of, key, { onMissing: (subject) => void asked.push(subject) })
     const [one, other] = [people(), people()]
     const part = (crowd = one) => {
@@ -91,7 +91,9 @@ describe('opening with keys that leave the cache', () => {
     expect(await keysOf(empty.pool).openAll([lost])).toEqual([expect.any(UnknownSubject)])
     expect(asked).toEqual([lost.subject])
     // The rows of others are another system's: they do not open.
-    await expect(keysOf(empty.pool, { id: 'master', key: Buffer.alloc(32, 9) }).openAll([lost])).rejects.toThrow()
+    await expect(keysOf(empty.pool, masterKeysOf([Buffer.alloc(32, 9)])).openAll([lost])).rejects.toThrow(
+      UnknownSubject,
+    )
     await one.save(empty.pool)
     expect(await keysOf(empty.pool).openAll([lost])).toEqual([{}])
   })

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { encodeEvent, streamOf, toCloudEvent, type CloudEventRecord, type NewEvent } from '@annals/contracts'
-import { sealText, unwrapKey, wrapKey, type MasterKey } from '@annals/platform/subject-keys'
+import { masterKeysOf, sealText, unwrapKey, wrapKey } from '@annals/platform/subject-keys'
 import type { NewLogEvent } from '@annals/platform/event-log'
 import type { Pool } from '@annals/platform/postgres'
 
@@ -13,7 +13,8 @@ export interface People {
   destroy(pool: Pool): Promise<void>
 }
 
-export const master: MasterKey = { id: 'master', key: Buffer.alloc(32, 7) }
+export const masters = masterKeysOf([Buffer.alloc(32, 7)])
+export const master = masters.current
 
 export function people(): People {
   const wrapped = new Map<string, Buffer>()
@@ -30,9 +31,9 @@ export function people(): People {
       const users = [...wrapped.keys()]
       await pool.query(
         `insert into subject_key (tenant, subject, wrapped_key, master_key_id)
-         select 'main', subject, wrapped_key, 'master' from unnest($1::text[], $2::bytea[]) as x (subject, wrapped_key)
+         select 'main', subject, wrapped_key, $3 from unnest($1::text[], $2::bytea[]) as x (subject, wrapped_key)
          on conflict do nothing`,
-        [users, users.map((user) => wrapped.get(user)!)],
+        [users, users.map((user) => wrapped.get(user)!), master.id],
       )
     },
     async destroy(pool) {

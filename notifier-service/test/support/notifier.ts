@@ -9,7 +9,7 @@ import { createSmtpChannel } from '../../src/channels/email/smtp'
 import { startNotifier, type NotifierDeps } from '../../src/notifier'
 import { rules } from '../../src/rules/rules'
 import { loadTemplates } from '../../src/templates/templates'
-import { master } from './facts'
+import { masters } from './facts'
 import { log, ownServers, type Opened } from './servers'
 
 export const templates = loadTemplates(path.join(__dirname, '../../templates'))
@@ -69,7 +69,7 @@ export async function notifierStack(opened: Opened, options: Partial<NotifierDep
       committed: () => offsets.committed(group, [topics.users, topics.payments]),
       eventLog,
       pool,
-      keys: createKeyReader(pool, master, { cacheMs: 1 }),
+      keys: createKeyReader(pool, masters, { cacheMs: 1 }),
       channels: [smtp],
       rules,
       templates,

@@ -25,6 +25,9 @@ export function readConfig<Schema extends z.ZodObject>(schema: Schema, env: Node
   throw new ConfigError(`The configuration is not complete; see .env.example.\n${faults.join('\n')}`)
 }
 
+/** Keys of one purpose: the one in use, the next or the former one, and room for a rotation that was not finished. */
+const keysMax = 8
+
 /** Field kinds that several services use. */
 export const field = {
   port: (standard: number) => z.coerce.number().int().min(0).max(65535).default(standard),
@@ -44,6 +47,21 @@ export const field = {
         'must be 32 bytes in base64 (openssl rand -base64 32)',
       )
       .transform((text) => Buffer.from(text, 'base64')),
+  /** One key of 32 bytes in base64, or several with commas between: the first is for what is written, all are for what is read. */
+  keys256: () =>
+    z
+      .string()
+      .transform((text) => text.split(',').map((key) => Buffer.from(key.trim(), 'base64')))
+      .refine(
+        (keys) => keys.every((key) => key.length === 32),
+        'must be 32 bytes in base64 (openssl rand -base64 32), or several with commas between',
+      )
+      .refine((keys) => keys.length <= keysMax, `must be ${keysMax} keys at most`)
+      .refine(
+        (keys) => new Set(keys.map((key) => key.toString('hex'))).size === keys.length,
+        'must not name a key twice',
+      )
+      .transform((keys) => keys as [Buffer, ...Buffer[]]),
   brokers: () =>
     z
       .string()

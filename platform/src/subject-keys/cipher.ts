@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import type { MasterKey } from './master-keys'
 
 /**
  * AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce per message. One data key seals the few events of one person,
@@ -24,12 +25,6 @@ function open(sealed: Buffer, key: Buffer, context: string): Buffer {
   decipher.setAAD(Buffer.from(context))
   decipher.setAuthTag(sealed.subarray(1 + nonceBytes, headerBytes))
   return Buffer.concat([decipher.update(sealed.subarray(headerBytes)), decipher.final()])
-}
-
-/** 32 bytes that wrap every data key. Named, so that keys can be wrapped anew under the next one. */
-export interface MasterKey {
-  id: string
-  key: Buffer
 }
 
 /** @param context authenticated, not hidden: opening under another context fails. */

@@ -1,4 +1,4 @@
-export { openText, sealText, unwrapKey, wrapKey, type MasterKey } from './cipher'
+export { openText, sealText, unwrapKey, wrapKey } from './cipher'
 export {
   BrokenSeal,
   createKeyReader,
@@ -7,4 +7,5 @@ export {
   type KeyReaderOptions,
   type SealedText,
 } from './key-reader'
+export { masterKeysOf, UnknownMasterKey, type MasterKey, type MasterKeys } from './master-keys'
 export { missingKeysCounter } from './missing-keys'

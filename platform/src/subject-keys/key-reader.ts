@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { Pool } from 'pg'
-import { openText, unwrapKey, type MasterKey } from './cipher'
+import { openText, unwrapKey } from './cipher'
+import type { MasterKeys } from './master-keys'
 
 /** A ciphertext, whose key opens it, and the context under which it was made. */
 export interface SealedText {
@@ -29,8 +30,8 @@ export interface KeyReader {
    * @returns `null` where the key was destroyed: the person is erased; UnknownSubject where the table has keys of others and none
    *   of this person: the row was lost, and putting it back mends it; BrokenSeal where there is a key and the text does not open
    *   with it. No other part suffers by one of these.
-   * @throws UnknownSubject when the table has nobody's key; or when it does not answer, or its keys do not open with this
-   *   master key: that says nothing about a text.
+   * @throws UnknownSubject when the table has nobody's key; UnknownMasterKey when a key is wrapped by one that is not configured; or
+   *   when the table does not answer, or its keys do not open: none of it says anything about a text.
    */
   openAll(parts: readonly SealedText[]): Promise<(Record<string, unknown> | null | UnknownSubject | BrokenSeal)[]>
 }
@@ -46,13 +47,14 @@ interface KeyRow {
   tenant: string
   subject: string
   wrapped_key: Buffer | null
+  master_key_id: string
 }
 
 /**
  * Reads wrapped data keys from the table `subject_key` with a role that may select and nothing else. It has to be the table
  * itself, never a copy that lags behind: a key is there before the first event that it seals.
  */
-export function createKeyReader(pool: Pool, master: MasterKey, options: KeyReaderOptions = {}): KeyReader {
+export function createKeyReader(pool: Pool, masters: MasterKeys, options: KeyReaderOptions = {}): KeyReader {
   const { cacheMs = 5 * 60_000, onMissing } = options
   // 50,000 keys of 32 bytes with their names: about 10 MB.
   const cache = new LRUCache<string, Buffer>({ max: 50_000, ttl: cacheMs })
@@ -74,13 +76,13 @@ export function createKeyReader(pool: Pool, master: MasterKey, options: KeyReade
     if (wanted.size === 0) return keys
     const asked = [...wanted.values()]
     const { rows } = await pool.query<KeyRow>(
-      `select tenant, subject, wrapped_key from subject_key
+      `select tenant, subject, wrapped_key, master_key_id from subject_key
        where (tenant, subject) in (select * from unnest($1::text[], $2::text[]))`,
       [asked.map((part) => part.tenant), asked.map((part) => part.subject)],
     )
     for (const row of rows) {
       const name = nameOf(row.tenant, row.subject)
-      const key = row.wrapped_key && unwrapKey(row.wrapped_key, master, name)
+      const key = row.wrapped_key && unwrapKey(row.wrapped_key, masters.of(row.master_key_id), name)
       if (key) cache.set(name, key)
       keys.set(name, key)
     }
@@ -93,12 +95,16 @@ export function createKeyReader(pool: Pool, master: MasterKey, options: KeyReade
   /** That somebody's row is missing means something only in a table that has keys of others, which open. */
   async function assertKeysOfOthers(missing: readonly SealedText[]): Promise<void> {
     const { rows } = await pool.query<KeyRow>(
-      'select tenant, subject, wrapped_key from subject_key where tenant = any ($1) and wrapped_key is not null limit 1',
-      [[...new Set(missing.map(({ tenant }) => tenant))]],
+      `select tenant, subject, wrapped_key, master_key_id from subject_key
+       where tenant = any ($1) and wrapped_key is not null and master_key_id = any ($2) limit 1`,
+      [[...new Set(missing.map(({ tenant }) => tenant))], masters.ids],
     )
     const [other] = rows
-    if (!other) throw new UnknownSubject('this key table holds nobody’s key: it is empty, or another system’s')
-    unwrapKey(other.wrapped_key!, master, nameOf(other.tenant, other.subject))
+    if (!other)
+      throw new UnknownSubject(
+        'this key table holds nobody’s key: it is empty, another system’s, or its master keys are not configured',
+      )
+    unwrapKey(other.wrapped_key!, masters.of(other.master_key_id), nameOf(other.tenant, other.subject))
   }
 
   return {

@@ -36,6 +36,19 @@ describe('configuration', () => {
       expect(() => readConfig(Proxies, { TRUSTED_PROXIES: wrong })).toThrow(/TRUSTED_PROXIES: must be addresses/)
   })
 
+  it('takes one key or several, and tells what is none without showing it', () => {
+    const Keys = z.object({ KEYS: field.keys256() })
+    const [one, two] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+    const read = (...keys: Buffer[]) =>
+      readConfig(Keys, { KEYS: keys.map((one) => one.toString('base64')).join(', ') }).KEYS
+    expect(read(one)).toEqual([one])
+    expect(read(two, one)).toEqual([two, one])
+    expect(() => read(one, one)).toThrow('KEYS: must not name a key twice')
+    expect(() => read(one, Buffer.alloc(31))).toThrow('KEYS: must be 32 bytes in base64')
+    expect(() => readConfig(Keys, { KEYS: `${one.toString('base64')},` })).toThrow('KEYS: must be 32 bytes')
+    expect(() => read(...Array.from({ length: 9 }, (_, i) => Buffer.alloc(32, i)))).toThrow('8 keys at most')
+  })
+
   it('tells every fault at once, and no value', () => {
     const read = () => readConfig(Config, { KEY: 'c2hvcnQ=', URL: 'http://secret@host', PORT: 'x', BROKERS: 'a' })
     expect(read).toThrow(ConfigError)

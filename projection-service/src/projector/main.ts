@@ -6,7 +6,7 @@ import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
 import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
-import { createKeyReader, missingKeysCounter } from '@annals/platform/subject-keys'
+import { createKeyReader, masterKeysOf, missingKeysCounter } from '@annals/platform/subject-keys'
 import { startTracing } from '@annals/platform/tracing'
 import { createDriftChecker } from '../drift/checker'
 import { watchLog } from './log-state'
@@ -48,7 +48,7 @@ void runProcess(log, async (scope, fatal) => {
   const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, log, 2), (it) => it.end())
   const missingKeys = missingKeysCounter(metrics)
   const onMissing = () => missingKeys.inc()
-  const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY }, { onMissing })
+  const keys = createKeyReader(keyPool, masterKeysOf(config.MASTER_KEY), { onMissing })
   const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
   const eventLog =
     config.EVENTSTORE_URL && scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())

@@ -25,7 +25,7 @@ export const ProjectorConfig = z.object({
   DRIFT_CHECK_INTERVAL_SECONDS: field.integer(30, 0, 86_400),
   PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
-  MASTER_KEY: field.key256(),
+  MASTER_KEY: field.keys256(),
   /** Connections to the read models: each is one transaction at a time. */
   PROJECTION_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
   /** What this process feeds and checks. All instances together have to feed every read model, which nobody checks. */

@@ -4,7 +4,7 @@ import { createEventLog } from '@annals/platform/event-log'
 import { Scope } from '@annals/platform/lifecycle'
 import { createLogger } from '@annals/platform/log'
 import { createPool } from '@annals/platform/postgres'
-import { createKeyReader } from '@annals/platform/subject-keys'
+import { createKeyReader, masterKeysOf } from '@annals/platform/subject-keys'
 import { environment } from './environment'
 import { paceOf, type Pace } from './fold/pace'
 import { createThreadedReader } from './source/threaded-reader'
@@ -13,7 +13,7 @@ const Config = z.object({
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
-  MASTER_KEY: field.key256(),
+  MASTER_KEY: field.keys256(),
   /** Only for `--source kafka`. */
   KAFKA_BROKERS: field.brokers().optional(),
   /** Warnings and errors only: the CLI speaks to people on standard output. */
@@ -61,7 +61,7 @@ function openSystem(
     (it) => it.end(),
   )
   const keyPool = scope.add('subject keys', createPool(config.SUBJECT_KEYS_DATABASE_URL, logger, 2), (it) => it.end())
-  const keys = createKeyReader(keyPool, { id: 'master', key: config.MASTER_KEY })
+  const keys = createKeyReader(keyPool, masterKeysOf(config.MASTER_KEY))
   const opened = scope.add('log', createEventLog(config.EVENTSTORE_URL, logger), (it) => it.close())
   const { readSize, readAhead } = pace
   const settingsOfReader = { url: config.EVENTSTORE_URL, logLevel: config.LOG_LEVEL, readSize, readAhead }

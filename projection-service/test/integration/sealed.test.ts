@@ -4,7 +4,7 @@ import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { streamOf, type RecordedEvent, type Seal } from '@annals/contracts'
 import { createPool } from '@annals/platform/postgres'
-import { createKeyReader, sealText, UnknownSubject, wrapKey } from '@annals/platform/subject-keys'
+import { createKeyReader, masterKeysOf, sealText, UnknownSubject, wrapKey } from '@annals/platform/subject-keys'
 import { parkedStreams, retryParked } from '../../src/engine/parking/parked'
 import { compareStream } from '../../src/drift/stream-comparison'
 import { refoldStream } from '../../src/drift/refold'
@@ -18,7 +18,7 @@ import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(60_000)
 
-const master = { id: 'master', key: Buffer.alloc(32, 7) }
+const masters = masterKeysOf([Buffer.alloc(32, 7)])
 const keyTable = path.join(__dirname, '../../../command-service/migrations/0001-subject-key.sql')
 
 let database: TestDatabase
@@ -46,8 +46,8 @@ async function newPerson(): Promise<string> {
   const key = randomBytes(32)
   keys.set(userId, key)
   await database.pool.query(
-    `insert into subject_key (tenant, subject, wrapped_key, master_key_id) values ('main', $1, $2, 'master')`,
-    [userId, wrapKey(key, master, `main|${userId}`)],
+    `insert into subject_key (tenant, subject, wrapped_key, master_key_id) values ('main', $1, $2, $3)`,
+    [userId, wrapKey(key, masters.current, `main|${userId}`), masters.current.id],
   )
   return userId
 }
@@ -83,7 +83,7 @@ const parked = () => parkedStreams(database.pool, users, 10)
 describe('an event whose seal does not open', () => {
   it('is parked, and holds up nobody else', async () => {
     const { people, events } = await threePeople()
-    const { openAll } = createKeyReader(database.pool, master)
+    const { openAll } = createKeyReader(database.pool, masters)
     await (await createReadModels(database.pool, [users], openAll)).feed(events)
     expect(await rowsOf()).toEqual(theTwo(people))
     expect(await parked()).toMatchObject([
@@ -100,7 +100,7 @@ describe('an event whose seal does not open', () => {
 
   it('is parked by a rebuild as well, which equals the live read model', async () => {
     const { people, events } = await threePeople()
-    const { openAll } = createKeyReader(database.pool, master)
+    const { openAll } = createKeyReader(database.pool, masters)
     await (await createReadModels(database.pool, [users], openAll)).feed(events)
     await rebuildAll([users], rebuildDependencies({ database, own }, { openAll }))
     const { rows } = await database.pool.query(`select state from annals.rebuild`)
@@ -111,7 +111,7 @@ describe('an event whose seal does not open', () => {
 
   it('does not matter to a read model that shows nothing personal', async () => {
     const { events } = await threePeople()
-    const { openAll } = createKeyReader(database.pool, master)
+    const { openAll } = createKeyReader(database.pool, masters)
     await (await createReadModels(database.pool, [payments], openAll)).feed(events)
     expect(await parkedStreams(database.pool, payments, 10)).toEqual([])
   })
@@ -132,7 +132,7 @@ describe('an event of a person whose row in the key table was lost', () => {
 
   it('is parked, holds up nobody else, and is healed by a retry once the row is back', async () => {
     const { people, events, putBack } = await oneLost()
-    const { openAll } = createKeyReader(database.pool, master)
+    const { openAll } = createKeyReader(database.pool, masters)
     await (await createReadModels(database.pool, [users], openAll)).feed(events)
     expect(await rowsOf()).toEqual(theTwo(people))
     const error = expect.stringMatching(/^personal data: the key table has no row of/)
@@ -148,7 +148,7 @@ describe('an event of a person whose row in the key table was lost', () => {
 
   it('answers queries about that person with a problem, and about others as ever', async () => {
     const { people, events } = await oneLost()
-    const { openAll } = createKeyReader(database.pool, master)
+    const { openAll } = createKeyReader(database.pool, masters)
     await (await createReadModels(database.pool, [users, userLogins, activity], openAll)).feed(events)
     const api = await startTestApi({ pool: database.pool })
     try {
@@ -163,11 +163,11 @@ describe('an event of a person whose row in the key table was lost', () => {
 
   it('that was folded before is no drift, and can not be refolded into nothing', async () => {
     const { people, events } = await threePeople(true)
-    const { openAll } = createKeyReader(database.pool, master)
+    const { openAll } = createKeyReader(database.pool, masters)
     await (await createReadModels(database.pool, [users], openAll)).feed(events)
     await database.pool.query('delete from subject_key where subject = $1', [people[1]])
     const stream = `user-${people[1]}`
-    const fresh = { pool: database.pool, log: own.log, openAll: createKeyReader(database.pool, master).openAll }
+    const fresh = { pool: database.pool, log: own.log, openAll: createKeyReader(database.pool, masters).openAll }
     expect(await compareStream(users, 'live', stream, fresh)).toEqual({ kind: 'passed-over', reason: 'key-missing' })
     await expect(refoldStream(users, stream, { ...fresh, actor: 'ada' })).rejects.toThrow(/put it back first/)
     expect((await rowsOf()).size).toBe(3)
@@ -176,21 +176,21 @@ describe('an event of a person whose row in the key table was lost', () => {
 
 describe('keys that can not be read', () => {
   it.each([
-    ['the key table is away', () => createKeyReader(createPool('postgres://127.0.0.1:1/none', silent, 1), master)],
-    ['the master key is another', () => createKeyReader(database.pool, { ...master, key: Buffer.alloc(32, 9) })],
+    ['the key table is away', () => createKeyReader(createPool('postgres://127.0.0.1:1/none', silent, 1), masters)],
+    ['the master key is another', () => createKeyReader(database.pool, masterKeysOf([Buffer.alloc(32, 9)]))],
   ])('make the partition wait and park nothing: %s', async (_, reader) => {
     const { people, events } = await threePeople()
     const models = await createReadModels(database.pool, [users], reader().openAll)
     await expect(models.feed(events)).rejects.toThrow()
     expect(await parked()).toEqual([])
     expect((await rowsOf()).size).toBe(0)
-    await (await createReadModels(database.pool, [users], createKeyReader(database.pool, master).openAll)).feed(events)
+    await (await createReadModels(database.pool, [users], createKeyReader(database.pool, masters).openAll)).feed(events)
     expect(await rowsOf()).toEqual(theTwo(people))
   })
 
   it('make the partition wait when the table has nobody’s key', async () => {
     const { people, events } = await threePeople(true)
-    const { openAll } = createKeyReader(database.pool, master)
+    const { openAll } = createKeyReader(database.pool, masters)
     const models = await createReadModels(database.pool, [users], openAll)
     await database.pool.query('create table kept as table subject_key; delete from subject_key')
     await expect(models.feed(events)).rejects.toThrow(UnknownSubject)

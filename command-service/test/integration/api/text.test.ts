@@ -4,9 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { decodeAll, type AnnalsEvent } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { createPool, type Pool } from '@annals/platform/postgres'
-import { createKeyReader, type KeyReader } from '@annals/platform/subject-keys'
+import { createKeyReader, masterKeysOf, type KeyReader } from '@annals/platform/subject-keys'
 import { hostileTexts } from '@annals/platform/testing'
-import { masterKeyOf } from '../../../src/api/service'
 import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
 import {
   aPayment,
@@ -41,7 +40,7 @@ beforeAll(async () => {
   service = await startTestService(environment)
   log = createEventLog(environment['EVENTSTORE_URL']!, silent)
   pool = createPool(database.url, silent, 1)
-  keys = createKeyReader(pool, masterKeyOf(Buffer.from(environment['MASTER_KEY']!, 'base64')))
+  keys = createKeyReader(pool, masterKeysOf([Buffer.from(environment['MASTER_KEY']!, 'base64')]))
   anna = await somebody(service)
 })
 afterAll(async () => {
