@@ -14,10 +14,14 @@ import { startLoad } from './load/process.mjs'
 /** No mail is sent and no charge is made while something is measured. */
 const everyServer = ['eventstore', 'kafka', 'postgres', 'redis']
 /**
- * Cheap password hashes: users are made for a measurement, passwords are not measured. No gateway: nothing is charged. Access
+ * Cheap password hashes: users are made for a measurement, passwords are not measured. No payment gateway: nothing is charged. Access
  * tokens outlive the longest measurement.
  */
-const serviceEnvironment = { BCRYPT_COST: '10', GATEWAY_URL: 'http://127.0.0.1:1', ACCESS_TOKEN_SECONDS: '3600' }
+const serviceEnvironment = {
+  BCRYPT_COST: '10',
+  PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
+  ACCESS_TOKEN_SECONDS: '3600',
+}
 
 /**
  * The servers of one measurement, with data of their own that is deleted at the end, and what is run against them.

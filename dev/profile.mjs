@@ -20,7 +20,7 @@ export const defaultPorts = {
   projector: 3002,
   query: 3003,
   notifier: 3004,
-  gateway: 3010,
+  paymentGateway: 3010,
   eventstore: 2113,
   kafka: 9092,
   kafkaController: 9093,
@@ -89,11 +89,13 @@ export const shown = (path) =>
   relative(process.cwd(), path).startsWith('..') ? path : relative(process.cwd(), path) || '.'
 
 async function choosePorts(file, wanted) {
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
-  if (wanted === 'free') {
-    const names = Object.keys(defaultPorts)
+  const kept = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  // A profile that a former release made has no port for what came since.
+  const names = Object.keys(defaultPorts).filter((name) => kept[name] === undefined)
+  if (names.length === 0) return kept
+  if (wanted === 'free' || existsSync(file)) {
     const free = await freePorts(names.length)
-    const ports = Object.fromEntries(names.map((name, index) => [name, free[index]]))
+    const ports = { ...kept, ...Object.fromEntries(names.map((name, index) => [name, free[index]])) }
     writePrivately(file, JSON.stringify(ports))
     return ports
   }
@@ -165,6 +167,7 @@ export function freshSecrets() {
     RESERVATION_KEY: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_KEY: randomBytes(32).toString('base64'),
     JWT_PRIVATE_JWK: JSON.stringify({ ...privateKey.export({ format: 'jwk' }), kid: randomBytes(8).toString('hex') }),
+    PAYMENT_GATEWAY_TOKEN: password(),
     TWILIO_ACCOUNT_SID: `AC${randomBytes(16).toString('hex')}`,
     TWILIO_AUTH_TOKEN: randomBytes(16).toString('hex'),
     postgresAdmin: password(),

@@ -14,12 +14,12 @@ const servers = {
   REDIS_URL: 'Redis',
   SMTP_URL: 'SMTP',
   TWILIO_BASE_URL: 'SMS',
-  GATEWAY_URL: 'payment gateway',
+  PAYMENT_GATEWAY_URL: 'payment gateway',
   JWKS_URL: 'keys of access tokens',
 }
 
 /** The payment gateway's sandbox is no process of the system. */
-const linked = serviceProcesses.map(({ name }) => name).filter((name) => name !== 'gateway')
+const linked = serviceProcesses.map(({ name }) => name).filter((name) => name !== 'paymentGateway')
 
 /**
  * @typedef {object} Link the way from one process to one server

@@ -42,7 +42,7 @@ export async function openSystem(name, { env = {}, kafkaNodes, linked = false, p
     await migrateAll(stack)
     const forServices = { ...testEnvironment, ...env }
     services = await startServices(stack, { env: forServices, envOf: links?.envOf, progress, signal })
-    const forChecks = { ...stack.env, ...forServices, GATEWAY_SANDBOX_FILE: chargesFile(profile) }
+    const forChecks = { ...stack.env, ...forServices, PAYMENT_GATEWAY_CHARGES_FILE: chargesFile(profile) }
     return { stack, services, env: forChecks, links: links?.all ?? [], close }
   } catch (error) {
     await close({ keep: true })

@@ -19,7 +19,7 @@ const command = z.array(text).min(1)
 const Service = z.strictObject({
   image: text,
   platform: text.optional(),
-  build: z.strictObject({ context: text, dockerfile: text }).optional(),
+  build: z.strictObject({ context: text, dockerfile: text, target: text }).optional(),
   command: command.optional(),
   environment: z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string()).optional(),
   ports: z.array(z.string()).optional(),
@@ -93,6 +93,8 @@ export function composeFaults(yaml, { envExample, exists }) {
     }
     for (const file of service.build ? [service.build.dockerfile] : []) if (!exists(file)) say(`${file} is not there`)
     const program = service.build && service.command?.[0]
+    const target = program?.startsWith('dev/sandboxes/') ? 'sandboxes' : 'production'
+    if (service.build && service.build.target !== target) say(`runs ${program}, which is in the image ${target}`)
     if (program && !exists(program.replace('/dist/', '/src/').replace(/\.js$/, '.ts'))) say(`${program} has no source`)
   }
   return [...faults, ...cycles(services), ...undocumented(yaml, envExample), ...unused(result.data, yaml, envExample)]
@@ -142,6 +144,15 @@ function undocumented(yaml, envExample) {
   return faults
 }
 
+/** @param {string} dockerfile @returns {string[]} one sentence per development sandbox that its last stage holds */
+export function imageFaults(dockerfile) {
+  const stages = dockerfile.split(/^FROM /m).slice(1)
+  const last = stages.at(-1) ?? ''
+  return [...last.matchAll(/^COPY (.*(?:sandbox|\bdev dev\b).*)$/gm)].map(
+    ([, what]) => `deploy/Dockerfile: the production image copies ${what}.`,
+  )
+}
+
 function checkFiles() {
   const read = (file) => readFileSync(join(root, file), 'utf8')
   const faults = composeFaults(read('docker-compose.yml'), {
@@ -152,7 +163,7 @@ function checkFiles() {
     for (const path of paths.split(' '))
       if (!existsSync(join(root, path))) faults.push(`deploy/Dockerfile copies ${path}.`)
   }
-  return [...faults, ...opinionOfCompose(read('.env.example'))]
+  return [...faults, ...imageFaults(read('deploy/Dockerfile')), ...opinionOfCompose(read('.env.example'))]
 }
 
 /** @returns {string[]} what the compose plugin says, where there is one */

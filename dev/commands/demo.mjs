@@ -80,7 +80,7 @@ export async function runDemo({ commandUrl, queryUrl, inboxUrl, makeAdmin, signa
       expect(status, 201, 'answer')
       return { text: `${body.status} ${body.paymentId.slice(0, 8)}…`, ...body }
     })
-    const processed = await step('The gateway takes it', async () => {
+    const processed = await step('The payment gateway takes it', async () => {
       const { status, body } = await post(`/payments/${paymentId}/process`, {})
       expect(status, 200, 'answer')
       expect(body.status, 'completed', 'status')

@@ -7,11 +7,13 @@ const ownHosts = new Set(['127.0.0.1', 'localhost', '[::1]'])
  * Refuses requests under another host name: a web page anywhere could otherwise rebind its name to 127.0.0.1 and read the inbox.
  *
  * @param {import('fastify').FastifyInstance} app
+ * @param {string[]} [otherHosts] names under which it answers too: those of a container network
  */
-export function onlyFromThisMachine(app) {
+export function onlyFromThisMachine(app, otherHosts = []) {
   app.addHook('onRequest', async (request, reply) => {
     const host = (request.headers.host ?? '').replace(/:\d+$/, '')
-    if (!ownHosts.has(host)) return problem(reply, 403, 'This sandbox answers on 127.0.0.1 and localhost only.')
+    if (!ownHosts.has(host) && !otherHosts.includes(host))
+      return problem(reply, 403, 'This sandbox answers on 127.0.0.1 and localhost only.')
   })
 }
 

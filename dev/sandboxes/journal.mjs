@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
@@ -27,7 +27,8 @@ export class Journal {
     const text = readFileSync(file, 'utf8')
     const whole = text.slice(0, text.lastIndexOf('\n') + 1)
     for (const line of whole.split('\n')) if (line) this.#keep(JSON.parse(line), line.length)
-    if (whole.length < text.length) this.#rewrite()
+    // What comes next must not be written behind half a line; whole lines stay, former ones of an id too.
+    if (whole.length < text.length) truncateSync(file, Buffer.byteLength(whole))
   }
 
   /** @param {Entry} entry */

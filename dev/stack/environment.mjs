@@ -36,7 +36,9 @@ export function environmentOf({ ports, secrets }, { kafkaNodes = 1, engine = 'na
     JWT_AUDIENCE: 'annals',
     JWKS_URL: `http://127.0.0.1:${ports.command}/.well-known/jwks.json`,
     BCRYPT_COST: process.env.BCRYPT_COST ?? '12',
-    GATEWAY_URL: `http://127.0.0.1:${ports.gateway}`,
+    PAYMENT_GATEWAY_URL: `http://127.0.0.1:${ports.paymentGateway}`,
+    // A profile that a former release made has none.
+    ...(secrets.PAYMENT_GATEWAY_TOKEN ? { PAYMENT_GATEWAY_TOKEN: secrets.PAYMENT_GATEWAY_TOKEN } : {}),
     SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`,
     MAIL_FROM: 'Annals <no-reply@annals.example>',
     MAIL_INBOX_URL: `http://127.0.0.1:${ports.inbox}`,
@@ -96,9 +98,9 @@ function filledExample(secrets) {
   const values = {
     ...secrets,
     JWT_PRIVATE_JWK: `'${secrets.JWT_PRIVATE_JWK}'`,
-    // Those of Twilio are given by Twilio.
-    TWILIO_ACCOUNT_SID: '',
-    TWILIO_AUTH_TOKEN: '',
+    // The sandbox's, and the number that Twilio accepts as a sender with test credentials.
+    TWILIO_BASE_URL: 'http://sms:8026',
+    TWILIO_FROM: '+15005550006',
     POSTGRES_ADMIN_PASSWORD: secrets.postgresAdmin,
     COMMAND_DATABASE_PASSWORD: secrets.annals_command,
     SUBJECT_KEYS_DATABASE_PASSWORD: secrets.annals_keys_reader,

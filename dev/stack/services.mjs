@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { chargesFileName } from '../sandboxes/payment-gateway/charges.mjs'
 import { findRunning, launch, sendSignal, stop, waitReady } from './processes.mjs'
 import { becomesFree, root } from '../profile.mjs'
 import { Trouble } from '../terminal/trouble.mjs'
@@ -12,7 +13,8 @@ const stopWithinMs = 20_000
  * The processes of the system, in the order of the data's way through them. They stop in this order too: first nothing comes in,
  * then what is under way passes through.
  *
- * @type {{ name: keyof import('../profile.mjs').Ports, title: string, main: string, ready?: string }[]}
+ * @type {{ name: keyof import('../profile.mjs').Ports, title: string, main: string, ready?: string,
+ *   args?: (profile: import('../profile.mjs').Profile) => string[] }[]} `ready` is a path, default /readyz
  */
 export const serviceProcesses = [
   { name: 'command', title: 'Command API', main: 'command-service/dist/api/main.js' },
@@ -21,15 +23,18 @@ export const serviceProcesses = [
   { name: 'notifier', title: 'Notifier', main: 'notifier-service/dist/main.js' },
   { name: 'query', title: 'Query API', main: 'projection-service/dist/query/main.js' },
   {
-    name: 'gateway',
-    title: 'Gateway sandbox',
-    main: 'command-service/dist/gateway-sandbox/main.js',
+    name: 'paymentGateway',
+    title: 'Payment gateway (sandbox)',
+    main: 'dev/sandboxes/payment-gateway/main.mjs',
+    args: (profile) => ['--port', String(profile.ports.paymentGateway), '--data', paymentGatewayData(profile)],
     ready: '/healthz',
   },
 ]
 
+const paymentGatewayData = (profile) => join(profile.data, 'payment-gateway')
+
 /** Where the payment gateway's sandbox keeps its charges. @param {import('../profile.mjs').Profile} profile */
-export const chargesFile = (profile) => join(profile.data, 'gateway.jsonl')
+export const chargesFile = (profile) => join(paymentGatewayData(profile), chargesFileName)
 
 /**
  * @typedef {object} Services
@@ -66,7 +71,8 @@ export async function startServices(
   /** @type {Map<string, Promise<number | NodeJS.Signals>>} */
   const exits = new Map()
 
-  async function start({ name, title, main, ready = '/readyz' }) {
+  /** @param {typeof serviceProcesses[number]} service */
+  async function start({ name, title, main, args, ready = '/readyz' }) {
     const port = profile.ports[name]
     if (!(await becomesFree(port))) {
       throw new Trouble(`Port ${port}, which the ${title} needs, is taken by another program.`, {
@@ -78,13 +84,12 @@ export async function startServices(
     const running = await launch(profile, {
       name,
       command: process.execPath,
-      args: ['--enable-source-maps', join(root, main)],
+      args: ['--enable-source-maps', join(root, main), ...(args?.(profile) ?? [])],
       cwd: root,
       env: {
         ...forServices,
         HTTP_PORT: String(port),
         METRICS_PORT: String(port),
-        GATEWAY_SANDBOX_FILE: chargesFile(profile),
       },
     })
     exits.set(name, running.exited)

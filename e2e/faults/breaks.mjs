@@ -155,23 +155,27 @@ export const breaks = {
            (select delivery_id, number from attempt where outcome = 'accepted' limit 1)`,
       ),
   },
-  'gateway-double': {
+  'payment-gateway-double': {
     says: 'a payment is charged a second time under its key',
-    expects: { kind: 'doubled', place: 'gateway' },
+    expects: { kind: 'doubled', place: 'payment-gateway' },
     apply: ({ env }) => changeCharges(env, (lines, taken) => [...lines, taken.at(-1)]),
   },
-  'gateway-lost': {
+  'payment-gateway-lost': {
     says: 'the payment gateway never carried out a charge that the log holds',
-    expects: { kind: 'lost', place: 'gateway' },
+    expects: { kind: 'lost', place: 'payment-gateway' },
     apply: ({ env }) => changeCharges(env, (lines, taken) => lines.filter((line) => line !== taken[0])),
   },
-  'gateway-stray': {
+  'payment-gateway-stray': {
     says: 'money is taken that no payment asked for',
-    expects: { kind: 'wrong', place: 'gateway' },
+    expects: { kind: 'wrong', place: 'payment-gateway' },
     async apply({ env }) {
-      const response = await fetch(`${env.GATEWAY_URL}/v1/charges`, {
+      const response = await fetch(`${env.PAYMENT_GATEWAY_URL}/v1/charges`, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', 'idempotency-key': randomUUID() },
+        headers: {
+          'content-type': 'application/json',
+          'idempotency-key': randomUUID(),
+          authorization: `Bearer ${env.PAYMENT_GATEWAY_TOKEN}`,
+        },
         body: JSON.stringify({ amountMinor: 1, currency: 'EUR', source: 'tok_visa' }),
         signal: AbortSignal.timeout(10_000),
       })
@@ -232,7 +236,7 @@ export async function changeOne(url, sql) {
 }
 
 /** Spoils the payment gateway's record: its lines, and those of them under which money was taken. */
-function changeCharges({ GATEWAY_SANDBOX_FILE: file }, change) {
+function changeCharges({ PAYMENT_GATEWAY_CHARGES_FILE: file }, change) {
   const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
   const taken = lines.filter((line) => JSON.parse(line).result?.status === 'succeeded')
   writeFileSync(

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { goneCharges, nothingHappened, stillGone } from './aftermath.mjs'
-import { checkGateway, readCharges } from './check-gateway.mjs'
+import { checkPaymentGateway, readCharges } from './check-payment-gateway.mjs'
 import { checkLog, readLog } from './check-log.mjs'
 import { checkAttempts, checkMails, intendedMails, readInbox, readDeliveries } from './check-mails.mjs'
 import { checkReadModels, readReadModels } from './check-read-models.mjs'
@@ -40,8 +40,8 @@ export async function inspect(env, load, restored = nothingHappened) {
   const intended = intendedMails(events)
   const mails = checkMails(intended, deliveries, inbox, load.people, findings, aftermath)
   checkAttempts(deliveries, attempts, inbox, findings, aftermath)
-  const charges = readCharges(env.GATEWAY_SANDBOX_FILE)
-  checkGateway(events, charges, findings, { past: load.past?.streams, gone: goneCharges(aftermath) })
+  const charges = readCharges(env.PAYMENT_GATEWAY_CHARGES_FILE)
+  checkPaymentGateway(events, charges, findings, { past: load.past?.streams, gone: goneCharges(aftermath) })
   for (const contradiction of load.contradictions) findings.wrong('answers', contradiction)
   return {
     findings,

@@ -180,7 +180,7 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
     return { paymentId, status, consistencyToken }
   }
 
-  /** Until the gateway's word is known. */
+  /** Until the payment gateway's word is known. */
   async function process(paymentId, token) {
     const fact = { stream: `payment-${paymentId}`, types: settled, once: true }
     for (;;) {
@@ -310,7 +310,7 @@ export function createLoad({ urls, commands = Number.POSITIVE_INFINITY, past, ra
   }
 }
 
-/** The gateway has not spoken yet: the repeat asks it anew, and may be answered otherwise. */
+/** The payment gateway has not spoken yet: the repeat asks it anew, and may be answered otherwise. */
 const isUndecided = (body) => body?.status === 'unknown' || body?.status === 'processing'
 
 /** A repeat's token may name a later change of the same stream; everything else is the same. */

@@ -73,9 +73,9 @@ const ofTheSystem = [
   'delivery-double',
   'attempt-double',
   'attempt',
-  'gateway-double',
-  'gateway-lost',
-  'gateway-stray',
+  'payment-gateway-double',
+  'payment-gateway-lost',
+  'payment-gateway-stray',
   'inbox',
   'log',
 ]

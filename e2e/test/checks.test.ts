@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
 import { encodeConsistencyToken, placeOf, toCloudEvent } from '@annals/contracts'
 import { createAftermath, goneCharges, stillGone } from '../faults/aftermath.mjs'
-import { checkGateway } from '../faults/check-gateway.mjs'
+import { checkPaymentGateway } from '../faults/check-payment-gateway.mjs'
 import { checkLog } from '../faults/check-log.mjs'
 import { checkAttempts, checkMails, intendedMails } from '../faults/check-mails.mjs'
 import { checkReadModels } from '../faults/check-read-models.mjs'
@@ -174,7 +174,7 @@ function found(): string {
   checkTopics(log, records, findings)
   checkReadModels(log, sent, snapshot, findings)
   checkMails(intendedMails(log), deliveries, inbox, sent.people, findings)
-  checkGateway(log, charges, findings, { past })
+  checkPaymentGateway(log, charges, findings, { past })
   return findings.summary()
 }
 
@@ -450,11 +450,11 @@ describe('an attempt', () => {
 describe('a charge', () => {
   it('is missing for a completed payment', () => {
     world.charges.pop()
-    expect(found()).toBe('1 lost.gateway')
+    expect(found()).toBe('1 lost.payment-gateway')
   })
   it.each([null, { status: 'declined', reason: 'card_declined' }])('did not happen: %j', (result) => {
     world.charges[0]!.result = result
-    expect(found()).toBe('1 lost.gateway')
+    expect(found()).toBe('1 lost.payment-gateway')
   })
   it('may have been asked for in vain before', () => {
     world.charges.unshift({ ...world.charges[0]!, result: null })
@@ -462,26 +462,26 @@ describe('a charge', () => {
   })
   it('happened twice under one key', () => {
     world.charges.push({ ...world.charges[0]! })
-    expect(found()).toBe('1 doubled.gateway')
+    expect(found()).toBe('1 doubled.payment-gateway')
   })
   it('happened twice under two keys of one payment', () => {
     const second = { ...world.log[4]!, data: { ...world.log[4]!.data, gatewayKey: 'key-2' } }
     const findings = new Findings()
     const charges = [...world.charges, { ...world.charges[0]!, key: 'key-2' }]
-    checkGateway([...world.log.slice(0, 5), second, world.log[5]!], charges, findings)
-    expect(findings.summary()).toBe('1 doubled.gateway')
+    checkPaymentGateway([...world.log.slice(0, 5), second, world.log[5]!], charges, findings)
+    expect(findings.summary()).toBe('1 doubled.payment-gateway')
   })
   it.each([{ amountMinor: 1251 }, { currency: 'USD' }])('has another amount than its payment: %j', (change) => {
     Object.assign(world.charges[0]!.request, change)
-    expect(found()).toBe('1 wrong.gateway')
+    expect(found()).toBe('1 wrong.payment-gateway')
   })
   it('has another reference than its payment', () => {
     world.charges[0]!.result = { status: 'succeeded', id: 'ch_2' } as { status: string }
-    expect(found()).toBe('1 wrong.gateway')
+    expect(found()).toBe('1 wrong.payment-gateway')
   })
   it('has no payment', () => {
     world.charges.push({ ...world.charges[0]!, key: 'key-2' })
-    expect(found()).toBe('1 wrong.gateway')
+    expect(found()).toBe('1 wrong.payment-gateway')
   })
   it('may be left from a fact that a restored log has no more', () => {
     const findings = new Findings()
@@ -489,23 +489,23 @@ describe('a charge', () => {
     const fact = { ...world.log[4]!, id: 'gone', data: { ...world.log[4]!.data, gatewayKey: 'key-2' } }
     restored.gone.set(fact.id, fact)
     const charges = [...world.charges, { ...world.charges[0]!, key: 'key-2' }]
-    checkGateway(world.log, charges, findings, { gone: goneCharges(stillGone(restored, world.log)) })
+    checkPaymentGateway(world.log, charges, findings, { gone: goneCharges(stillGone(restored, world.log)) })
     expect(findings.summary()).toBe('')
   })
   it('was made for a payment that was declined', () => {
     const findings = new Findings()
     const declined = { ...world.log[5]!, type: 'payment.failed' }
-    checkGateway([...world.log.slice(0, 5), declined], world.charges, findings)
-    expect(findings.summary()).toBe('1 wrong.gateway')
+    checkPaymentGateway([...world.log.slice(0, 5), declined], world.charges, findings)
+    expect(findings.summary()).toBe('1 wrong.payment-gateway')
   })
   it.each(['payment.process_started', 'payment.outcome_unknown'])('may be there after %s', (type) => {
     const findings = new Findings()
-    checkGateway([...world.log.slice(0, 5), { ...world.log[4]!, type }], world.charges, findings)
+    checkPaymentGateway([...world.log.slice(0, 5), { ...world.log[4]!, type }], world.charges, findings)
     expect(findings.summary()).toBe('')
   })
   it('is nobody’s business here for payments of the past', () => {
     const findings = new Findings()
-    checkGateway(world.log, [], findings, { past: new Map([[`payment-${payment}`, []]]) })
+    checkPaymentGateway(world.log, [], findings, { past: new Map([[`payment-${payment}`, []]]) })
     expect(findings.summary()).toBe('')
   })
 })

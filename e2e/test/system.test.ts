@@ -25,7 +25,7 @@ import {
 import { metricsOf, readAlerts, rulesOf } from '../../dev/checks/alerts-check.mjs'
 import { logOf } from '../../dev/stack/processes.mjs'
 import { eventually } from '../eventually.mjs'
-import { checkGateway, readCharges } from '../faults/check-gateway.mjs'
+import { checkPaymentGateway, readCharges } from '../faults/check-payment-gateway.mjs'
 import { checkMails, intendedMails, readInbox, readDeliveries } from '../faults/check-mails.mjs'
 import { readLog } from '../faults/check-log.mjs'
 import { checkReadModels, readReadModels } from '../faults/check-read-models.mjs'
@@ -194,7 +194,7 @@ describe('a payment', () => {
     expect(view.description).toBe(descriptions.get(paid))
   })
 
-  it('that the gateway declines fails, and stays so', async () => {
+  it('that the payment gateway declines fails, and stays so', async () => {
     declined = (await pay(ada.accessToken, { card: 'tok_insufficient_funds' })).paymentId
     const processed = await settle(declined, ada.accessToken)
     expect(processed).toMatchObject({ status: 'failed', failureCode: 'insufficient-funds' })
@@ -493,7 +493,7 @@ describe('the system', () => {
       checkReadModels(events, sentByAll(), await readReadModels(env.QUERY_DATABASE_URL), findings)
       const { deliveries } = await readDeliveries(env.NOTIFIER_DATABASE_URL)
       const inbox = await readInbox(env.MAIL_INBOX_URL)
-      checkGateway(events, readCharges(env.GATEWAY_SANDBOX_FILE!), findings)
+      checkPaymentGateway(events, readCharges(env.PAYMENT_GATEWAY_CHARGES_FILE!), findings)
       checkMails(intendedMails(events), deliveries, inbox, sentByAll().people, findings)
       expect(findings.all()).toEqual([])
     }, 25_000)

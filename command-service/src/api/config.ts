@@ -44,10 +44,12 @@ export const CommandConfig = z.object({
   LOGIN_ATTEMPTS_PER_IP: field.integer(100, 1, 100_000),
   LOGIN_WINDOW_SECONDS: field.integer(15 * 60, 1, 86_400),
   /** Base URL of the payment gateway; the sandbox of `npm start` listens on http://127.0.0.1:3010. */
-  GATEWAY_URL: field.url('http', 'https'),
-  GATEWAY_TIMEOUT_MS: field.integer(10_000, 100, 60_000),
-  /** How long the gateway remembers the key of a charge for certain; an hour less than Stripe promises. */
-  GATEWAY_KEY_HOURS: field.integer(23, 1, 24 * 365),
+  PAYMENT_GATEWAY_URL: field.url('http', 'https'),
+  /** Its credentials: a token from the payment gateway's own console. */
+  PAYMENT_GATEWAY_TOKEN: z.string().min(1).optional(),
+  PAYMENT_GATEWAY_TIMEOUT_MS: field.integer(10_000, 100, 60_000),
+  /** How long the payment gateway remembers the key of a charge for certain; an hour less than Stripe promises. */
+  PAYMENT_GATEWAY_KEY_HOURS: field.integer(23, 1, 24 * 365),
   /** Proxies in front whose `X-Forwarded-For` is believed. */
   TRUSTED_PROXIES: field.trustedProxies(),
 })

@@ -32,7 +32,7 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
   'payment-not-found': { problem: 'payment-not-found' },
   'payment-not-processable': {
     problem: 'payment-not-processable',
-    detail: 'The gateway has refused it, and that is final; create another payment.',
+    detail: 'The payment gateway has refused it, and that is final; create another payment.',
   },
   'session-ended': { problem: 'session-ended', detail: 'Log in again.' },
   'user-not-found': { problem: 'user-not-found' },

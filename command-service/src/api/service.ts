@@ -19,7 +19,7 @@ import { createPasswords } from '../accounts/passwords'
 import { createFingerprint } from '../core/command-context'
 import { createExecute } from '../core/execute'
 import { createInFlight } from '../core/in-flight'
-import { createHttpGateway } from '../payments/payment-gateway/http-gateway'
+import { createHttpPaymentGateway } from '../payments/payment-gateway/http-payment-gateway'
 import { buildApp } from './app'
 import { createLoginThrottle } from '../sessions/login-throttle'
 import { createRevocations } from '../sessions/revocations'
@@ -49,7 +49,7 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
   const redisSkips = counter(metrics, 'annals_command_redis_skipped_total', 'Questions that Redis did not answer', [
     'purpose',
   ])
-  const gatewayAnswers = counter(
+  const paymentGatewayAnswers = counter(
     metrics,
     'annals_command_payment_gateway_answers_total',
     'Answers of the payment gateway',
@@ -96,7 +96,11 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     createRevocations({ redis, execute, eventLog, log, markMs, onSkipped }),
     (open) => open.close(),
   )
-  const gateway = createHttpGateway({ baseUrl: config.GATEWAY_URL, timeoutMs: config.GATEWAY_TIMEOUT_MS })
+  const paymentGateway = createHttpPaymentGateway({
+    baseUrl: config.PAYMENT_GATEWAY_URL,
+    timeoutMs: config.PAYMENT_GATEWAY_TIMEOUT_MS,
+    token: config.PAYMENT_GATEWAY_TOKEN,
+  })
   gauge(metrics, 'annals_command_running_commands', 'Commands that run now', [], (it) => it.set(inFlight.size))
   const passwordJobs = 'Password hashes that run or wait now'
   gauge(metrics, 'annals_command_password_jobs', passwordJobs, [], (it) => it.set(passwords.load))
@@ -108,9 +112,9 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     sessions: createSessionCommands({ ...shared, revocations }),
     payments: createPaymentCommands({
       ...shared,
-      gateway,
-      gatewayKeyHours: config.GATEWAY_KEY_HOURS,
-      onGatewayAnswer: (outcome) => gatewayAnswers.inc({ outcome }),
+      paymentGateway,
+      paymentGatewayKeyHours: config.PAYMENT_GATEWAY_KEY_HOURS,
+      onPaymentGatewayAnswer: (outcome) => paymentGatewayAnswers.inc({ outcome }),
     }),
     accessTokens,
     consistencyTokens: createConsistencyTokens(eventLog),

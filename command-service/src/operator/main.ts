@@ -104,7 +104,7 @@ async function settle(id: string, { charged, refused }: { charged?: string; refu
   const paymentId = PaymentId.safeParse(id)
   if (!paymentId.success) throw new Error(`"${id}" is no id of a payment.`)
   if ((charged === undefined) === (refused === undefined))
-    throw new Error('Say what the gateway has on record: --charged <its reference>, or --refused <why>.')
+    throw new Error('Say what the payment gateway has on record: --charged <its reference>, or --refused <why>.')
   const proof =
     charged === undefined
       ? ({ outcome: 'refused', code: oneOf(PaymentFailureCode, 'reason', refused!) } as const)
@@ -133,9 +133,11 @@ new Command('operator')
   )
   .addCommand(
     new Command('settle-payment')
-      .description('Say what the gateway has on record of a payment that is unknown for ever. Look it up there first.')
+      .description(
+        'Say what the payment gateway has on record of a payment that is unknown for ever. Look it up there first.',
+      )
       .argument('<payment>', 'id of the payment')
-      .option('--charged <reference>', "money was taken: the gateway's own name for the charge")
+      .option('--charged <reference>', "money was taken: the payment gateway's own name for the charge")
       .option('--refused <why>', `no money was taken: ${PaymentFailureCode.options.join(', ')}`)
       .action(settle),
   )

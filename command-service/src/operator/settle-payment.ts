@@ -1,20 +1,20 @@
 import { streamOf, type PaymentId, type PaymentStatus } from '@annals/contracts'
 import { newId } from '@annals/platform/ids'
-import { paymentDecider, settle, type GatewayProof } from '../payments/domain/payment'
+import { paymentDecider, settle, type PaymentGatewayProof } from '../payments/domain/payment'
 import { Rejected } from '../core/rejected'
 import type { Execute } from '../core/execute'
 
 export interface SettlePayment {
   paymentId: PaymentId
-  /** What the gateway's own records say of the attempt. */
-  proof: Exclude<GatewayProof, { outcome: 'unknown' }>
+  /** What the payment gateway's own records say of the attempt. */
+  proof: Exclude<PaymentGatewayProof, { outcome: 'unknown' }>
   /** Who has looked it up: kept in the log. */
   operator: string
   at: string
 }
 
 /**
- * Ends an attempt of which the gateway gives no proof by itself any more.
+ * Ends an attempt of which the payment gateway gives no proof by itself any more.
  * @returns what the payment is now, and whether that is new.
  * @throws Rejected `payment-not-found`; `payment-not-processable` when it was never begun.
  */

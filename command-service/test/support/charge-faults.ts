@@ -1,12 +1,12 @@
 import type { LogEvent } from '@annals/platform/event-log'
-import type { Charge } from './gateway'
+import type { Charge } from './payment-gateway'
 
 const dataOf = <T>(events: readonly LogEvent[], type: string) =>
   events.find((event) => event.type === type)?.data as T | undefined
 
 /**
- * Holds what the log says of payments against what the gateway has taken.
- * @param streams the events of each payment. @param charges all that the gateway has taken for them.
+ * Holds what the log says of payments against what the payment gateway has taken.
+ * @param streams the events of each payment. @param charges all that the payment gateway has taken for them.
  * @returns one sentence for each difference: money that was taken twice, not at all, without a payment, or another sum.
  */
 export function chargeFaults(streams: readonly (readonly LogEvent[])[], charges: readonly Charge[]): string[] {

@@ -44,7 +44,7 @@ export function testEnvironment(given: Environment): Environment {
     JWT_ISSUER: 'http://annals.test',
     JWT_AUDIENCE: 'annals',
     BCRYPT_COST: '10',
-    GATEWAY_TIMEOUT_MS: '500',
+    PAYMENT_GATEWAY_TIMEOUT_MS: '500',
     LOGIN_ATTEMPTS_PER_IP: '100000',
     ...given,
   }

@@ -13,7 +13,7 @@ export const CreatePaymentRequest = z.strictObject({
   method: PaymentMethod.extend({
     token: PaymentMethod.shape.token
       .check(noCardNumber)
-      .describe('As the gateway issued it; the number of a card is refused'),
+      .describe('As the payment gateway issued it; the number of a card is refused'),
   }),
   description: requestText(descriptionForm)
     .check(noCardNumber)

@@ -4,14 +4,16 @@ import { Money } from '../money'
 import { descriptionForm, recordedText, writtenText, type TextForm } from '../text'
 import { defineEvent } from './definition'
 
-/** A payment method by reference: the card data itself stays with the gateway. */
+/** A payment method by reference: the card data itself stays with the payment gateway. */
 export const PaymentMethod = z.object({
   type: z.enum(['card']),
-  token: z.string().regex(/^tok_[A-Za-z0-9_]{1,64}$/, 'must be a token that the gateway issued, such as "tok_visa"'),
+  token: z
+    .string()
+    .regex(/^tok_[A-Za-z0-9_]{1,64}$/, 'must be a token that the payment gateway issued, such as "tok_visa"'),
 })
 export type PaymentMethod = z.infer<typeof PaymentMethod>
 
-/** Why a gateway refused; an unknown answer of a gateway maps to `gateway-refused`. */
+/** Why a payment gateway refused; an unknown answer of a payment gateway maps to `gateway-refused`. */
 export const PaymentFailureCode = z.enum(['card-declined', 'insufficient-funds', 'card-expired', 'gateway-refused'])
 export type PaymentFailureCode = z.infer<typeof PaymentFailureCode>
 
@@ -19,10 +21,10 @@ const attempt = z.int().positive()
 /** As it is written: read models count attempts in 32 bits. */
 const writtenAttempt = attempt.max(2 ** 31 - 1)
 
-/** A name that a gateway knows something by. */
-const gatewayForm: TextForm = { max: 128 }
-/** A gateway's own name for a charge: anything else in its place proves nothing. */
-export const GatewayReference = writtenText(gatewayForm)
+/** A name that a payment gateway knows something by. */
+const paymentGatewayForm: TextForm = { max: 128 }
+/** A payment gateway's own name for a charge: anything else in its place proves nothing. */
+export const PaymentGatewayReference = writtenText(paymentGatewayForm)
 
 export const PaymentCreated = defineEvent({
   type: 'payment.created',
@@ -43,7 +45,7 @@ export const PaymentCreated = defineEvent({
   },
 })
 
-/** The gateway is about to be asked. Recorded before the call, so that a lost answer leaves a trace. */
+/** The payment gateway is about to be asked. Recorded before the call, so that a lost answer leaves a trace. */
 export const PaymentProcessStarted = defineEvent({
   type: 'payment.process_started',
   version: 1,
@@ -59,10 +61,10 @@ export const PaymentProcessed = defineEvent({
     userId: UserId,
     attempt,
     amount: Money,
-    /** The gateway's own name for the charge. */
+    /** The payment gateway's own name for the charge. */
     gatewayReference: z.string().min(1).max(128),
   }),
-  written: { attempt: writtenAttempt, gatewayReference: GatewayReference },
+  written: { attempt: writtenAttempt, gatewayReference: PaymentGatewayReference },
 })
 
 export const PaymentFailed = defineEvent({
@@ -72,7 +74,7 @@ export const PaymentFailed = defineEvent({
   written: { attempt: writtenAttempt },
 })
 
-/** The gateway gave no answer that proves anything; only its own word on the same key ends this state. */
+/** The payment gateway gave no answer that proves anything; only its own word on the same key ends this state. */
 export const PaymentOutcomeUnknown = defineEvent({
   type: 'payment.outcome_unknown',
   version: 1,

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import * as fc from 'fast-check'
 import { CreatePaymentRequest, descriptionForm, holdsCardNumber } from '@annals/contracts'
 
-/** Numbers that networks and gateways publish for tests; they belong to nobody. */
+/** Numbers that networks and payment gateways publish for tests; they belong to nobody. */
 const visa = '4242424242424242'
 const published = [
   visa,

@@ -54,16 +54,16 @@ const pageSizeMax = 1000
  * @property {string} body
  *
  * @param {{ accountSid: string, authToken: string, sent: import('../journal.mjs').Journal<StoredSms>,
- *   faultSwitch: import('../faults.mjs').FaultSwitch }} deps
+ *   faultSwitch: import('../faults.mjs').FaultSwitch, hosts?: string[] }} deps `hosts`: names under which it answers beside this machine's
  * @returns {import('fastify').FastifyInstance} not yet listening
  */
-export function buildSmsApi({ accountSid, authToken, sent, faultSwitch }) {
+export function buildSmsApi({ accountSid, authToken, sent, faultSwitch, hosts }) {
   const app = fastify({
     bodyLimit: 64 * 1024,
     forceCloseConnections: true,
     routerOptions: { ignoreTrailingSlash: true },
   })
-  onlyFromThisMachine(app)
+  onlyFromThisMachine(app, hosts)
   app.register(formbody)
   app.get('/healthz', () => ({ status: 'ok' }))
   app.get('/api/messages', (request) => {

@@ -19,7 +19,7 @@ const verdicts = {
   broken: 'NOT every promise was kept.',
 }
 
-/** The gateway sandbox holds its answers in a file: it is no process of the system. */
+/** The payment gateway sandbox holds its answers in a file: it is no process of the system. */
 const watched = ['command', 'relay', 'projector', 'notifier', 'query']
 
 /**

@@ -82,7 +82,7 @@ describe('the replay CLI, for operators', () => {
       'payments',
       stream,
       '--reason',
-      'a gateway that is gone',
+      'a payment gateway that is gone',
       '--as',
       'ada',
     )
@@ -100,7 +100,7 @@ describe('the replay CLI, for operators', () => {
     expect(retried.output.match(/2 applied/g)).toHaveLength(3)
     const log = JSON.parse((await replay('parked', 'log', 'payments', '--json')).output) as Record<string, unknown>[]
     expect(log.map(({ action }) => action)).toEqual(['retry', 'retry', 'retry', 'retry', 'drop'])
-    expect(log.at(-1)).toMatchObject({ actor: 'ada', reason: 'a gateway that is gone' })
+    expect(log.at(-1)).toMatchObject({ actor: 'ada', reason: 'a payment gateway that is gone' })
     expect(log[0]!['actor']).toMatch(/^[^@]+@.+/)
   })
 

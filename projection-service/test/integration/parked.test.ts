@@ -40,7 +40,7 @@ const broken = breaking(payments, 'payment.process_started')
 
 const stateOf = async (stream: string) =>
   (await world.database.pool.query('select revision, blocked from payments.stream where stream = $1', [stream])).rows[0]
-const because = { actor: 'ada', reason: 'the attempt was made by a gateway that is gone' }
+const because = { actor: 'ada', reason: 'the attempt was made by a payment gateway that is gone' }
 
 describe('a parked stream', () => {
   it('is shown with its event, its error with stack, and what waits behind it', async () => {

@@ -309,7 +309,7 @@ describe('payments', () => {
     })
   })
 
-  it('tells a payment’s history in order, without what is the gateway’s or personal', async () => {
+  it('tells a payment’s history in order, without what is the payment gateway’s or personal', async () => {
     const { body } = await api.get(`/payments/${alicePayment.paymentId}/events`, { token: asAlice })
     const { items } = PaymentEventsResponse.parse(body)
     expect(items.map(({ type, revision }) => [type, revision])).toEqual([

@@ -53,9 +53,9 @@ describe('payments', () => {
     given(payments, created!).then({
       [paymentId]: { status: 'pending', amount_minor: 1250n, attempts: 0, revision: 0n },
     }))
-  it('is processing while the gateway is asked', () =>
+  it('is processing while the payment gateway is asked', () =>
     given(payments, created!, started!).then({ [paymentId]: { status: 'processing', attempts: 1, revision: 1n } }))
-  it('is completed with the gateway’s reference', () =>
+  it('is completed with the payment gateway’s reference', () =>
     given(payments, created!, started!, processed!).then({
       [paymentId]: { status: 'completed', gateway_reference: 'ref', failure_code: null, revision: 2n },
     }))

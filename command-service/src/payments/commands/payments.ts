@@ -15,26 +15,26 @@ import {
   paymentDecider,
   settle,
   startProcessing,
-  type GatewayProof,
+  type PaymentGatewayProof,
   type Payment,
 } from '../domain/payment'
 import { Rejected } from '../../core/rejected'
 import { commandIdOf, stepOf, type CommandContext, type Fingerprint, type Request } from '../../core/command-context'
 import { unborn, type Execute, type Known } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
-import type { Gateway } from '../payment-gateway/port'
+import type { PaymentGateway } from '../payment-gateway/port'
 
 export interface PaymentDeps {
   execute: Execute
-  gateway: Gateway
+  paymentGateway: PaymentGateway
   fingerprint: Fingerprint
   inFlight: InFlight
   tenant: string
   now: () => string
-  /** How long the gateway remembers a key for certain. */
-  gatewayKeyHours: number
-  /** A gateway's answer came, or did not; `forgotten`: it knows nothing of a key that it may have forgotten. */
-  onGatewayAnswer: (outcome: GatewayProof['outcome'] | 'forgotten') => void
+  /** How long the payment gateway remembers a key for certain. */
+  paymentGatewayKeyHours: number
+  /** A payment gateway's answer came, or did not; `forgotten`: it knows nothing of a key that it may have forgotten. */
+  onPaymentGatewayAnswer: (outcome: PaymentGatewayProof['outcome'] | 'forgotten') => void
 }
 
 export interface NewPayment {
@@ -57,7 +57,16 @@ const createRoute = 'POST /api/v1/payments'
 const processRoute = (paymentId: PaymentId) => `POST /api/v1/payments/${paymentId}/process`
 
 export function createPaymentCommands(deps: PaymentDeps) {
-  const { execute, gateway, gatewayKeyHours, fingerprint, inFlight, tenant, now, onGatewayAnswer } = deps
+  const {
+    execute,
+    paymentGateway,
+    paymentGatewayKeyHours,
+    fingerprint,
+    inFlight,
+    tenant,
+    now,
+    onPaymentGatewayAnswer,
+  } = deps
 
   function contextOf(request: Request, principal: Principal, route: string, asked: unknown): CommandContext {
     const { idempotencyKey, correlationId } = request
@@ -85,18 +94,21 @@ export function createPaymentCommands(deps: PaymentDeps) {
   }
 
   /**
-   * What the gateway proves about the attempt in force. An attempt that another call began is asked after before it is
-   * charged; charging is safe even then, as long as the gateway can not have forgotten the key.
+   * What the payment gateway proves about the attempt in force. An attempt that another call began is asked after before it is
+   * charged; charging is safe even then, as long as the payment gateway can not have forgotten the key.
    */
-  async function proofOf(payment: Extract<Payment, { gatewayKey: string }>, begunNow: boolean): Promise<GatewayProof> {
+  async function proofOf(
+    payment: Extract<Payment, { gatewayKey: string }>,
+    begunNow: boolean,
+  ): Promise<PaymentGatewayProof> {
     const { gatewayKey: key, amount, method } = payment
-    const found = begunNow ? ({ outcome: 'absent' } as const) : await gateway.find(key)
-    if (found.outcome === 'absent' && !mayCharge(payment, { at: now(), keyHours: gatewayKeyHours })) {
-      onGatewayAnswer('forgotten')
+    const found = begunNow ? ({ outcome: 'absent' } as const) : await paymentGateway.find(key)
+    if (found.outcome === 'absent' && !mayCharge(payment, { at: now(), keyHours: paymentGatewayKeyHours })) {
+      onPaymentGatewayAnswer('forgotten')
       return { outcome: 'unknown' }
     }
-    const answer = found.outcome === 'absent' ? await gateway.charge({ key, amount, method }) : found
-    onGatewayAnswer(answer.outcome)
+    const answer = found.outcome === 'absent' ? await paymentGateway.charge({ key, amount, method }) : found
+    onPaymentGatewayAnswer(answer.outcome)
     return answer.outcome === 'unknown' ? { outcome: 'unknown' } : answer
   }
 
@@ -117,7 +129,7 @@ export function createPaymentCommands(deps: PaymentDeps) {
     const proof = await proofOf(state, started.appended)
     const settled = await execute(paymentDecider, {
       stream,
-      // The gateway's word is a fact of its own, which the command caused; it happened when it was heard.
+      // The payment gateway's word is a fact of its own, which the command caused; it happened when it was heard.
       context: {
         ...stepOf(context, 'settle', state.attempt, proof.outcome),
         actor: { type: 'system', id: 'payment-gateway' },

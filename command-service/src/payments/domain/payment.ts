@@ -21,11 +21,11 @@ interface Order {
   method: PaymentMethod
 }
 interface Asked extends Order {
-  /** From 1: how often the gateway was given a charge of its own. */
+  /** From 1: how often the payment gateway was given a charge of its own. */
   attempt: number
-  /** The key under which the gateway knows this attempt. */
+  /** The key under which the payment gateway knows this attempt. */
   gatewayKey: string
-  /** ISO 8601: when the attempt began. Before it the gateway had not heard of the key. */
+  /** ISO 8601: when the attempt began. Before it the payment gateway had not heard of the key. */
   begunAt: string
 }
 
@@ -96,12 +96,12 @@ export const createPayment =
 export interface StartProcessing {
   /** Who asks: a payment that is not theirs does not exist for them, unless they are an administrator. */
   by: { userId: UserId; isAdmin: boolean }
-  /** Names the gateway's charge for an attempt, the same name every time. */
+  /** Names the payment gateway's charge for an attempt, the same name every time. */
   gatewayKeyOf: (attempt: number) => string
 }
 
 /**
- * Recorded before the gateway is asked. While an attempt has no proven outcome there is no other attempt: the gateway is
+ * Recorded before the payment gateway is asked. While an attempt has no proven outcome there is no other attempt: the payment gateway is
  * asked again under the same key. A refusal is final.
  */
 export const startProcessing =
@@ -126,24 +126,24 @@ export const startProcessing =
   }
 
 /**
- * Whether a charge may be asked for under the key of an attempt of which the gateway says that it knows nothing. A gateway forgets
+ * Whether a charge may be asked for under the key of an attempt of which the payment gateway says that it knows nothing. A payment gateway forgets
  * keys: within their life `absent` proves that nothing was charged, and charging again is safe. Afterwards it proves nothing; the
  * attempt stays unknown, and only proof from elsewhere ends it.
  * @param at ISO 8601: now.
- * @param keyHours how long the gateway remembers a key for certain; less than it promises, since clocks differ.
+ * @param keyHours how long the payment gateway remembers a key for certain; less than it promises, since clocks differ.
  */
 export const mayCharge = (
   { begunAt }: Pick<Asked, 'begunAt'>,
   { at, keyHours }: { at: string; keyHours: number },
 ): boolean => Date.parse(at) - Date.parse(begunAt) < keyHours * 3_600_000
 
-/** What the gateway has proved about an attempt, or that it proved nothing. */
-export type GatewayProof =
+/** What the payment gateway has proved about an attempt, or that it proved nothing. */
+export type PaymentGatewayProof =
   { outcome: 'charged'; reference: string } | { outcome: 'refused'; code: PaymentFailureCode } | { outcome: 'unknown' }
 
 /** Proof ends an attempt; without it the attempt is unknown, and stays so until there is proof. */
 export const settle =
-  (proof: GatewayProof) =>
+  (proof: PaymentGatewayProof) =>
   (payment: Payment): NewEvent<'payment.processed' | 'payment.failed' | 'payment.outcome_unknown'>[] => {
     switch (payment.status) {
       case 'none':
@@ -169,7 +169,7 @@ export const settle =
               : [{ type: 'payment.outcome_unknown', data: { paymentId, userId, attempt, gatewayKey } }]
         }
       }
-      // Proof of the same attempt came twice: the gateway says one thing for ever under one key.
+      // Proof of the same attempt came twice: the payment gateway says one thing for ever under one key.
       case 'completed':
       case 'failed':
         return []

@@ -18,10 +18,10 @@ import {
   type Person,
   type TestService,
 } from '../../support/service'
-import { startTestGateway, type TestGateway } from '../../support/gateway'
+import { startTestPaymentGateway, type TestPaymentGateway } from '../../support/payment-gateway'
 
 let database: TestDatabase
-let gateway: TestGateway
+let paymentGateway: TestPaymentGateway
 let service: TestService
 let log: EventLog
 let pool: Pool
@@ -30,10 +30,10 @@ let anna: Person
 
 beforeAll(async () => {
   database = await createTestDatabase()
-  gateway = await startTestGateway()
+  paymentGateway = await startTestPaymentGateway()
   const environment = testEnvironment({
     COMMAND_DATABASE_URL: database.url,
-    GATEWAY_URL: gateway.url,
+    PAYMENT_GATEWAY_URL: paymentGateway.url,
     LOGIN_ATTEMPTS_PER_ADDRESS: '1000',
     TRUSTED_PROXIES: '127.0.0.1',
   })
@@ -47,7 +47,7 @@ afterAll(async () => {
   await pool?.end()
   await log?.close()
   await service?.close()
-  await gateway?.close()
+  await paymentGateway?.close()
   await database?.drop()
 })
 

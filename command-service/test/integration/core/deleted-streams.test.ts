@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
 import { EventStoreDBClient } from '@eventstore/db-client'
 import { createTestDatabase, type TestDatabase } from '../../support/database'
-import { startTestGateway, type TestGateway } from '../../support/gateway'
+import { startTestPaymentGateway, type TestPaymentGateway } from '../../support/payment-gateway'
 import {
   aPayment,
   logIn,
@@ -18,7 +18,7 @@ import {
 
 let database: TestDatabase
 let environment: Environment
-let gateway: TestGateway
+let paymentGateway: TestPaymentGateway
 let service: TestService
 /** Whoever keeps the log, with a client of their own. */
 let keeper: EventStoreDBClient
@@ -27,8 +27,8 @@ let berta: Person
 
 beforeAll(async () => {
   database = await createTestDatabase()
-  gateway = await startTestGateway()
-  environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, GATEWAY_URL: gateway.url })
+  paymentGateway = await startTestPaymentGateway()
+  environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: paymentGateway.url })
   service = await startTestService(environment)
   keeper = EventStoreDBClient.connectionString(environment['EVENTSTORE_URL']!)
   berta = await somebody(service)
@@ -36,7 +36,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await keeper?.dispose()
   await service?.close()
-  await gateway?.close()
+  await paymentGateway?.close()
   await database?.drop()
 })
 beforeEach(async () => {

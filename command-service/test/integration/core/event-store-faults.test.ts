@@ -25,7 +25,7 @@ beforeAll(async () => {
     testEnvironment({
       COMMAND_DATABASE_URL: database.url,
       EVENTSTORE_URL: store.url,
-      GATEWAY_URL: 'http://127.0.0.1:1',
+      PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
     }),
   )
   anna = await somebody(service)

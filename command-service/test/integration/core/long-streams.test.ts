@@ -26,7 +26,7 @@ let anna: Person
 
 beforeAll(async () => {
   database = await createTestDatabase()
-  environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, GATEWAY_URL: 'http://127.0.0.1:1' })
+  environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
   service = await startTestService(environment)
   log = createEventLog(environment['EVENTSTORE_URL']!, silent)
   refreshTokens = createRefreshTokens(Buffer.from(environment['REFRESH_TOKEN_KEY']!, 'base64'), 'main')

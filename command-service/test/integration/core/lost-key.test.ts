@@ -26,7 +26,7 @@ let berta: Person
 beforeAll(async () => {
   database = await createTestDatabase()
   pool = createPool(database.url, silent, 1)
-  environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, GATEWAY_URL: 'http://127.0.0.1:1' })
+  environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
   before = await startTestService(environment)
   berta = await somebody(before)
 })

@@ -10,7 +10,7 @@ import { grantRoleTo } from '../../../src/operator/grant-role'
 import { settlePayment } from '../../../src/operator/settle-payment'
 import { chargeFaults } from '../../support/charge-faults'
 import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
-import { startTestGateway, type TestGateway } from '../../support/gateway'
+import { startTestPaymentGateway, type TestPaymentGateway } from '../../support/payment-gateway'
 import {
   aPayment,
   logIn,
@@ -26,7 +26,7 @@ import {
 
 let database: TestDatabase
 let environment: Environment
-let gateway: TestGateway
+let paymentGateway: TestPaymentGateway
 let service: TestService
 let log: EventLog
 let anna: Person
@@ -34,8 +34,8 @@ let berta: Person
 
 beforeAll(async () => {
   database = await createTestDatabase()
-  gateway = await startTestGateway()
-  environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, GATEWAY_URL: gateway.url })
+  paymentGateway = await startTestPaymentGateway()
+  environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: paymentGateway.url })
   service = await startTestService(environment)
   log = createEventLog(environment['EVENTSTORE_URL']!, silent)
   anna = await somebody(service)
@@ -44,7 +44,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await log?.close()
   await service?.close()
-  await gateway?.close()
+  await paymentGateway?.close()
   await database?.drop()
 })
 
@@ -60,7 +60,7 @@ const comparable = ({ status, headers, body }: Reply) => ({
   body: { ...body, correlationId: null, instance: null },
   headers: Object.fromEntries([...headers].filter(([name]) => !['date', 'x-correlation-id'].includes(name))),
 })
-/** A payment whose amount no other has: by it the gateway's charges are found, whatever key they were asked under. */
+/** A payment whose amount no other has: by it the payment gateway's charges are found, whatever key they were asked under. */
 let cents = 1_000_000
 async function ownPayment(token = 'tok_visa', through = service) {
   const minor = ++cents
@@ -71,7 +71,7 @@ async function ownPayment(token = 'tok_visa', through = service) {
     through,
   )
   const paymentId: string = body.paymentId
-  return { paymentId, taken: () => gateway.charges().filter(({ amountMinor }) => amountMinor === minor) }
+  return { paymentId, taken: () => paymentGateway.charges().filter(({ amountMinor }) => amountMinor === minor) }
 }
 const [created, started, processed, failed, unknown] = [
   'payment.created',
@@ -247,12 +247,12 @@ describe('an idempotency key', () => {
 describe('processing a payment', () => {
   it('completes it, once', async () => {
     const { paymentId, taken } = await ownPayment()
-    const asked = gateway.asked
+    const asked = paymentGateway.asked
     const first = await process(paymentId)
     expect([first.status, first.body.status, first.headers.get('etag')]).toEqual([200, 'completed', '"2"'])
     expect((await process(paymentId)).body).toEqual(first.body)
     expect(await eventsOf(paymentId)).toEqual([created, started, processed])
-    expect(gateway.asked - asked).toBe(1)
+    expect(paymentGateway.asked - asked).toBe(1)
     expect(taken()).toHaveLength(1)
   })
 
@@ -260,7 +260,7 @@ describe('processing a payment', () => {
     ['tok_declined', 'card-declined'],
     ['tok_insufficient_funds', 'insufficient-funds'],
     ['tok_expired', 'card-expired'],
-  ])('fails it for good when the gateway refuses (%s)', async (token, failureCode) => {
+  ])('fails it for good when the payment gateway refuses (%s)', async (token, failureCode) => {
     const paymentId = await newPayment(service, anna, token)
     const { status, body } = await process(paymentId)
     expect([status, body.status, body.failureCode]).toEqual([200, 'failed', failureCode])
@@ -370,14 +370,14 @@ describe('If-Match', () => {
   })
 })
 
-describe('a gateway that does not answer', () => {
+describe('a payment gateway that does not answer', () => {
   it.each([
     ['after it charged', 'tok_timeout', 1, 1],
     ['and never charged', 'tok_timeout_not_charged', 2, 0],
     ['but breaks', 'tok_error_500', 2, 0],
   ])('%s leaves the payment unknown until it has proved something', async (_, token, askedMax, takenFirst) => {
     const { paymentId, taken } = await ownPayment(token)
-    const asked = gateway.asked
+    const asked = paymentGateway.asked
     const first = await process(paymentId)
     expect([first.status, first.body.status]).toEqual([200, 'unknown'])
     expect(await eventsOf(paymentId)).toEqual([created, started, unknown])
@@ -385,7 +385,7 @@ describe('a gateway that does not answer', () => {
     const second = await process(paymentId)
     expect(second.body.status).toBe('completed')
     expect(await eventsOf(paymentId)).toEqual([created, started, unknown, processed])
-    expect(gateway.asked - asked).toBe(askedMax)
+    expect(paymentGateway.asked - asked).toBe(askedMax)
     expect(chargeFaults([await streamOf(paymentId)], taken())).toEqual([])
   })
 
@@ -397,7 +397,7 @@ describe('a gateway that does not answer', () => {
   })
 
   it('and then refuses is told again to whoever repeats the command that heard it', async () => {
-    const nowhere = await startTestService({ ...environment, GATEWAY_URL: 'http://127.0.0.1:1' })
+    const nowhere = await startTestService({ ...environment, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
     const paymentId = await newPayment(nowhere, anna, 'tok_declined')
     expect((await process(paymentId, {}, anna.token, nowhere)).body.status).toBe('unknown')
     await nowhere.close()
@@ -410,7 +410,7 @@ describe('a gateway that does not answer', () => {
   })
 
   it('at all never fails a payment', async () => {
-    const nowhere = await startTestService({ ...environment, GATEWAY_URL: 'http://127.0.0.1:1' })
+    const nowhere = await startTestService({ ...environment, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
     try {
       const paymentId = await newPayment(nowhere, anna)
       for (let i = 0; i < 3; i++)
@@ -423,7 +423,7 @@ describe('a gateway that does not answer', () => {
   })
 
   it('is asked by its key when a process died between question and answer', async () => {
-    const slow = await startTestService({ ...environment, GATEWAY_TIMEOUT_MS: '60000' })
+    const slow = await startTestService({ ...environment, PAYMENT_GATEWAY_TIMEOUT_MS: '60000' })
     const paymentId = await newPayment(slow, anna, 'tok_timeout')
     const abandoned = process(paymentId, {}, anna.token, slow).catch(() => undefined)
     await eventually(async () => expect(await eventsOf(paymentId)).toEqual([created, started]))
@@ -435,7 +435,7 @@ describe('a gateway that does not answer', () => {
     })
     expect(body.paymentId).toBe(paymentId)
     expect((await eventsOf(paymentId)).filter((type) => type === processed)).toHaveLength(1)
-    gateway.cut()
+    paymentGateway.cut()
     await abandoned
     await slow.close()
   })
@@ -445,13 +445,13 @@ describe('answers that are lost, and commands that are repeated', () => {
   /** Final after how many rounds at most; nine of ten rounds settle half of what is left. */
   const roundsMax = 40
 
-  it('charge each payment once, over two processes, as the gateway itself has it', async () => {
+  it('charge each payment once, over two processes, as the payment gateway itself has it', async () => {
     const other = await startTestService(environment)
     const tokens = ['tok_visa', 'tok_visa', 'tok_declined', 'tok_timeout', 'tok_timeout_not_charged', 'tok_error_500']
     const made = await Promise.all(Array.from({ length: 24 }, (_, i) => ownPayment(tokens[i % tokens.length])))
     const open = new Set(made.map(({ paymentId }) => paymentId))
-    gateway.losses.request = () => Math.random() < 0.2
-    gateway.losses.answer = () => Math.random() < 0.3
+    paymentGateway.losses.request = () => Math.random() < 0.2
+    paymentGateway.losses.answer = () => Math.random() < 0.3
     try {
       for (let round = 0; open.size > 0 && round < roundsMax; round++) {
         const asked = [...open].flatMap((paymentId) =>
@@ -465,8 +465,8 @@ describe('answers that are lost, and commands that are repeated', () => {
         await Promise.all(asked)
       }
     } finally {
-      gateway.losses.request = () => false
-      gateway.losses.answer = () => false
+      paymentGateway.losses.request = () => false
+      paymentGateway.losses.answer = () => false
       await other.close()
     }
     expect([...open]).toEqual([])
@@ -484,10 +484,12 @@ describe('answers that are lost, and commands that are repeated', () => {
     const stream = await streamOf(paymentId)
     const [charge] = taken()
     expect(chargeFaults([stream], [charge!])).toEqual([])
-    // What a service that made up a new key for each call would do, to the gateway itself.
+    // What a service that made up a new key for each call would do, to the payment gateway itself.
     const body = JSON.stringify({ amountMinor: charge!.amountMinor, currency: 'EUR', source: 'tok_visa' })
     const headers = { 'content-type': 'application/json', 'idempotency-key': randomUUID() }
-    expect((await fetch(new URL('/v1/charges', gateway.url), { method: 'POST', body, headers })).status).toBe(200)
+    expect((await fetch(new URL('/v1/charges', paymentGateway.url), { method: 'POST', body, headers })).status).toBe(
+      200,
+    )
     expect(taken()).toHaveLength(2)
     expect(chargeFaults([stream], taken())).toEqual([expect.stringMatching(/belongs to no payment/)])
     expect(chargeFaults([stream], [charge!, charge!])).toEqual([expect.stringMatching(/charged 2 times/)])
@@ -496,8 +498,8 @@ describe('answers that are lost, and commands that are repeated', () => {
   })
 })
 
-describe('an attempt that the gateway may have forgotten', () => {
-  /** A payment whose attempt was begun some time ago by a process that died; what became of it is the gateway's to know. */
+describe('an attempt that the payment gateway may have forgotten', () => {
+  /** A payment whose attempt was begun some time ago by a process that died; what became of it is the payment gateway's to know. */
   async function begunAgo(ms: number) {
     const payment = await ownPayment()
     const { paymentId } = payment
@@ -515,10 +517,10 @@ describe('an attempt that the gateway may have forgotten', () => {
   async function chargeAsBefore(gatewayKey: string, cents: number) {
     const body = JSON.stringify({ amountMinor: cents, currency: 'EUR', source: 'tok_visa' })
     const headers = { 'content-type': 'application/json', 'idempotency-key': gatewayKey }
-    await fetch(new URL('/v1/charges', gateway.url), { method: 'POST', body, headers })
+    await fetch(new URL('/v1/charges', paymentGateway.url), { method: 'POST', body, headers })
   }
 
-  it('is charged under its key while the gateway would know it', async () => {
+  it('is charged under its key while the payment gateway would know it', async () => {
     const { paymentId, taken } = await begunAgo(keyMs - 60_000)
     expect((await process(paymentId)).body.status).toBe('completed')
     expect(taken()).toHaveLength(1)
@@ -528,7 +530,7 @@ describe('an attempt that the gateway may have forgotten', () => {
     const { paymentId, taken, gatewayKey } = await begunAgo(keyMs)
     await chargeAsBefore(gatewayKey, cents)
     expect(taken()).toHaveLength(1)
-    gateway.forgetKeys()
+    paymentGateway.forgetKeys()
     for (let i = 0; i < 3; i++) expect((await process(paymentId)).body.status).toBe('unknown')
     expect(await eventsOf(paymentId)).toEqual([created, started, unknown])
     expect(taken()).toHaveLength(1)
@@ -537,7 +539,7 @@ describe('an attempt that the gateway may have forgotten', () => {
     )
   })
 
-  it('is completed all the same when the gateway does know it', async () => {
+  it('is completed all the same when the payment gateway does know it', async () => {
     const { paymentId, taken, gatewayKey } = await begunAgo(keyMs + 3_600_000)
     await chargeAsBefore(gatewayKey, cents)
     expect((await process(paymentId)).body.status).toBe('completed')

@@ -30,7 +30,7 @@ beforeAll(async () => {
   database = await createTestDatabase()
   environment = testEnvironment({
     COMMAND_DATABASE_URL: database.url,
-    GATEWAY_URL: 'http://127.0.0.1:1',
+    PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
     TRUSTED_PROXIES: '127.0.0.1',
     LOGIN_ATTEMPTS_PER_ADDRESS: '3',
     LOGIN_ATTEMPTS_PER_IP: '6',

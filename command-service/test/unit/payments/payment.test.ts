@@ -68,7 +68,7 @@ describe('creating a payment', () => {
 })
 
 describe('processing a payment', () => {
-  it('names the charge before the gateway is asked', () =>
+  it('names the charge before the payment gateway is asked', () =>
     given(created)
       .when(startProcessing(by(owner)))
       .yields(started))
@@ -84,7 +84,7 @@ describe('processing a payment', () => {
     given(created, started, processed)
       .when(startProcessing(by(owner)))
       .yields())
-  it('refuses a payment that the gateway refused', () =>
+  it('refuses a payment that the payment gateway refused', () =>
     given(created, started, failed)
       .when(startProcessing(by(owner)))
       .rejects('payment-not-processable'))
@@ -123,7 +123,7 @@ describe('settling a payment', () => {
   it('refuses a payment never created', () => given().when(settle(charged)).rejects('payment-not-found'))
 })
 
-describe('asking the gateway again', () => {
+describe('asking the payment gateway again', () => {
   const begun = '2026-03-01T12:00:00.000Z'
   const after = (ms: number) => new Date(Date.parse(begun) + ms).toISOString()
   const keyHours = 23
@@ -150,7 +150,7 @@ describe('asking the gateway again', () => {
   })
 })
 
-it('has four events at most, however often it is processed and whatever the gateway says', () => {
+it('has four events at most, however often it is processed and whatever the payment gateway says', () => {
   const inputs = fc.constantFrom(startProcessing(by(owner)), settle(charged), settle(refused), settle(silence))
   fc.assert(
     fc.property(fc.array(inputs, { maxLength: 50 }), (decisions) => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, it } from '@jest/globals'
-import { composeFaults } from '../../../checks/compose-check.mjs'
+import { composeFaults, imageFaults } from '../../../checks/compose-check.mjs'
 
 const root = path.join(__dirname, '../../../..')
 const compose = readFileSync(path.join(root, 'docker-compose.yml'), 'utf8')
@@ -16,6 +16,28 @@ function changed(from: string | RegExp, to: string): string {
   expect(result).not.toBe(compose)
   return result
 }
+
+describe('the check of the images', () => {
+  const dockerfile = readFileSync(path.join(root, 'deploy/Dockerfile'), 'utf8')
+
+  it('accepts them as they are', () => expect(imageFaults(dockerfile)).toEqual([]))
+
+  it.each(['COPY dev/sandboxes dev/sandboxes', 'COPY dev dev', 'COPY --from=sandboxes /annals ./'])(
+    'refuses a development sandbox in the one for production: %s',
+    (line) => {
+      expect(imageFaults(`${dockerfile}${line}\n`)).toEqual([
+        `deploy/Dockerfile: the production image copies ${line.replace('COPY ', '')}.`,
+      ])
+    },
+  )
+
+  it('refuses a service on the image that does not hold it', () => {
+    expect(faultsOf(changed('target: sandboxes', 'target: production'))).toEqual([
+      'payment-gateway: runs dev/sandboxes/payment-gateway/main.mjs, which is in the image sandboxes.',
+      'sms: runs dev/sandboxes/sms/main.mjs, which is in the image sandboxes.',
+    ])
+  })
+})
 
 describe('the check of docker-compose.yml', () => {
   it('accepts the file as it is', () => expect(faultsOf(compose)).toEqual([]))
@@ -54,10 +76,10 @@ describe('the check of docker-compose.yml', () => {
       ['databases: depends on pg, which is not there.'],
     )
     const endless = changed(
-      'gateway: { condition: service_healthy }',
-      'gateway: { condition: service_completed_successfully }',
+      'payment-gateway: { condition: service_healthy }',
+      'payment-gateway: { condition: service_completed_successfully }',
     )
-    expect(faultsOf(endless)).toEqual(['command: waits for the end of gateway.'])
+    expect(faultsOf(endless)).toEqual(['command: waits for the end of payment-gateway.'])
   })
 
   it('refuses services that wait for each other', () => {

@@ -23,7 +23,7 @@ const line = ({ type, revision, at, data: { paymentId } }: PaymentFact, data: un
   data,
 })
 
-/** Every event of a payment, as its owner may read it: without personal data, and without what only the gateway is told. */
+/** Every event of a payment, as its owner may read it: without personal data, and without what only the payment gateway is told. */
 export const paymentHistory = defineProjection({
   name: 'payment_history',
   version: 1,

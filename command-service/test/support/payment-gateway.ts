@@ -2,10 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { openCharges } from '../../src/gateway-sandbox/charges'
-import { buildGatewaySandbox } from '../../src/gateway-sandbox/sandbox'
+import { FaultSwitch } from '../../../dev/sandboxes/faults.mjs'
+import { buildPaymentGateway } from '../../../dev/sandboxes/payment-gateway/api.mjs'
+import { chargesFileName, openCharges } from '../../../dev/sandboxes/payment-gateway/charges.mjs'
 
-/** Money that a gateway has taken. */
+/** Money that a payment gateway has taken. */
 export interface Charge {
   key: string
   amountMinor: number
@@ -20,8 +21,8 @@ export interface Losses {
   answer?(): boolean
 }
 
-/** The gateway sandbox on a port of its own, with what it was asked. */
-export interface TestGateway {
+/** The payment gateway sandbox on a port of its own, with what it was asked. */
+export interface TestPaymentGateway {
   url: string
   /** Requests for a charge since the start; most of them are repeats. */
   readonly asked: number
@@ -36,12 +37,12 @@ export interface TestGateway {
   close(): Promise<void>
 }
 
-export async function startTestGateway(): Promise<TestGateway> {
+export async function startTestPaymentGateway(): Promise<TestPaymentGateway> {
   const folder = mkdtempSync(path.join(tmpdir(), 'annals-gateway-'))
-  const file = path.join(folder, 'charges.jsonl')
+  const file = path.join(folder, chargesFileName)
   let later = 0
-  const charges = openCharges(file, { now: () => Date.now() + later })
-  const app = buildGatewaySandbox(charges)
+  const charges = openCharges(folder, { now: () => Date.now() + later })
+  const app = buildPaymentGateway({ charges, faultSwitch: new FaultSwitch() })
   let asked = 0
   const losses: Losses = {}
   app.addHook('onRequest', async ({ method, raw }, reply) => {
@@ -74,7 +75,6 @@ export async function startTestGateway(): Promise<TestGateway> {
     cut: () => app.server.closeAllConnections(),
     async close() {
       await app.close()
-      charges.close()
       rmSync(folder, { recursive: true, force: true })
     },
   }

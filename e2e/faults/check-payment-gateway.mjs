@@ -32,10 +32,10 @@ export function readCharges(file) {
  * @param {import('./check-log.mjs').LogEvent[]} events the whole log
  * @param {Charge[]} charges
  * @param {import('./findings.mjs').Findings} findings
- * @param {{ past?: Map<string, unknown>, gone?: Set<string> }} [options] `past`: streams written by hand, which no gateway was asked
+ * @param {{ past?: Map<string, unknown>, gone?: Set<string> }} [options] `past`: streams written by hand, which no payment gateway was asked
  *   about; `gone`: keys of charges whose facts a restored log has no more
  */
-export function checkGateway(events, charges, findings, { past = new Map(), gone = new Set() } = {}) {
+export function checkPaymentGateway(events, charges, findings, { past = new Map(), gone = new Set() } = {}) {
   const payments = paymentsOf(events.filter(({ stream }) => !past.has(stream)))
   const taken = new Map()
   for (const charge of charges)
@@ -48,26 +48,26 @@ export function checkGateway(events, charges, findings, { past = new Map(), gone
   }
   for (const key of taken.keys())
     if (!named.has(key))
-      findings.wrong('gateway', `charge ${key}: money was taken, and no payment in the log asked for it`)
+      findings.wrong('payment-gateway', `charge ${key}: money was taken, and no payment in the log asked for it`)
 }
 
 function checkPayment({ id, status, amount, reference }, charges, findings) {
   const what = `payment ${id} is ${status}`
   if (charges.length > 1)
-    findings.doubled('gateway', `${what}, and was charged ${charges.length} times`, charges.length - 1)
+    findings.doubled('payment-gateway', `${what}, and was charged ${charges.length} times`, charges.length - 1)
   const [charge] = charges
   if (!charge) {
-    if (status === 'completed') findings.lost('gateway', `${what}, and was never charged`)
+    if (status === 'completed') findings.lost('payment-gateway', `${what}, and was never charged`)
     return
   }
   // A charge whose outcome nobody knows yet may be there; one that nobody asked for, or that was refused, must not.
   const undecided = status === 'processing' || status === 'unknown'
-  if (status !== 'completed' && !undecided) findings.wrong('gateway', `${what}, and was charged`)
+  if (status !== 'completed' && !undecided) findings.wrong('payment-gateway', `${what}, and was charged`)
   const { amountMinor, currency } = charge.request
   if (amountMinor !== amount.minor || currency !== amount.currency)
-    findings.wrong('gateway', `${what}: ${amount.minor} ${amount.currency} became ${amountMinor} ${currency}`)
+    findings.wrong('payment-gateway', `${what}: ${amount.minor} ${amount.currency} became ${amountMinor} ${currency}`)
   if (status === 'completed' && reference !== charge.result.id)
-    findings.wrong('gateway', `${what} as ${reference}, which the gateway calls ${charge.result.id}`)
+    findings.wrong('payment-gateway', `${what} as ${reference}, which the payment gateway calls ${charge.result.id}`)
 }
 
 /** What the log says of each payment, by its stream. */
