@@ -151,10 +151,11 @@ export function isFree(port) {
   })
 }
 
+/** Those of the profile; what a newer release needs beside them is made. */
 function keptSecrets(file) {
-  if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8'))
-  const secrets = freshSecrets()
-  writePrivately(file, JSON.stringify(secrets, null, 2))
+  const kept = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  const secrets = { ...freshSecrets(), ...kept }
+  if (Object.keys(secrets).length > Object.keys(kept).length) writePrivately(file, JSON.stringify(secrets, null, 2))
   return secrets
 }
 
@@ -166,6 +167,7 @@ export function freshSecrets() {
     MASTER_KEY: randomBytes(32).toString('base64'),
     RESERVATION_KEY: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_KEY: randomBytes(32).toString('base64'),
+    CONSISTENCY_TOKEN_KEY: randomBytes(32).toString('base64'),
     JWT_PRIVATE_JWK: JSON.stringify({ ...privateKey.export({ format: 'jwk' }), kid: randomBytes(8).toString('hex') }),
     PAYMENT_GATEWAY_TOKEN: password(),
     TWILIO_ACCOUNT_SID: `AC${randomBytes(16).toString('hex')}`,

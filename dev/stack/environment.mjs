@@ -31,6 +31,7 @@ export function environmentOf({ ports, secrets }, { kafkaNodes = 1, engine = 'na
     MASTER_KEY: secrets.MASTER_KEY,
     RESERVATION_KEY: secrets.RESERVATION_KEY,
     REFRESH_TOKEN_KEY: secrets.REFRESH_TOKEN_KEY,
+    CONSISTENCY_TOKEN_KEY: secrets.CONSISTENCY_TOKEN_KEY,
     JWT_PRIVATE_JWK: secrets.JWT_PRIVATE_JWK,
     JWT_ISSUER: `http://127.0.0.1:${ports.command}`,
     JWT_AUDIENCE: 'annals',

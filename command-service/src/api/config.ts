@@ -33,6 +33,8 @@ export const CommandConfig = z.object({
   HTTP_PORT: field.port(3000),
   REDIS_URL: field.url('redis', 'rediss'),
   REFRESH_TOKEN_KEY: field.key256(),
+  /** The query API has the same: it believes no token that was not signed with it. */
+  CONSISTENCY_TOKEN_KEY: field.key256(),
   JWT_PRIVATE_JWK: privateJwk,
   JWT_ISSUER: z.string().min(1),
   JWT_AUDIENCE: z.string().min(1),

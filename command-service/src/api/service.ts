@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
-import { AccessTokenClaims } from '@annals/contracts'
+import { AccessTokenClaims, consistencyTokenPurpose } from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
 import { createEventLog } from '@annals/platform/event-log'
 import type { Scope } from '@annals/platform/lifecycle'
@@ -8,6 +8,7 @@ import type { Logger } from '@annals/platform/log'
 import { counter, createMetrics, durations, gauge } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createRedis } from '@annals/platform/redis'
+import { createSignedText } from '@annals/platform/signed-text'
 import { revocationMarkMs } from '@annals/platform/revocation'
 import { masterKeysOf, missingKeysCounter } from '@annals/platform/subject-keys'
 import type { CommandConfig } from './config'
@@ -117,7 +118,10 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
       onPaymentGatewayAnswer: (outcome) => paymentGatewayAnswers.inc({ outcome }),
     }),
     accessTokens,
-    consistencyTokens: createConsistencyTokens(eventLog),
+    consistencyTokens: createConsistencyTokens(
+      eventLog,
+      createSignedText(config.CONSISTENCY_TOKEN_KEY, consistencyTokenPurpose),
+    ),
   }
   const app = buildApp({
     log,

@@ -1,5 +1,6 @@
 import { encodeConsistencyToken, shortLogId } from '@annals/contracts'
 import type { EventLog } from '@annals/platform/event-log'
+import type { SignedText } from '@annals/platform/signed-text'
 
 /** Makes what a query sends back to see at least a change. */
 export interface ConsistencyTokens {
@@ -11,7 +12,10 @@ export interface ConsistencyTokens {
 const identityMsMax = 10_000
 
 /** A log that does not tell which one it is costs a token that field, not the command its answer. */
-export function createConsistencyTokens(eventLog: Pick<EventLog, 'identity'>): ConsistencyTokens {
+export function createConsistencyTokens(
+  eventLog: Pick<EventLog, 'identity'>,
+  { sign }: Pick<SignedText, 'sign'>,
+): ConsistencyTokens {
   let known: string | undefined
   let askedAt = Number.NEGATIVE_INFINITY
   let asking: Promise<void> | undefined
@@ -35,7 +39,7 @@ export function createConsistencyTokens(eventLog: Pick<EventLog, 'identity'>): C
         const asked = (asking ??= ask())
         if (known === undefined) await asked
       }
-      return encodeConsistencyToken({ stream, revision, position, log: known })
+      return sign(encodeConsistencyToken({ stream, revision, position, log: known }))
     },
   }
 }

@@ -40,6 +40,7 @@ export function testEnvironment(given: Environment): Environment {
     MASTER_KEY: randomBytes(32).toString('base64'),
     RESERVATION_KEY: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_KEY: randomBytes(32).toString('base64'),
+    CONSISTENCY_TOKEN_KEY: randomBytes(32).toString('base64'),
     JWT_PRIVATE_JWK: JSON.stringify({ ...privateKey.export({ format: 'jwk' }), kid: randomUUID() }),
     JWT_ISSUER: 'http://annals.test',
     JWT_AUDIENCE: 'annals',

@@ -124,7 +124,8 @@ export function createAuthenticator<Principal extends { expiresAt: number }>(
   }
 
   return async (authorization) => {
-    const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1]
+    // RFC 9110 § 11.4: one space or more.
+    const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1]
     if (!token || token.length > tokenCharsMax) throw unauthenticated()
     // The hash stands for the token: a dump of the process's memory hands out fewer of them.
     const name = createHash('sha256').update(token).digest('base64')

@@ -104,6 +104,10 @@ describe.each([
     }),
   )
 
+  it.each(['bearer', 'BEARER', 'Bearer  '])('knows the scheme as %p', async (scheme) =>
+    expect(await authentication()((await bearer()).replace('Bearer', scheme))).toMatchObject({ userId: 'anna' }),
+  )
+
   it('takes what was written by hand as well, so that what is refused above is refused for what it says', async () =>
     expect(await authentication()(await signed(header, plain()))).toMatchObject({ userId: 'anna' }))
 

@@ -1,6 +1,7 @@
 import { decodeConsistencyToken, placeOf, shortLogId, type ConsistencyPoint } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
 import { HttpProblem } from '@annals/platform/api'
+import type { SignedText } from '@annals/platform/signed-text'
 import type { Projection } from '../engine/definition/projection'
 import type { LogState } from './log-state'
 import { parkedProblem } from './parked'
@@ -47,9 +48,15 @@ const waitersOfOneMax = 20
 /**
  * A stream's own revision is what is waited for: it is what the projector judges by, and it stays right where positions do not, on
  * a log or a topic that was set back.
+ * @param signed opens tokens: one that the command API has not signed is not waited for.
  * @param waitMs of one request at most; then the client is told when to ask again.
  */
-export function createConsistencyWait(models: ReadModels, logState: LogState, waitMs = 2_000): ConsistencyWait {
+export function createConsistencyWait(
+  models: ReadModels,
+  logState: LogState,
+  signed: Pick<SignedText, 'open'>,
+  waitMs = 2_000,
+): ConsistencyWait {
   const { pool, tables } = models
   const waiters = new Set<Waiter>()
   /** By principal. */
@@ -159,7 +166,8 @@ export function createConsistencyWait(models: ReadModels, logState: LogState, wa
 
   return {
     async reach(token, projections, principal) {
-      const point = decodeConsistencyToken(token)
+      const said = signed.open(token)
+      const point = said === undefined ? undefined : decodeConsistencyToken(said)
       if (!point) throw new HttpProblem('invalid-consistency-token')
       const place = placeOf(point.stream)
       // What travels on no topic that these read models are fed from can not change them.

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { AccessTokenClaims } from '@annals/contracts'
+import { AccessTokenClaims, consistencyTokenPurpose } from '@annals/contracts'
 import { accessTokenSecondsMax, createAuthenticator } from '@annals/platform/access-tokens'
 import { field, processFields, readConfig } from '@annals/platform/config'
 import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
@@ -8,6 +8,7 @@ import { counter, createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { createRedis } from '@annals/platform/redis'
 import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
+import { createSignedText } from '@annals/platform/signed-text'
 import { startTracing } from '@annals/platform/tracing'
 import { buildQueryApi } from './app'
 import { createConsistencyWait } from './consistency'
@@ -33,6 +34,8 @@ const Config = z.object({
     }),
   REDIS_URL: field.url('redis', 'rediss'),
   JWKS_URL: field.url('http', 'https'),
+  /** As the command API has it. */
+  CONSISTENCY_TOKEN_KEY: field.key256(),
   JWT_ISSUER: z.string().min(1),
   JWT_AUDIENCE: z.string().min(1),
 })
@@ -84,7 +87,11 @@ void runProcess(log, async (scope) => {
       claims: AccessTokenClaims,
       hasEnded: createHasEnded(marks, pool, () => unknownRevocations.inc()),
     }),
-    consistency: createConsistencyWait(models, logState),
+    consistency: createConsistencyWait(
+      models,
+      logState,
+      createSignedText(config.CONSISTENCY_TOKEN_KEY, consistencyTokenPurpose),
+    ),
     logState,
     now: () => new Date(),
   })

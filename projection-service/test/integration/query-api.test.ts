@@ -1,18 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import {
-  encodeConsistencyToken,
   PaymentEventsResponse,
   PaymentPage,
   PaymentResponse,
   PaymentStatsResponse,
   UserResponse,
+  encodeConsistencyToken,
 } from '@annals/contracts'
 import { createRedis } from '@annals/platform/redis'
 import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
 import { eventually, requireEnv } from '@annals/platform/testing'
 import { payments, projections, userLogins, users } from '../../src/projections'
-import { startTestApi, type TestApi } from '../support/api'
+import { consistencyTokenOf, startTestApi, type TestApi } from '../support/api'
 import { createTestDatabase, silent, type TestDatabase } from '../support/database'
 import { aPayment, paymentFacts, recorded } from '../support/facts'
 import { createReadModels } from '../support/read-models'
@@ -343,17 +343,19 @@ describe('statistics', () => {
 })
 
 describe('consistency', () => {
+  const alicePoint = { stream: alicePayment.stream, revision: 2, position: 12n }
+
   it('waits for what the token names, and answers with it', async () => {
     const payment = aPayment({ userId: alice })
     const facts = paymentFacts(payment, 1_000n)
-    const consistency = encodeConsistencyToken({ stream: payment.stream, revision: 2, position: 1_002n })
+    const consistency = consistencyTokenOf({ stream: payment.stream, revision: 2, position: 1_002n })
     const answer = api.get(`/payments/${payment.paymentId}`, { token: asAlice, consistency })
     await feed(facts)
     expect((await answer).body).toMatchObject({ status: 'completed' })
   })
 
   it('answers 503 with Retry-After when it takes too long', async () => {
-    const consistency = encodeConsistencyToken({ stream: alicePayment.stream, revision: 3, position: 1_000_000n })
+    const consistency = consistencyTokenOf({ stream: alicePayment.stream, revision: 3, position: 1_000_000n })
     const began = Date.now()
     const { status, body, headers } = await api.get('/payments', { token: asAlice, consistency })
     expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-behind' })
@@ -363,13 +365,13 @@ describe('consistency', () => {
 
   it('never takes a fact for seen because others at higher positions were: a log that was set back gives positions again', async () => {
     const { stream, paymentId } = aPayment({ userId: alice })
-    const consistency = encodeConsistencyToken({ stream, revision: 0, position: 1n })
+    const consistency = consistencyTokenOf({ stream, revision: 0, position: 1n })
     const { status, body } = await api.get(`/payments/${paymentId}`, { token: asAlice, consistency })
     expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-behind' })
   })
 
   it('still understands a token of the former release, which names a position only', async () => {
-    const tokenAt = (position: bigint) => encodeConsistencyToken({ stream: alicePayment.stream, position })
+    const tokenAt = (position: bigint) => consistencyTokenOf({ stream: alicePayment.stream, position })
     expect((await api.get('/payments', { token: asAlice, consistency: tokenAt(12n) })).status).toBe(200)
     expect((await api.get('/payments', { token: asAlice, consistency: tokenAt(1_000_000n) })).status).toBe(503)
   })
@@ -380,7 +382,7 @@ describe('consistency', () => {
     const payment = aPayment({ userId: alice })
     const half = await startTestApi({ pool: own.pool, waitMs: 2_000 })
     const token = await half.tokenFor(alice)
-    const consistency = encodeConsistencyToken({ stream: payment.stream, revision: 2, position: 12n })
+    const consistency = consistencyTokenOf({ stream: payment.stream, revision: 2, position: 12n })
     const waiting = half.get(`/payments/${payment.paymentId}`, { token, consistency })
     const events = await half.get(`/payments/${payment.paymentId}/events`, { token, consistency })
     expect(events).toMatchObject({ status: 503, body: { code: 'read-model-rebuilding' } })
@@ -391,8 +393,32 @@ describe('consistency', () => {
   })
 
   it('does not wait for a stream that the route has nothing from', async () => {
-    const consistency = encodeConsistencyToken({ stream: `session-${randomUUID()}`, revision: 0, position: 1_000_000n })
+    const consistency = consistencyTokenOf({ stream: `session-${randomUUID()}`, revision: 0, position: 1_000_000n })
     expect((await api.get('/payments', { token: asAlice, consistency })).status).toBe(200)
+  })
+
+  it('refuses a token that the command API has not signed, before it is waited for', async () => {
+    const forged = encodeConsistencyToken({ stream: alicePayment.stream, revision: 999, position: 1_000_000n })
+    for (const consistency of [forged, `${forged}.${'A'.repeat(22)}`])
+      expect(await api.get('/payments', { token: asAlice, consistency })).toMatchObject({
+        status: 400,
+        body: { code: 'invalid-consistency-token' },
+      })
+  })
+
+  it('lets one person wait for twenty things at a time, and others beside', async () => {
+    const patient = await startTestApi({ pool: database.pool, waitMs: 4_000 })
+    const [mine, others] = [await patient.tokenFor(alice), await patient.tokenFor(bob)]
+    const consistency = consistencyTokenOf({ stream: alicePayment.stream, revision: 999, position: 1_000_000n })
+    const asked = Array.from({ length: 30 }, () => patient.get('/payments', { token: mine, consistency }))
+    const other = await patient.get('/payments', { token: others, consistency: consistencyTokenOf(alicePoint) })
+    expect(other.status).toBe(200)
+    const codes = (await Promise.all(asked)).map(({ body }) => body['code'])
+    expect(codes.filter((code) => code === 'read-model-behind')).toHaveLength(20)
+    expect(codes.filter((code) => code === 'overloaded')).toHaveLength(10)
+    // And again, when those have ended.
+    expect((await patient.get('/payments', { token: mine, consistency })).body['code']).toBe('read-model-behind')
+    await patient.close()
   })
 
   it('refuses a token that is none', async () => {
@@ -422,7 +448,7 @@ describe('a stream that stands still at an event which could not be applied', ()
   })
 
   it('is said to be parked to who comes with a token, at once', async () => {
-    const consistency = encodeConsistencyToken({ stream: parked.stream, revision: 2, position: 2_002n })
+    const consistency = consistencyTokenOf({ stream: parked.stream, revision: 2, position: 2_002n })
     for (const url of [path, '/payments']) {
       const { status, body } = await api.get(url, { token: asAlice, consistency })
       expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-parked' })
@@ -444,8 +470,7 @@ describe('a stream that stands still at an event which could not be applied', ()
 })
 
 describe('another log than the read models were made from', () => {
-  const token = (log: string) =>
-    encodeConsistencyToken({ stream: alicePayment.stream, revision: 2, position: 12n, log })
+  const token = (log: string) => consistencyTokenOf({ stream: alicePayment.stream, revision: 2, position: 12n, log })
   const codeFor = async (consistency: string) =>
     (await api.get('/payments', { token: asAlice, consistency })).body['code']
   const ready = async () => (await api.get('/../../readyz')).status

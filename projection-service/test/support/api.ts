@@ -1,12 +1,18 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
-import { AccessTokenClaims } from '@annals/contracts'
+import {
+  AccessTokenClaims,
+  consistencyTokenPurpose,
+  encodeConsistencyToken,
+  type ConsistencyPoint,
+} from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import type { RevocationMarks } from '@annals/platform/revocation'
+import { createSignedText } from '@annals/platform/signed-text'
 import { buildQueryApi } from '../../src/query/app'
 import { createConsistencyWait } from '../../src/query/consistency'
 import { createHasEnded } from '../../src/query/ended-sessions'
@@ -17,6 +23,10 @@ import { silent } from './database'
 
 const issuer = 'http://issuer.test'
 const audience = 'annals'
+const signed = createSignedText(randomBytes(32), consistencyTokenPurpose)
+
+/** A consistency token as the command API would issue it. */
+export const consistencyTokenOf = (point: ConsistencyPoint): string => signed.sign(encodeConsistencyToken(point))
 
 export interface Answer {
   status: number
@@ -67,7 +77,7 @@ export async function startTestApi(options: {
       claims: AccessTokenClaims,
       hasEnded: createHasEnded(options.marks ?? { ask: async () => 'not-ended' }, options.pool, () => (unknown += 1)),
     }),
-    consistency: createConsistencyWait(models, logState, options.waitMs ?? 2_000),
+    consistency: createConsistencyWait(models, logState, signed, options.waitMs ?? 2_000),
     logState,
     now: () => new Date(),
   })
