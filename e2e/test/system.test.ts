@@ -31,7 +31,8 @@ import { readLog } from '../faults/check-log.mjs'
 import { checkReadModels, readReadModels } from '../faults/check-read-models.mjs'
 import { checkTopics, readTopics } from '../faults/check-topics.mjs'
 import { Findings } from '../faults/findings.mjs'
-import { sendHostile } from '../hostile.mjs'
+import { sendHostile } from '../attacks/hostile.mjs'
+import { tryEverybody } from '../attacks/permission-matrix.mjs'
 import { exchange } from '../http.mjs'
 import { cpuSecondsOf, runProgram, startProgram } from '../processes.mjs'
 import { openSystem } from '../system.mjs'
@@ -326,6 +327,70 @@ describe('an administrator', () => {
     expect(body.items.length).toBeGreaterThan(0)
     expect((await exchange(url, { token: eve.accessToken })).body.code).toBe('forbidden')
     expect((await exchange(url)).body.code).toBe('unauthenticated')
+  })
+})
+
+/** Every route of the three APIs, called by everybody, with another person's ids. */
+describe('who may call what', () => {
+  let tried: Awaited<ReturnType<typeof tryEverybody>>
+  const refusals = new Set(['unauthenticated', 'session-ended', 'forbidden'])
+  /** How a caller is refused by a route of this permission; `undefined`: not at all. */
+  const refusalOf: Record<string, (permission: string) => string | undefined> = {
+    nobody: (permission) => (permission === 'public' ? undefined : 'unauthenticated'),
+    'somebody with a made-up token': (permission) => (permission === 'public' ? undefined : 'unauthenticated'),
+    'somebody who has logged out': (permission) => (permission === 'public' ? undefined : 'session-ended'),
+    'somebody else': (permission) => (permission === 'admin' ? 'forbidden' : undefined),
+    'an administrator': () => undefined,
+  }
+
+  beforeAll(async () => {
+    const left = await login(eve)
+    expect((await command('/api/v1/auth/logout', { token: left.accessToken })).status).toBe(204)
+    const callers = {
+      nobody: { isLetIn: false },
+      'somebody with a made-up token': { token: `${eve.accessToken.slice(0, -4)}AAAA`, isLetIn: false },
+      'somebody who has logged out': { token: left.accessToken, isLetIn: false },
+      'somebody else': { token: eve.accessToken, isLetIn: true },
+      'an administrator': { token: admin.accessToken, isLetIn: true },
+    }
+    tried = await tryEverybody(system.services.urls, callers, { paymentId: paid, userId: ada.userId })
+    for (const { route, status, body, sent } of tried) {
+      if (status !== 201) continue
+      if (route.includes('/register'))
+        hostile.people.set(body['userId'], { email: sent!['email'], name: sent!['name'] })
+      else hostile.descriptions.set(body['paymentId'], null)
+    }
+  }, 60_000)
+
+  it('is what the routes say, on every API', () => {
+    const codeOf = ({ body }: (typeof tried)[number]) => (refusals.has(body?.['code']) ? body['code'] : undefined)
+    const wrong = tried.filter((one) => codeOf(one) !== refusalOf[one.caller]!(one.permission))
+    expect(
+      wrong.map(({ route, caller, status, body }) => `${route} by ${caller}: ${status} ${body?.['code']}`),
+    ).toEqual([])
+    expect(new Set(tried.map(({ route }) => route)).size).toBeGreaterThanOrEqual(19)
+  })
+
+  it('is told to everybody who is not let in', () => {
+    for (const { challenge } of tried.filter(({ status }) => status === 401)) expect(challenge).toBe('Bearer')
+  })
+
+  it('lets nobody but administrators know whether there is something of another person', () => {
+    const withoutId = ({ status, body }: (typeof tried)[number]) => ({ status, body: { ...body, correlationId: '' } })
+    const ofTheirs = tried.filter(({ caller, ids }) => caller === 'somebody else' && ids === 'theirs')
+    expect(ofTheirs.length).toBeGreaterThanOrEqual(4)
+    for (const one of ofTheirs) {
+      const other = tried.find(
+        ({ route, caller, ids }) => route === one.route && caller === one.caller && ids !== 'theirs',
+      )
+      expect({ route: one.route, ...withoutId(one) }).toEqual({ route: one.route, ...withoutId(other!) })
+      expect({ route: one.route, status: one.status }).toEqual({ route: one.route, status: 404 })
+    }
+  })
+
+  it('lets administrators see what is another person’s', () => {
+    const seenByAdmin = tried.filter(({ caller, ids }) => caller === 'an administrator' && ids === 'theirs')
+    for (const { route, status } of seenByAdmin) expect({ route, status }).toEqual({ route, status: 200 })
   })
 })
 

@@ -1,28 +1,10 @@
-import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
-import { join } from 'node:path'
 import { hostileTexts, hostileValues } from '@annals/platform/testing'
-import { root } from '../dev/profile.mjs'
+import { documents, readDocument, right, rightBody } from './requests.mjs'
 
 /** Requests under way at once: enough to be done in seconds, few enough not to be refused for their number. */
 const concurrency = 4
 const answerMsMax = 20_000
-
-/** A value that is right, by the name of the field. A field that is required and not among them fails the run: it is new, and must be met too. */
-const right = {
-  email: () => `h.${randomUUID()}@example.org`,
-  password: () => 'a sensible passphrase',
-  name: () => 'Hostile',
-  locale: () => 'en',
-  amount: () => '1.00',
-  currency: () => 'EUR',
-  type: () => 'card',
-  token: () => 'tok_visa',
-  description: () => 'tea',
-  refreshToken: () => 'none',
-  'idempotency-key': () => randomUUID(),
-}
 
 /**
  * One place in a request that a client fills in.
@@ -38,9 +20,6 @@ const right = {
  * @property {string} operation
  */
 
-const documents = ['command', 'query', 'notifier']
-const readDocument = (name) => JSON.parse(readFileSync(join(root, 'docs/api', `${name}-api.openapi.json`), 'utf8'))
-
 /** Every place of a JSON schema where a text, a number or a choice stands. */
 function* placesOf(schema, path = []) {
   if (schema.type === 'object') {
@@ -49,15 +28,6 @@ function* placesOf(schema, path = []) {
   }
   for (const branch of schema.anyOf ?? []) yield* placesOf(branch, path)
   if (!schema.anyOf) yield path
-}
-
-function rightBody(schema, name) {
-  if (schema.type !== 'object') {
-    if (!right[name]) throw new Error(`e2e/hostile.mjs has no right value for the field "${name}"`)
-    return right[name]()
-  }
-  const { properties = {}, required = [] } = schema
-  return Object.fromEntries(required.map((field) => [field, rightBody(properties[field], field)]))
 }
 
 function withValue(body, [first, ...rest], value) {

@@ -1,0 +1,33 @@
+/** Requests that are right by the documents of the APIs: what attacks start from. */
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../../dev/profile.mjs'
+
+export const documents = ['command', 'query', 'notifier']
+export const readDocument = (name) =>
+  JSON.parse(readFileSync(join(root, 'docs/api', `${name}-api.openapi.json`), 'utf8'))
+
+/** A value that is right, by the name of the field. A field that is required and not among them fails the run: it is new, and must be met too. */
+export const right = {
+  email: () => `h.${randomUUID()}@example.org`,
+  password: () => 'a sensible passphrase',
+  name: () => 'Hostile',
+  locale: () => 'en',
+  amount: () => '1.00',
+  currency: () => 'EUR',
+  type: () => 'card',
+  token: () => 'tok_visa',
+  description: () => 'tea',
+  refreshToken: () => 'none',
+  'idempotency-key': () => randomUUID(),
+}
+
+export function rightBody(schema, name) {
+  if (schema.type !== 'object') {
+    if (!right[name]) throw new Error(`e2e/attacks/requests.mjs has no right value for the field "${name}"`)
+    return right[name]()
+  }
+  const { properties = {}, required = [] } = schema
+  return Object.fromEntries(required.map((field) => [field, rightBody(properties[field], field)]))
+}
