@@ -132,7 +132,10 @@ describe('wrapping data keys anew', () => {
 
 describe('a rotation under a running command API', () => {
   it('lets everybody log in at every step, and tells a missing key as an outage', async () => {
-    const environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
+    const environment = testEnvironment({
+      COMMAND_DATABASE_URL: database.url,
+      PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
+    })
     const steps = { before: base64(oldKey), during: base64(newKey, oldKey), after: base64(newKey) }
     const at = async <T>(
       step: keyof typeof steps,
