@@ -138,7 +138,7 @@ function assertAsFilled(
     if (place && state && isSameTopic(place, state)) continue
     // Filled anew, it owes nothing to that relay; which finds another topic, and refuses.
     if (refill.includes(topic) && (deleteTopics || isEmpty(state))) fillers.delete(topic)
-    else throw topicLost(topic, 'is not as the relay that filled it has left it', !isEmpty(state))
+    else throw topicLost(topic, 'does not match the record of the relay that filled it', !isEmpty(state))
   }
 }
 

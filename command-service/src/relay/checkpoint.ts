@@ -58,7 +58,7 @@ export function readCheckpoint({ position, metadata }: CommittedPosition): Relay
   const parsed = Metadata.safeParse(jsonOf(metadata))
   if (!parsed.success)
     throw new RelayRefusal(
-      'The relay can not read its checkpoint: another release wrote it. Nothing was published. Choose:\n' +
+      'The relay cannot read its checkpoint: another release wrote it. Nothing was published. Choose:\n' +
         '  1. Start the relay of the release that wrote it.',
     )
   const { log, event, topics, handedTo } = parsed.data

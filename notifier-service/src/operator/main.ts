@@ -11,20 +11,20 @@ import { statusOf } from '../set-back/status'
 
 const usage = `npm run notifier -- <command>
 
-  status             what keeps the notifier from reading or sending, and why;
-                     what was decided before. Exit code 3 when something does
-  accept-deliveries  lets deliveries that were set back go on
-                       --mails repeat  mails that may have gone out already go
-                                       out again, under the same Message-ID
-                       --mails skip    … are recorded as skipped
-                     Text messages that may have gone out are never repeated:
+  status             shows whether the notifier is stopped from reading or
+                     sending, and why. Also shows earlier decisions. Exit code 3
+                     when it is stopped
+  accept-deliveries  continues with deliveries that were set back
+                       --mails repeat  sends mails again that may have been sent
+                                       already, under the same Message-ID
+                       --mails skip    records those mails as skipped
+                     Text messages that may have been sent are never repeated:
                      they are recorded as unknown
-  accept-log         takes the event log as it is now for the one to read, and
-                     reads it from its beginning. What was recorded is not sent
-                     again
+  accept-log         accepts the event log as it is now, and reads it from its
+                     beginning. No recorded message is sent again
 
-  --why <text>   why; required where something is accepted, and recorded
-  --as <who>     who is recorded as having decided it (default: user@host)
+  --why <text>   the reason; recorded. Required with accept-…
+  --as <who>     who is recorded as having decided (default: user@host)
   --json         prints JSON
 
 exit codes: 0 done, 1 failed, 2 wrong call, 3 held or refused (status),
@@ -58,13 +58,13 @@ function readCall(args: readonly string[]): Call | undefined {
     if (values.help) return undefined
     const command = z.enum(['status', 'accept-deliveries', 'accept-log']).safeParse(positionals[0])
     if (!command.success || positionals.length > 1)
-      throw new WrongCall(`no command: ${positionals.join(' ') || '(none)'}`)
+      throw new WrongCall(`unknown command: ${positionals.join(' ') || '(none)'}`)
     const mails = z.enum(['repeat', 'skip']).optional().safeParse(values.mails)
     if (!mails.success) throw new WrongCall('--mails is repeat or skip')
     if ((command.data === 'accept-deliveries') !== (mails.data !== undefined))
-      throw new WrongCall('--mails repeat|skip goes with accept-deliveries, and has to be given')
+      throw new WrongCall('--mails repeat|skip belongs to accept-deliveries, which requires it')
     const why = values.why?.trim() ?? ''
-    if (command.data !== 'status' && why === '') throw new WrongCall('--why must say why; it is recorded')
+    if (command.data !== 'status' && why === '') throw new WrongCall('--why must give the reason; it is recorded')
     const who = values.as ?? `${userInfo().username}@${hostname()}`
     return { command: command.data, mails: mails.data, why, who, json: values.json ?? false }
   } catch (error) {
@@ -81,8 +81,8 @@ async function status(pool: Pool, json: boolean): Promise<number> {
   else {
     if (deliveriesHeld) print(deliveriesHeld)
     if (logRefused) print(logRefused)
-    if (!deliveriesHeld && !logRefused) print('nothing keeps the notifier from reading and sending')
-    for (const { type, count } of unread) print(`${count} ${type} wait for a release that knows that type`)
+    if (!deliveriesHeld && !logRefused) print('the notifier is not stopped: it reads and sends')
+    for (const { type, count } of unread) print(`${count} ${type} wait for a release that knows this type`)
     for (const { at, who, action, why } of actions) print(`${at} ${who} ${action}: ${why}`)
   }
   return deliveriesHeld || logRefused ? exitCodes.held : exitCodes.done

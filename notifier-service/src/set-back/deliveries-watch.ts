@@ -47,13 +47,13 @@ export const setBackWords = (witnesses: readonly PlacedWitness[]): string => {
     ({ place, offset }) => `${place.topic}/${place.partition} had been read up to offset ${offset}`,
   )
   return [
-    `The deliveries were set back: ${places.join('; ')}, and their database knows nothing of that any more. Nothing is read or sent.`,
-    '1. Restore a newer backup of the deliveries database, or bring the server back that has it; the notifier goes on by itself.',
-    '2. Let mails that may have gone out already go out again, under the same Message-ID:',
+    `The deliveries were set back: ${places.join('; ')}, and their database does not know this any more. Nothing is read or sent.`,
+    '1. Restore a newer backup of the deliveries database, or bring back the server that has it. The notifier then continues by itself.',
+    '2. Send mails again that may have been sent already, under the same Message-ID:',
     '     npm run notifier -- accept-deliveries --mails repeat --why "<reason>"',
-    '3. Leave out mails that may have gone out already, recorded as skipped:',
+    '3. Do not send mails again that may have been sent already. They are recorded as skipped:',
     '     npm run notifier -- accept-deliveries --mails skip --why "<reason>"',
-    'Text messages that may have gone out are never repeated by guess: 2 and 3 record them as unknown.',
+    'Text messages that may have been sent are never repeated on a guess: 2 and 3 record them as unknown.',
   ].join('\n')
 }
 

@@ -6,14 +6,14 @@ import type { Pool } from '@annals/platform/postgres'
 /** What an operator may do, as complete commands. @param finding how the log differs. */
 const refusalWords = (finding: string): string =>
   [
-    `The event log is not the one that was read: ${finding}. It was restored from a backup or made anew, or EVENTSTORE_URL names another one. ` +
-      'Nothing is read; what was recorded before goes on being sent. Choose:',
-    '  1. Where the address is wrong, put EVENTSTORE_URL right and start the notifier again.',
-    '  2. Put the log back that is newer. The notifier goes on by itself, and nothing is lost.',
-    '  3. Take the log as it is: what it lacks is lost for good. First the relay, if it refuses the log as well (its message says how). Then',
-    '     the notifier, which reads from the beginning and sends nothing again that was recorded:',
+    `The event log is not the one that was read: ${finding}. It was restored from a backup or made new, or EVENTSTORE_URL names another one. ` +
+      'Nothing is read. What was recorded before is still sent. Choose:',
+    '  1. If the address is wrong, correct EVENTSTORE_URL and restart the notifier.',
+    '  2. Restore the newer log. The notifier then continues by itself, and nothing is lost.',
+    '  3. Take the log as it is. What it lacks is lost for ever. If the relay refuses the log as well, tell the relay first (its message',
+    '     says how). Then tell the notifier. It reads from the beginning, and sends no recorded message again:',
     '       npm run notifier -- accept-log --why "<reason>"',
-    'In an image without npm, `node notifier-service/dist/operator/main.js` stands for `npm run notifier --`.',
+    'In an image without npm, use `node notifier-service/dist/operator/main.js` instead of `npm run notifier --`.',
   ].join('\n')
 
 /** The furthest event that was read; a partition that a former release has moved does not tell. */

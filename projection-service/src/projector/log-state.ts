@@ -8,14 +8,14 @@ import type { Projection } from '../engine/definition/projection'
 
 const refusalWords = (finding: string): string =>
   [
-    `The event log is not the one that the read models were made from: ${finding}. It was restored from an older copy or made anew, ` +
+    `The event log is not the one that the read models were made from: ${finding}. It was restored from an older copy or made new, ` +
       'or EVENTSTORE_URL names another one. Nothing more is applied. Choose:',
-    '  1. Where the address is wrong, put EVENTSTORE_URL right and start the projector again.',
-    '  2. Put the log back that is newer. The projector goes on by itself, and nothing is lost.',
-    '  3. Take the log as it is: what it lacks is lost for good, although it was acknowledged. First the relay, if it refuses the log',
-    '     as well (its message says how). Then every read model is rebuilt from the log as it is, and the projector goes on by itself:',
+    '  1. If the address is wrong, correct EVENTSTORE_URL and restart the projector.',
+    '  2. Restore the newer log. The projector then continues by itself, and nothing is lost.',
+    '  3. Take the log as it is. What it lacks is lost for ever, although it was acknowledged. If the relay refuses the log as well, tell',
+    '     the relay first (its message says how). Then rebuild every read model from the log. The projector then continues by itself:',
     '       npm run replay -- --all --accept-log',
-    'In an image without npm, `node projection-service/dist/replay/main.js` stands for `npm run replay --`.',
+    'In an image without npm, use `node projection-service/dist/replay/main.js` instead of `npm run replay --`.',
   ].join('\n')
 
 /** The furthest event that any of the read models has applied. */
