@@ -8,8 +8,8 @@ const embeddedPrefixes = ['::ffff:', '64:ff9b::']
 
 /**
  * @param text an address, with brackets, a port or a zone where a proxy adds them.
- * @returns its one spelling: IPv4 with dots, also where it came inside IPv6; IPv6 in lower case and short (RFC 5952); `undefined`
- *   when it is no address.
+ * @returns its one spelling: IPv4 with dots, also where it came inside IPv6; IPv6 in lower case and short (RFC 5952);
+ *   `undefined` when it is no address.
  */
 export function canonicalAddress(text: string): string | undefined {
   const bare = text
@@ -34,8 +34,8 @@ function ipv4Of(text: string): string | undefined {
 }
 
 /**
- * What counts as one client where clients are counted: one IPv4 address, and the /64 of IPv6, since a single connection is given a
- * /64 or more and may take any address in it.
+ * What counts as one client where clients are counted: one IPv4 address, and the /64 of IPv6, since a single connection
+ * is given a /64 or more and may take any address in it.
  * @param address canonical. @returns the address, or the network such as `2001:db8:0:1::/64`
  */
 export function networkOf(address: string): string {
@@ -67,12 +67,13 @@ export function parseTrustedProxies(text: string): BlockList | undefined {
 }
 
 /**
- * The address of the client that sent a request. Each proxy appends the address of whoever spoke to it, so the list is read from its
- * end, and only as long as the one who spoke is a trusted proxy. What a direct client sends in its place is never looked at.
+ * The address of the client that sent a request. Each proxy appends the address of whoever spoke to it, so the list is
+ * read from its end, and only as long as the one who spoke is a trusted proxy. What a direct client sends in its place
+ * is never looked at.
  * @param peer address at the other end of the connection.
  * @param forwardedFor `X-Forwarded-For`, as it came.
- * @returns canonical. Where a trusted proxy names no address, or only proxies, the last one that is known; `::`, the unspecified address,
- *   when the connection is closed already.
+ * @returns canonical. Where a trusted proxy names no address, or only proxies, the last one that is known; `::`, the
+ *   unspecified address, when the connection is closed already.
  */
 export function clientAddressOf(
   peer: string | undefined,

@@ -34,6 +34,11 @@ export interface KeyReader {
    *   when the table does not answer, or its keys do not open: none of it says anything about a text.
    */
   openAll(parts: readonly SealedText[]): Promise<(Record<string, unknown> | null | UnknownSubject | BrokenSeal)[]>
+  /**
+   * Asks the table for one person's key, with one query, whether the key is at hand already, was never there or was
+   * destroyed: how long it takes says nothing about the person. `openAll` has this key at hand afterwards.
+   */
+  lookUp(tenant: string, subject: string): Promise<void>
 }
 
 export interface KeyReaderOptions {
@@ -108,6 +113,17 @@ export function createKeyReader(pool: Pool, masters: MasterKeys, options: KeyRea
   }
 
   return {
+    async lookUp(tenant, subject) {
+      const name = nameOf(tenant, subject)
+      const { rows } = await pool.query<KeyRow>(
+        'select tenant, subject, wrapped_key, master_key_id from subject_key where tenant = $1 and subject = $2',
+        [tenant, subject],
+      )
+      const [row] = rows
+      if (row?.wrapped_key) cache.set(name, unwrapKey(row.wrapped_key, masters.of(row.master_key_id), name))
+      else cache.delete(name)
+    },
+
     async openAll(parts) {
       const keys = await keysOf(parts)
       return parts.map(({ tenant, subject, context, sealed }) => {
