@@ -1,7 +1,15 @@
 import { z } from 'zod'
 import { RegisterRequest, RegisterResponse, type AnnalsApi } from '@annals/contracts'
 import { routeDefiner } from '@annals/platform/api'
-import { etagOf, optionalIdempotencyKey, requestOf, withKey, withPersonal, withStream } from '../core/command-routes'
+import {
+  etagOf,
+  optionalIdempotencyKey,
+  requestOf,
+  withKey,
+  withPersonal,
+  withShare,
+  withStream,
+} from '../core/command-routes'
 import type { ConsistencyTokens } from '../core/consistency-tokens'
 import type { createRegistration } from './commands/registration'
 
@@ -23,14 +31,14 @@ const registerRoute = defineRoute({
   headers: z.object({ 'idempotency-key': optionalIdempotencyKey }),
   body: RegisterRequest,
   response: { status: 201, schema: RegisterResponse },
-  problems: ['email-taken', 'password-too-common', ...withStream, ...withPersonal, ...withKey],
+  problems: ['email-taken', 'password-too-common', ...withShare, ...withStream, ...withPersonal, ...withKey],
   examples: {
     registration: {
       request: { email: 'ada@example.org', password: 'correct horse battery', name: 'Ada Lovelace', locale: 'en' },
     },
   },
   async handle(request, { register, consistencyTokens }) {
-    const registered = await register(requestOf(request), request.body)
+    const registered = await register(requestOf(request), { ...request.body, ip: request.ip })
     return {
       body: { userId: registered.userId, consistencyToken: await consistencyTokens.of(registered) },
       headers: { location: `/api/v1/users/${registered.userId}`, etag: etagOf(registered.revision) },

@@ -1,7 +1,7 @@
 import { paymentMinorMax, type ProblemCode } from '@annals/contracts'
 import { StreamDeleted, UnknownAppendOutcome } from '@annals/platform/event-log'
 import { HttpProblem } from '@annals/platform/api'
-import { InvalidCredentials, LoginThrottled } from '../sessions/commands/login'
+import { InvalidCredentials } from '../sessions/commands/login'
 import { Rejected, type RejectionCode } from '../core/rejected'
 import {
   CommandInProgress,
@@ -11,6 +11,7 @@ import {
   Overloaded,
   PersonalDataLocked,
   RevisionMismatch,
+  TooManyRequests,
 } from '../core/faults'
 
 /** Each reason to refuse is one problem; a reason without its row does not compile. `detail`: what to do about it. */
@@ -48,7 +49,7 @@ export function toProblem(error: unknown): HttpProblem | undefined {
     return problemOf(problem, detail)
   }
   if (error instanceof InvalidCredentials) return problemOf('invalid-credentials')
-  if (error instanceof LoginThrottled)
+  if (error instanceof TooManyRequests)
     return problemOf('too-many-requests', 'Wait as long as "Retry-After" says.', retryAfter(error.retryAfterSeconds))
   if (error instanceof Overloaded)
     return problemOf('overloaded', 'Nothing was changed.', retryAfter(error.retryAfterSeconds))

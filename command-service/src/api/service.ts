@@ -7,6 +7,7 @@ import type { Scope } from '@annals/platform/lifecycle'
 import type { Logger } from '@annals/platform/log'
 import { counter, createMetrics, durations, gauge } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
+import { createRedisCounter } from '@annals/platform/rate-limit'
 import { createRedis } from '@annals/platform/redis'
 import { createSignedText } from '@annals/platform/signed-text'
 import { revocationMarkMs } from '@annals/platform/revocation'
@@ -16,13 +17,14 @@ import { createLogin } from '../sessions/commands/login'
 import { createPaymentCommands } from '../payments/commands/payments'
 import { createAddressHash, createRegistration } from '../accounts/commands/registration'
 import { createSessionCommands } from '../sessions/commands/sessions'
+import { createGuessThrottle } from '../accounts/guess-throttle'
+import { createPasswordCheck } from '../accounts/password-check'
 import { createPasswords } from '../accounts/passwords'
 import { createFingerprint } from '../core/command-context'
 import { createExecute } from '../core/execute'
 import { createInFlight } from '../core/in-flight'
 import { createHttpPaymentGateway } from '../payments/payment-gateway/http-payment-gateway'
 import { buildApp } from './app'
-import { createLoginThrottle } from '../sessions/login-throttle'
 import { createRevocations } from '../sessions/revocations'
 import { createKeyWriter } from '../core/key-writer'
 import { createAccessTokens } from '../sessions/access-tokens'
@@ -31,8 +33,13 @@ import { createRefreshTokens } from '../sessions/refresh-tokens'
 
 /** Requests that may run at once; at 20 KB each they hold 20 MB. More than that wait longer than a client does. */
 const commandsInFlightMax = 1_000
+/** For one purpose: half, so that a silent payment gateway leaves as many for all else. */
+const commandsPerPurposeMax = 500
+/** For one user, or one client who is nobody yet: far more than a person or a page asks for at once. */
+const commandsPerPrincipalMax = 50
 /** Two of libuv's four threads stay free for signatures, files and look-ups. */
 const passwordConcurrencyMax = 2
+/** Of logins, and as many of registrations. */
 const passwordQueueMax = 32
 /** Keys are cached: few commands need the database. */
 const poolSize = 10
@@ -69,7 +76,11 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     conflict: (category: string) => conflicts.inc({ category }),
   }
   const execute = createExecute({ log: eventLog, keys, tenant, observe })
-  const inFlight = createInFlight(commandsInFlightMax)
+  const inFlight = createInFlight({
+    max: commandsInFlightMax,
+    purposeMax: commandsPerPurposeMax,
+    principalMax: commandsPerPrincipalMax,
+  })
   const passwords = createPasswords({
     cost: config.BCRYPT_COST,
     concurrency: Math.min(passwordConcurrencyMax, availableParallelism()),
@@ -84,11 +95,25 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
   const refreshTokens = createRefreshTokens(config.REFRESH_TOKEN_KEY, tenant)
   const addressHash = createAddressHash(config.RESERVATION_KEY, tenant)
   const fingerprint = createFingerprint(config.RESERVATION_KEY)
-  const throttle = createLoginThrottle({
-    redis,
-    perAddress: { attemptsMax: config.LOGIN_ATTEMPTS_PER_ADDRESS, windowSeconds: config.LOGIN_WINDOW_SECONDS },
-    perIp: { attemptsMax: config.LOGIN_ATTEMPTS_PER_IP, windowSeconds: config.LOGIN_WINDOW_SECONDS },
-    onSkipped: () => redisSkips.inc({ purpose: 'login-throttle' }),
+  const checked = counter(
+    metrics,
+    'annals_command_password_checks_total',
+    'Passwords that were compared, and verdicts',
+    ['purpose', 'verdict'],
+  )
+  const checkPassword = createPasswordCheck({
+    throttle: createGuessThrottle({
+      shared: createRedisCounter(redis),
+      perAddress: { attemptsMax: config.LOGIN_ATTEMPTS_PER_ADDRESS, windowSeconds: config.LOGIN_WINDOW_SECONDS },
+      perClient: { attemptsMax: config.LOGIN_ATTEMPTS_PER_IP, windowSeconds: config.LOGIN_WINDOW_SECONDS },
+      onSilent: () => redisSkips.inc({ purpose: 'login-throttle' }),
+    }),
+    passwords,
+    onVerdict({ purpose, verdict, ...who }) {
+      checked.inc({ purpose, verdict })
+      // What was right is in the log of events, as a session.
+      if (verdict !== 'right') log.info({ security: 'password-check', purpose, verdict, ...who }, 'password check')
+    },
   })
   const markMs = revocationMarkMs(config.ACCESS_TOKEN_SECONDS)
   const onSkipped = () => redisSkips.inc({ purpose: 'revocation' })
@@ -106,10 +131,22 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
   const passwordJobs = 'Password hashes that run or wait now'
   gauge(metrics, 'annals_command_password_jobs', passwordJobs, [], (it) => it.set(passwords.load))
 
-  const shared = { execute, passwords, addressHash, fingerprint, inFlight, tenant, now, accessTokens, refreshTokens }
+  const shared = {
+    execute,
+    keys,
+    passwords,
+    checkPassword,
+    addressHash,
+    fingerprint,
+    inFlight,
+    tenant,
+    now,
+    accessTokens,
+    refreshTokens,
+  }
   const deps = {
     register: createRegistration(shared),
-    login: createLogin({ ...shared, throttle, sessionSeconds: config.SESSION_SECONDS }),
+    login: createLogin({ ...shared, sessionSeconds: config.SESSION_SECONDS }),
     sessions: createSessionCommands({ ...shared, revocations }),
     payments: createPaymentCommands({
       ...shared,
@@ -127,7 +164,7 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
     log,
     metrics,
     trustedProxies: config.TRUSTED_PROXIES,
-    // Redis is not among them: without it logins are not throttled and sessions are looked up in the log.
+    // Redis is not among them: without it each process counts guesses by itself, and sessions are looked up in the log.
     readiness: { eventLog: () => eventLog.head(), postgres: () => pool.query('select 1') },
     deps,
     authenticate: createAuthenticator({

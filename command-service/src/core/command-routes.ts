@@ -27,5 +27,7 @@ export const etagOf = (revision: number): string => `"${revision}"`
 export const withPersonal = ['personal-data-locked'] as const
 /** Of routes that read or write a stream that may have been deleted in the log. */
 export const withStream = ['deleted'] as const
+/** Of routes that run a command: nobody runs too many at once, or guesses too often. */
+export const withShare = ['too-many-requests'] as const
 /** Of routes that take an idempotency key. */
 export const withKey = ['idempotency-key-reused', 'command-in-progress'] as const

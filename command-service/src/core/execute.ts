@@ -26,7 +26,7 @@ import {
 
 export interface ExecuteDeps {
   log: EventLog
-  keys: KeyWriter
+  keys: Pick<KeyWriter, 'sealFor' | 'openAll'>
   tenant: string
   observe: {
     /** Seconds that an append took, answered or not. */

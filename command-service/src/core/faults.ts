@@ -23,6 +23,15 @@ export class Overloaded extends Error {
   }
 }
 
+/** Whoever asks has asked for too much: within a time, or at once. Others are served meanwhile. */
+export class TooManyRequests extends Error {
+  override readonly name = 'TooManyRequests'
+
+  constructor(readonly retryAfterSeconds: number) {
+    super('one client asks for too much')
+  }
+}
+
 /** `If-Match` named another revision than the stream's. */
 export class RevisionMismatch extends Error {
   override readonly name = 'RevisionMismatch'

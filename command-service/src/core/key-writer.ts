@@ -26,6 +26,8 @@ export interface KeyWriter {
   sealFor(tenant: string, subjects: readonly string[]): Promise<Seal>
   /** Opens what was sealed; `null` where the key was destroyed. */
   openAll: OpenAll
+  /** Asks for one person's key, as `KeyReader` does. */
+  lookUp(tenant: string, subject: string): Promise<void>
 }
 
 /** No longer than readers cache keys: so long may something still be sealed for a person who is being erased. */
@@ -112,5 +114,6 @@ export function createKeyWriter({ pool, masters, log, onMissing = () => undefine
       return ({ subject, context }, personal) => sealText(JSON.stringify(personal), keys.get(subject)!, context)
     },
     openAll: (parts) => available(reader.openAll(parts)),
+    lookUp: (tenant, subject) => available(reader.lookUp(tenant, subject)),
   }
 }

@@ -19,6 +19,7 @@ import {
   requiredIdempotencyKey,
   withKey,
   withPersonal,
+  withShare,
   withStream,
 } from '../core/command-routes'
 import type { ConsistencyTokens } from '../core/consistency-tokens'
@@ -69,6 +70,7 @@ const createPayment = defineRoute({
     'amount-too-large',
     'card-number-refused',
     'user-not-found',
+    ...withShare,
     ...withStream,
     ...withPersonal,
     ...withKey,
@@ -108,6 +110,7 @@ const processPayment = defineRoute({
   problems: [
     'payment-not-found',
     'payment-not-processable',
+    ...withShare,
     ...withStream,
     'revision-mismatch',
     'concurrent-change',

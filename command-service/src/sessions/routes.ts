@@ -10,7 +10,7 @@ import {
   type AnnalsApi,
 } from '@annals/contracts'
 import { routeDefiner } from '@annals/platform/api'
-import { requestOf, withPersonal, withStream } from '../core/command-routes'
+import { requestOf, withPersonal, withShare, withStream } from '../core/command-routes'
 import type { ConsistencyTokens } from '../core/consistency-tokens'
 import type { AccessTokens } from './access-tokens'
 import type { createLogin, Tokens } from './commands/login'
@@ -41,7 +41,7 @@ const login = defineRoute({
   rateLimit: 'secrets',
   body: LoginRequest,
   response: { status: 200, schema: TokenResponse },
-  problems: ['invalid-credentials', 'too-many-requests', ...withStream, ...withPersonal],
+  problems: ['invalid-credentials', ...withShare, ...withStream, ...withPersonal],
   examples: { login: { request: { email: 'ada@example.org', password: 'correct horse battery' } } },
   async handle(request, deps) {
     const { body, ip } = request
@@ -63,7 +63,7 @@ const refresh = defineRoute({
   rateLimit: 'none',
   body: RefreshRequest,
   response: { status: 200, schema: TokenResponse },
-  problems: ['invalid-refresh-token', 'session-ended', ...withStream],
+  problems: ['invalid-refresh-token', 'session-ended', ...withShare, ...withStream],
   async handle(request, { sessions, consistencyTokens }) {
     const tokens = await sessions.refresh(requestOf(request), request.body.refreshToken)
     return { body: await tokenBody(tokens, consistencyTokens) }
@@ -79,7 +79,7 @@ const logout = defineRoute({
   permission: 'own',
   rateLimit: 'none',
   response: { status: 204 },
-  problems: [...withStream],
+  problems: [...withShare, ...withStream],
   async handle(request, { sessions }) {
     await sessions.logout(requestOf(request), request.principal)
     return {}

@@ -51,10 +51,17 @@ export function testEnvironment(given: Environment): Environment {
   }
 }
 
-/** The command API on a port of its own, opened as `main` opens it. */
-export async function startTestService(environment: Environment): Promise<TestService> {
+/**
+ * The command API on a port of its own, opened as `main` opens it.
+ * @param beyond settings that no deployment may have, such as a cost of bcrypt that a test can wait for.
+ */
+export async function startTestService(
+  environment: Environment,
+  beyond: Partial<CommandConfig> = {},
+): Promise<TestService> {
   const scope = new Scope(silent)
-  const app = await openCommandService(readConfig(CommandConfig, environment), scope, silent)
+  const config = { ...readConfig(CommandConfig, environment), ...beyond }
+  const app = await openCommandService(config, scope, silent)
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 

@@ -1,12 +1,14 @@
 import { createHash, createHmac } from 'node:crypto'
 import { streamOf, type CredentialId, type UserId } from '@annals/contracts'
+import { networkOf } from '@annals/platform/client-address'
 import { derivedId, newId } from '@annals/platform/ids'
 import { isGuessedFirst } from '../domain/common-passwords'
 import { credentialDecider, setPassword } from '../domain/credential'
 import { emailReservationDecider, reserve } from '../domain/email-reservation'
 import { Rejected } from '../../core/rejected'
 import { register, userDecider } from '../domain/user'
-import type { Passwords } from '../passwords'
+import type { PasswordCheck } from '../password-check'
+import type { PasswordHasher } from '../passwords'
 import { commandIdOf, stepOf, type CommandContext, type Fingerprint, type Request } from '../../core/command-context'
 import { unborn, type Execute } from '../../core/execute'
 import { IdempotencyKeyReused } from '../../core/faults'
@@ -26,6 +28,8 @@ export interface Registration {
   password: string
   name: string
   locale: string
+  /** Address of the client, canonical. */
+  ip: string
 }
 
 /** A fact and where it stands. */
@@ -38,7 +42,8 @@ export interface Registered {
 
 export interface RegistrationDeps {
   execute: Execute
-  passwords: Passwords
+  passwords: PasswordHasher
+  checkPassword: PasswordCheck
   addressHash: AddressHash
   fingerprint: Fingerprint
   inFlight: InFlight
@@ -49,18 +54,38 @@ export interface RegistrationDeps {
 const route = 'POST /api/v1/auth/register'
 
 /**
- * Registers a person over three streams: the reservation of the address, the credential, the user. The user's first event is
- * the commit point: whoever appends it has won; everything before it can be left behind by a crash and is taken up again.
- * @throws Rejected `email-taken`, `password-too-common`; IdempotencyKeyReused.
+ * Registers a person over three streams: the reservation of the address, the credential, the user. The user's first
+ * event is the commit point: whoever appends it has won; everything before it can be left behind by a crash and is
+ * taken up again. A repeat is answered only to whoever knows the password, and so it counts as a guess like a login
+ * does.
+ * @throws Rejected `email-taken`, `password-too-common`; IdempotencyKeyReused; TooManyRequests; Overloaded.
  */
 export function createRegistration(deps: RegistrationDeps) {
-  const { execute, passwords, addressHash, fingerprint, inFlight, tenant, now } = deps
+  const { execute, passwords, checkPassword, addressHash, fingerprint, inFlight, tenant, now } = deps
 
-  /** The fingerprint does not cover the password, since it stays in the log: the credential tells. */
-  async function assertSamePassword(credentialId: CredentialId, password: string): Promise<void> {
-    const { state } = await execute.load(credentialDecider, streamOf.credential(credentialId))
-    const hash = state.status === 'set' ? state.passwordHash : null
-    if (!(await passwords.matches(password, hash))) throw new IdempotencyKeyReused(credentialId)
+  /**
+   * The fingerprint does not cover the password, since it stays in the log: the credential tells.
+   * @param credentialId `undefined`: the repeat differs in something else. It is refused after as much work, and
+   *   counted alike, or whoever knows the key could try names.
+   */
+  async function assertSamePassword(
+    credentialId: CredentialId | undefined,
+    { email, password, ip }: Registration,
+    { correlationId, commandId }: CommandContext,
+  ): Promise<void> {
+    const found = await checkPassword({
+      purpose: 'registration',
+      addressHash: addressHash(email),
+      client: ip,
+      password,
+      correlationId,
+      async find() {
+        if (credentialId === undefined) return { passwordHash: null }
+        const { state } = await execute.load(credentialDecider, streamOf.credential(credentialId))
+        return { passwordHash: state.status === 'set' ? state.passwordHash : null }
+      },
+    })
+    if (!found) throw new IdempotencyKeyReused(commandId)
   }
 
   /** @returns the user for whom the address is held: this one, or one whose registration did not get further. */
@@ -75,19 +100,22 @@ export function createRegistration(deps: RegistrationDeps) {
   }
 
   async function run(input: Registration, context: CommandContext, ownUserId: UserId): Promise<Registered> {
-    const { email, password, name, locale } = input
+    const { email, password, name, locale, ip } = input
     if (isGuessedFirst(password, email)) throw new Rejected('password-too-common')
-    passwords.admit()
+    passwords.admit({ purpose: 'registration', client: networkOf(ip) })
     const userId = await holderOf(email, ownUserId, context)
     const stream = streamOf.user(userId)
-    const present = await execute(userDecider, { stream, context, decide: () => [] })
+    const present = await execute(userDecider, { stream, context, decide: () => [] }).catch(async (error: unknown) => {
+      if (error instanceof IdempotencyKeyReused) await assertSamePassword(undefined, input, context)
+      throw error
+    })
     if (present.state.status === 'registered') {
       if (!present.repeated) throw new Rejected('email-taken')
-      await assertSamePassword(present.state.credentialId, password)
+      await assertSamePassword(present.state.credentialId, input, context)
       return { userId, stream, revision: present.revision, position: present.position }
     }
     const credentialId = derivedId(context.commandId, 'credential')
-    await setCredential(userId, credentialId, password, context)
+    await setCredential(userId, credentialId, input, context)
     const { revision, position } = await execute(userDecider, {
       stream,
       context,
@@ -97,16 +125,23 @@ export function createRegistration(deps: RegistrationDeps) {
     return { userId, stream, revision, position }
   }
 
-  async function setCredential(userId: UserId, credentialId: CredentialId, password: string, context: CommandContext) {
-    const passwordHash = await passwords.hash(password)
+  async function setCredential(
+    userId: UserId,
+    credentialId: CredentialId,
+    input: Registration,
+    context: CommandContext,
+  ) {
+    const place = { purpose: 'registration', client: networkOf(input.ip) } as const
+    const passwordHash = await passwords.hash(input.password, place)
     const outcome = await execute(credentialDecider, {
       stream: streamOf.credential(credentialId),
-      // Two hashes of one password differ: each is an event of its own, so that the log takes the first and refuses the second.
+      // Two hashes of one password differ: each is an event of its own, so that the log takes the first and refuses the
+      // second.
       context: stepOf(context, 'credential', createHash('sha256').update(passwordHash).digest('hex')),
       decide: setPassword({ userId, credentialId, passwordHash }),
       known: unborn(credentialDecider),
     })
-    if (!outcome.appended) await assertSamePassword(credentialId, password)
+    if (!outcome.appended) await assertSamePassword(credentialId, input, context)
   }
 
   return async (request: Request, input: Registration): Promise<Registered> => {
@@ -124,6 +159,7 @@ export function createRegistration(deps: RegistrationDeps) {
       actor: { type: 'user', id: userId },
       occurredAt: now(),
     }
-    return inFlight.run(commandId, () => run(input, context, userId))
+    const admission = { commandId, purpose: 'accounts', principal: networkOf(input.ip) } as const
+    return inFlight.run(admission, () => run(input, context, userId))
   }
 }

@@ -146,7 +146,8 @@ export function createPaymentCommands(deps: PaymentDeps) {
     create(request: Request, by: Principal, input: NewPayment): Promise<PaymentFact> {
       const context = contextOf(request, by, createRoute, input)
       const paymentId = derivedId('payment', context.commandId)
-      return inFlight.run(context.commandId, async () => {
+      const admission = { commandId: context.commandId, purpose: 'payments', principal: by.userId } as const
+      return inFlight.run(admission, async () => {
         const created = await execute(paymentDecider, {
           stream: streamOf.payment(paymentId),
           context,
@@ -165,7 +166,8 @@ export function createPaymentCommands(deps: PaymentDeps) {
      */
     process(request: Request, by: Principal, paymentId: PaymentId, ifMatch?: number): Promise<PaymentFact> {
       const context = contextOf(request, by, processRoute(paymentId), { paymentId })
-      return inFlight.run(context.commandId, () => runProcess(paymentId, by, context, ifMatch))
+      const admission = { commandId: context.commandId, purpose: 'payment-gateway', principal: by.userId } as const
+      return inFlight.run(admission, () => runProcess(paymentId, by, context, ifMatch))
     },
   }
 }

@@ -1,14 +1,15 @@
 import { streamOf, type Role, type SessionId, type UserId } from '@annals/contracts'
+import { networkOf } from '@annals/platform/client-address'
 import { newId } from '@annals/platform/ids'
 import { credentialDecider } from '../../accounts/domain/credential'
 import { emailReservationDecider } from '../../accounts/domain/email-reservation'
 import { begin, sessionDecider } from '../domain/session'
 import { userDecider } from '../../accounts/domain/user'
-import type { Passwords } from '../../accounts/passwords'
+import type { PasswordCheck } from '../../accounts/password-check'
 import type { Request } from '../../core/command-context'
 import { unborn, type Execute } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
-import type { LoginThrottle } from '../login-throttle'
+import type { KeyWriter } from '../../core/key-writer'
 import type { AccessTokens } from '../access-tokens'
 import type { RefreshTokens } from '../refresh-tokens'
 import type { AddressHash } from '../../accounts/commands/registration'
@@ -16,14 +17,6 @@ import type { AddressHash } from '../../accounts/commands/registration'
 /** Address and password do not belong together; which of them is wrong is not said. */
 export class InvalidCredentials extends Error {
   override readonly name = 'InvalidCredentials'
-}
-
-/** Too many attempts for this address or from this place. */
-export class LoginThrottled extends Error {
-  override readonly name = 'LoginThrottled'
-  constructor(readonly retryAfterSeconds: number) {
-    super('too many login attempts')
-  }
 }
 
 export interface Login {
@@ -49,9 +42,10 @@ export interface Tokens {
 
 export interface LoginDeps {
   execute: Execute
-  passwords: Passwords
+  checkPassword: PasswordCheck
+  keys: Pick<KeyWriter, 'lookUp'>
+  tenant: string
   addressHash: AddressHash
-  throttle: LoginThrottle
   accessTokens: AccessTokens
   refreshTokens: RefreshTokens
   inFlight: InFlight
@@ -63,33 +57,43 @@ export interface LoginDeps {
 /** No user and no credential has this id: reading its streams takes as long as reading somebody's. */
 const nobody = '00000000-0000-4000-8000-000000000000'
 
-/** @throws InvalidCredentials; LoginThrottled; Overloaded. */
+/** @throws InvalidCredentials; TooManyRequests; Overloaded. */
 export function createLogin(deps: LoginDeps) {
-  const { execute, passwords, addressHash, throttle, accessTokens, refreshTokens, inFlight, now, sessionSeconds } = deps
+  const { execute, checkPassword, keys, tenant, addressHash, accessTokens, refreshTokens, inFlight } = deps
+  const { now, sessionSeconds } = deps
 
-  /** The same reads and the same comparison whether the address is known or not: time does not tell. */
-  async function authenticate(hash: string, password: string): Promise<{ userId: UserId; roles: readonly Role[] }> {
+  /**
+   * The same reads whether the address is known or not, and whether its data key is at hand or not: time does not tell.
+   */
+  async function find(hash: string) {
     const reservation = await execute.load(emailReservationDecider, streamOf.emailReservation(hash))
     const userId = reservation.state.status === 'reserved' ? reservation.state.userId : nobody
+    await keys.lookUp(tenant, userId)
     const user = await execute.load(userDecider, streamOf.user(userId))
-    const credentialId = user.state.status === 'registered' ? user.state.credentialId : nobody
-    const credential = await execute.load(credentialDecider, streamOf.credential(credentialId))
-    const passwordHash = credential.state.status === 'set' ? credential.state.passwordHash : null
-    const matches = await passwords.matches(password, passwordHash)
-    if (!matches || user.state.status !== 'registered') throw new InvalidCredentials()
-    return { userId, roles: user.state.roles }
+    const isRegistered = user.state.status === 'registered'
+    const credential = await execute.load(
+      credentialDecider,
+      streamOf.credential(user.state.status === 'registered' ? user.state.credentialId : nobody),
+    )
+    const roles: readonly Role[] = user.state.status === 'registered' ? user.state.roles : []
+    const passwordHash = isRegistered && credential.state.status === 'set' ? credential.state.passwordHash : null
+    return { userId, roles, passwordHash }
   }
 
   return async ({ correlationId }: Request, { email, password, ip, userAgent }: Login): Promise<Tokens> => {
     const hash = addressHash(email)
-    const waitSeconds = await throttle.attempt(hash, ip)
-    if (waitSeconds !== undefined) throw new LoginThrottled(waitSeconds)
     const commandId = newId()
-    let judged = false
-    const work = async () => {
-      const { userId, roles } = await authenticate(hash, password)
-      judged = true
-      await throttle.succeeded(hash, ip)
+    return inFlight.run({ commandId, purpose: 'sessions', principal: networkOf(ip) }, async () => {
+      const found = await checkPassword({
+        purpose: 'login',
+        addressHash: hash,
+        client: ip,
+        password,
+        correlationId,
+        find: () => find(hash),
+      })
+      if (!found) throw new InvalidCredentials()
+      const { userId, roles } = found
       const sessionId = newId()
       const occurredAt = now()
       const expiresAt = new Date(Date.parse(occurredAt) + sessionSeconds * 1000).toISOString()
@@ -108,11 +112,6 @@ export function createLogin(deps: LoginDeps) {
         revision,
         position,
       }
-    }
-    return inFlight.run(commandId, work).catch(async (error: unknown) => {
-      // An outage must not lock out the people who keep trying through it.
-      if (!judged && !(error instanceof InvalidCredentials)) await throttle.notJudged(hash, ip)
-      throw error
     })
   }
 }

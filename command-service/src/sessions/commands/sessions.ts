@@ -28,12 +28,14 @@ export function createSessionCommands(deps: SessionDeps) {
      * Exchanges a refresh token for the next one, with roles as they are now.
      * @throws Rejected `invalid-refresh-token` or `session-ended`; a token used before ends its session.
      */
-    refresh({ correlationId }: Request, refreshToken: string): Promise<Tokens> {
+    async refresh({ correlationId }: Request, refreshToken: string): Promise<Tokens> {
       const commandId = newId()
-      return inFlight.run(commandId, async () => {
-        const shown = refreshTokens.read(refreshToken)
-        if (!shown) throw new Rejected('invalid-refresh-token')
-        const { sessionId, generation } = shown
+      // Nothing is looked up for what we have not made: 256 bits of a keyed hash are not guessed, however often
+      // somebody tries.
+      const shown = refreshTokens.read(refreshToken)
+      if (!shown) throw new Rejected('invalid-refresh-token')
+      const { sessionId, generation } = shown
+      return inFlight.run({ commandId, purpose: 'sessions', principal: sessionId }, async () => {
         const at = now()
         const { state, revision, position } = await execute(sessionDecider, {
           stream: streamOf.session(sessionId),
@@ -68,7 +70,7 @@ export function createSessionCommands(deps: SessionDeps) {
     /** Ends the bearer's session. The fact comes first, then Redis hears of it. */
     logout({ correlationId }: Request, { userId, sessionId }: Principal): Promise<void> {
       const commandId = newId()
-      return inFlight.run(commandId, async () => {
+      return inFlight.run({ commandId, purpose: 'sessions', principal: userId }, async () => {
         await execute(sessionDecider, {
           stream: streamOf.session(sessionId),
           context: {

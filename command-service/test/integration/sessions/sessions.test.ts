@@ -53,8 +53,8 @@ const logout = (token: string, through = service) => through.post('/api/v1/auth/
 const validate = (token: string | undefined, through = service) =>
   through.get('/api/v1/auth/validate', token ? { token } : {})
 const eventsOf = async (sessionId: string) => (await log.readStream(`session-${sessionId}`)).map(({ type }) => type)
-/** An address from which nothing has come yet. */
-const newIp = () => `2001:db8::${randomUUID().slice(0, 4)}:${randomUUID().slice(0, 4)}`
+/** An address from whose network nothing has come yet. */
+const newIp = () => `2001:db8:${randomUUID().slice(0, 4)}:${randomUUID().slice(0, 4)}::1`
 
 describe('logging in', () => {
   it('begins a session and hands out tokens that no cache keeps', async () => {

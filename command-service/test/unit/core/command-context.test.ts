@@ -1,7 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
 import { canonicalJson, commandIdOf, createFingerprint, stepOf } from '../../../src/core/command-context'
-import { CommandInProgress, Overloaded } from '../../../src/core/faults'
-import { createInFlight } from '../../../src/core/in-flight'
 
 const identification = { tenant: 'main', principal: 'anna', route: 'POST /x', idempotencyKey: 'k' }
 
@@ -47,31 +45,4 @@ describe('a fingerprint', () => {
     expect(canonicalJson({ a: undefined, b: 1 })).toBe(canonicalJson({ b: 1 })))
   it('can not be computed without the key', () =>
     expect(createFingerprint(Buffer.alloc(32, 2))({ a: 1 })).not.toBe(fingerprint({ a: 1 })))
-})
-
-describe('what is in flight', () => {
-  const never = () => new Promise<never>(() => undefined)
-
-  it('runs a command once at a time, and again afterwards', async () => {
-    const inFlight = createInFlight(10)
-    let finish: (value: number) => void = () => undefined
-    const first = inFlight.run('one', () => new Promise<number>((resolve) => (finish = resolve)))
-    await expect(inFlight.run('one', async () => 2)).rejects.toThrow(CommandInProgress)
-    finish(1)
-    expect(await first).toBe(1)
-    expect(await inFlight.run('one', async () => 3)).toBe(3)
-  })
-
-  it('gives the place back when a command fails', async () => {
-    const inFlight = createInFlight(1)
-    await expect(inFlight.run('one', () => Promise.reject(new Error('no')))).rejects.toThrow('no')
-    expect(inFlight.size).toBe(0)
-  })
-
-  it('is bounded', async () => {
-    const inFlight = createInFlight(2)
-    void inFlight.run('one', never)
-    void inFlight.run('two', never)
-    await expect(inFlight.run('three', async () => 1)).rejects.toThrow(Overloaded)
-  })
 })
