@@ -10,20 +10,20 @@ export const usage = `npm run bench -- [--events <n>] [--only <part,…>] [--jso
                    (default 300000)
   --only <part,…>  of ${partNames.join(', ')};
                    default: all
-  --json <file>    writes the figures there, too
-  --skip-build     measures what was built last
+  --json <file>    also writes the figures to this file
+  --skip-build     measures the last build
   --profile        writes a CPU profile of every process of the system to
                    .annals/bench-profiles
   --help
 
 npm run bench -- --only replay [--events <n>] [--emmett-events <n>]
 
-  The replay alone, at length: all its marks, over a log of so many events
-  (default 1000000) and one of five times as many, and Emmett beside it. Takes
-  about an hour and some 20 GB of disk; with --events 20000 a few minutes.
+  The replay alone, at length: all its marks, over a log of <n> events
+  (default 1000000) and one of five times as many, and Emmett beside it. It
+  takes about an hour and some 20 GB of disk; with --events 20000 some minutes.
 
-  --emmett-events <n>  Emmett and the replay are compared over so many
-                       (default: as --events; 0: not at all)
+  --emmett-events <n>  events over which Emmett is compared with the
+                       replay (default: as --events; 0: no comparison)
 `
 
 const eventsMin = 1_000

@@ -25,7 +25,7 @@ export async function buildAll(profile) {
       env: turboEnvironment,
       log: logOf(profile, 'build'),
       what: 'The build',
-      remedy: 'mend what the compiler names (`npm run build` shows all of it).',
+      remedy: 'correct the errors that the compiler reports (`npm run build` shows all of them).',
       timeoutMs: 300_000,
     },
   )
@@ -43,7 +43,7 @@ export async function migrateAll({ profile, env }) {
         env: { ...process.env, ...env },
         log: logOf(profile, `migrate-${service}`),
         what: `Migrating the database of ${service}`,
-        remedy: '`npm run stack -- reset` makes local data new, when a migration was changed after it had run here.',
+        remedy: 'if a migration was changed after it had run here, `npm run stack -- reset` deletes the local data.',
         timeoutMs: 60_000,
       }),
     ),

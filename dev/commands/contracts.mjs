@@ -12,15 +12,15 @@ const usage = `npm run contracts -- <command>
   check    compares today's event schemas with the last release, and takes the
            golden corpus through every upcast and every projection's fold; exit
            code 1 when anything is found
-             --direction backward|forward|full  the promise that is asked for
+             --direction backward|forward|full  which direction to check
                                                 (default: full)
-             --log             also takes whole streams of the running stack's
-                               log through them
-             --sample <percent>  so many of those (default: 10)
+             --log             also checks whole streams of the running stack's
+                               log
+             --sample <percent>  how many of those streams (default: 10)
   release  records today's schemas and golden examples as released; refuses when
-           \`check\` would
+           \`check\` fails
   docs     writes docs/api/*.json from the schemas
-             --check           only tells whether they are current`
+             --check           only says whether they are current`
 
 class WrongCall extends Error {}
 
@@ -50,7 +50,7 @@ async function check({ direction = 'full', log = false, sample = '10' } = {}) {
   if (unreleased.length > 0) console.log(`Not released yet: ${unreleased.join(', ')}`)
   console.log(
     found.length > 0
-      ? `${counted(found.length, 'finding')}; nothing may be released like this.`
+      ? `${counted(found.length, 'finding')}; release nothing before they are corrected.`
       : `${Object.keys(schemas).length} released schemas hold (${direction}), ${corpus.length} golden examples decode and ` +
           `fold in ${projections.length} projections.`,
   )
@@ -66,7 +66,7 @@ async function checkLog(projections, percent) {
   const personal = hasKeys ? '' : ' (no access to keys: personal data read as erased)'
   console.log(
     found.length > 0
-      ? `${looked}: ${counted(found.length, 'finding')}; this release can not read what was written.${personal}`
+      ? `${looked}: ${counted(found.length, 'finding')}; this release cannot read what was written.${personal}`
       : `${looked}: all decode and fold.${personal}`,
   )
   return found.length === 0
@@ -104,7 +104,7 @@ function readCall(given) {
   if (given.includes('--help')) return () => printUsage()
   const [name, ...args] = given
   const command = Object.hasOwn(commands, name ?? '') ? commands[name] : undefined
-  if (!command) throw new WrongCall(name ? `no command: ${name}` : 'no command given')
+  if (!command) throw new WrongCall(name ? `unknown command: ${name}` : 'no command given')
   try {
     const { values } = parseArgs({ args, options: command.options })
     if ('sample' in values && !('log' in values)) throw new Error('--sample goes with --log')

@@ -9,10 +9,10 @@ import { explain, Trouble } from '../terminal/trouble.mjs'
 const usage = `npm run schema [-- --check]
 
   Writes <service>/schema.sql: what a new database has after all migrations.
-  The stack must be up (\`npm run stack -- up\`); the databases it makes there
-  are dropped again.
+  The stack must be up (\`npm run stack -- up\`). The databases that it makes
+  there are dropped again.
 
-  --check  only tells whether the files are current
+  --check  only says whether the files are current
 `
 
 async function main() {

@@ -16,9 +16,9 @@ import { explain, Trouble } from '../terminal/trouble.mjs'
 const usage = `npm run stack -- <command> [--profile <name>]
 
   up [--only kafka,postgres] [--kafka-nodes 3] [--ports free]
-                                        start every server that does not run, and wait until all are ready
+                                        start every server that is not running, and wait until all are ready
   down                                  stop them; data stays
-  status                                what runs, where, since when
+  status                                what runs, where, and since when
   logs [server]                         follow the logs
   reset                                 stop them and delete the profile's data
   dotenv                                print a .env with fresh secrets, for docker-compose.yml

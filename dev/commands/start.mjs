@@ -12,8 +12,8 @@ const usage = `npm start [-- --once] [-- --profile <name>]
 Installs what is missing, builds, starts the servers and the services, shows
 what they do, and runs until Ctrl-C.
 
-  --once            ends after the scenario; with 0 if every step of it held
-  --profile <name>  beside the first: other data, free ports
+  --once            ends after the scenario; exit code 0 if every step passed
+  --profile <name>  a second system beside the first: own data, free ports
   --help
 `
 

@@ -17,10 +17,10 @@ const partNames = ['lint', 'types', 'unit', 'integration', 'e2e']
 const usage = `npm test [-- --only <part,…>] [-- <anything for Jest>]
 
   --only <part,…>     of ${partNames.join(', ')}; default: all
-  --record-durations  write down what each file took, so that a fresh clone begins with the longest
+  --record-durations  record how long each file takes, so that a fresh clone begins with the longest
   --help
 
-  npm test -- --only unit contracts/    tests of one folder: the rest goes to Jest
+  npm test -- --only unit contracts/    tests of one folder: other arguments go to Jest
 `
 const keptLogs = join(root, '.annals/failed-test-logs')
 

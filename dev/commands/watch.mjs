@@ -33,7 +33,7 @@ const usage = `npm run dev [-- --profile <name>]
 Runs the system; a change of a source builds what changed and restarts the
 processes that run it.
 
-  --profile <name>  beside the first: other data, free ports
+  --profile <name>  a second system beside the first: own data, free ports
   --help
 `
 
@@ -87,7 +87,7 @@ async function rebuild(profile, stack, services, files) {
     cwd: root,
     log: logOf(profile, 'build'),
     what: 'The build',
-    remedy: 'mend what the compiler names; the services run on as they were.',
+    remedy: 'correct the errors that the compiler reports; the services keep running as they were.',
     timeoutMs: 120_000,
     onLine: (line) => progress.print(line),
   })

@@ -26,15 +26,15 @@ const targetNames = Object.values(targets).flat()
 
 export const usage = `npm run test:faults [-- <options>]
 
-  --only <scenarios>   of these, default all, one after the other:
+  --only <scenarios>   the scenarios to run, one after the other (all):
     processes            kills every process of the system in turn, and two of
                          its servers
     rebuild              rebuilds read models of a long log, and kills the
                          rebuilds
     servers              kills, freezes and restarts the servers: of three Kafka
                          nodes a leader every 10 s, the others in turn
-    restores             sets each store back to an older copy, or makes it
-                         anew, and follows the words of those who refuse
+    restores             sets each store back to an older copy, or recreates
+                         it, and follows the messages of those who refuse
     silence              makes each connection of each process fall silent:
                          nothing is closed, nothing arrives
   --commands <n>       acknowledged commands before the load ends (3000)
@@ -46,15 +46,15 @@ export const usage = `npm run test:faults [-- <options>]
   --events <n>         rebuild: events of the past in the log (200000)
   --rebuilds <n>       rebuild: how many, each killed at least once (100)
   --minutes <n>        servers: for how long faults begin (5)
-  --silences <n>       silence: the first so many of them (all)
-  --silent <seconds>   silence: how long those last that come to an end (20)
-  --json <file>        the report, for programs; of several scenarios: each under
-                       its name
+  --silences <n>       silence: only the first n of them (all)
+  --silent <seconds>   silence: how long one lasts that ends (20)
+  --json <file>        the report for programs; with several scenarios, each
+                       under its name
   --seed <n>           repeats the order of commands and kills of an earlier run
   --break <promise>    breaks one promise on purpose after the run: the exit code
-                       has to be 1
-  --self-check         breaks them all, one after the other, and fails unless the
-                       check finds each
+                       must be 1
+  --self-check         breaks all, one after the other, and fails unless the check
+                       finds each
   --keep               leaves data and logs
   --help
 `

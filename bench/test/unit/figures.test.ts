@@ -154,7 +154,7 @@ describe('schedule of arrivals', () => {
 describe('output of the replay', () => {
   it('tells how long each swap kept projectors waiting', () => {
     const output = [
-      'payments         12 rows equal the live ones, 12 streams folded afresh',
+      'payments         12 rows equal the live ones, 12 streams folded again',
       'payments         version 1 is live; projectors waited 22 ms',
       'users            version 1 is live; projectors waited 1,204 ms',
     ]

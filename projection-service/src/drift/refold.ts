@@ -38,7 +38,7 @@ export async function refoldStream(
   const { name, grain } = projection
   if (grain === 'shard') {
     throw new NotPossible(
-      `a row of ${name} is made of many streams, so none can be folded alone: rebuild it with \`replay ${name}\``,
+      `a row of ${name} is made of many streams, so it cannot be folded from one: rebuild it with \`replay ${name}\``,
     )
   }
   return inTransaction(pool, async (client) => {
@@ -59,9 +59,9 @@ export async function refoldStream(
     const fresh = await foldStreamAfresh(projection, seen, await droppedEvents(client, projection, stream), openAll)
     if (lacksKey(fresh))
       throw new NotPossible(
-        `the key table has no row of the person of ${stream}: put it back first, the rows are still right`,
+        `the key table has no row of the person of ${stream}: put it back first; the rows are still correct`,
       )
-    if (fresh.stopped) throw new NotPossible(`${stream} can not be folded by this release: ${fresh.stopped}`)
+    if (fresh.stopped) throw new NotPossible(`${stream} cannot be folded by this release: ${fresh.stopped}`)
 
     const tables = tablesOf(projection, 'live')
     const table = rowTable(projection, tables.rows)

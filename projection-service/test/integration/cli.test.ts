@@ -322,7 +322,7 @@ describe('the exit code', () => {
     expect(linesOf(output).at(-1)).toMatchObject({ event: 'failed', code: 'busy', exitCode: 5 })
     const again = await replay(['payments'])
     expect(again.code).toBe(exitCodes.done)
-    expect(again.output).toMatch(/^payments +goes on after 4,000 events of an earlier run\n/)
+    expect(again.output).toMatch(/^payments +continues after 4,000 events of an earlier run\n/)
   })
 
   it('is 6 when the log holds what this release can not fold, and live stays as it is', async () => {

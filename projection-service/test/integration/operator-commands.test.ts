@@ -116,13 +116,13 @@ describe('the replay CLI, for operators', () => {
       code: exitCodes.notEqual,
       output:
         'payments         4 streams compared, 1 differs\n' +
-        '  12 events of the log gone through for streams that are missing\n' +
+        '  12 events of the log searched for missing streams\n' +
         `  ${stream}\n    ${paymentId}: status\n`,
     })
     const mended = await replay('refold', 'payments', stream)
     expect(mended).toMatchObject({
       code: exitCodes.done,
-      output: expect.stringMatching(/3 events\n {2}mended .*: status/),
+      output: expect.stringMatching(/3 events\n {2}corrected .*: status/),
     })
     expect(await replay('drift', 'payments')).toMatchObject({ code: exitCodes.done })
   })

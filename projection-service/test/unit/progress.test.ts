@@ -75,7 +75,7 @@ describe('progress without a terminal', () => {
     progress.stage('payments', 'live', { version: 1, lockedMs: 12 })
     expect(lines.slice(1, 3)).toEqual([
       'payments         1,234 rows equal the live ones',
-      '                 500 rows recounted, 50 streams folded afresh',
+      '                 500 rows recounted, 50 streams folded again',
     ])
     expect(lines[3]).toMatch(/version 1 is live; projectors waited 12 ms/)
   })
@@ -86,7 +86,7 @@ describe('progress without a terminal', () => {
     progress.stage('payments', 'swapping', { compared: false, rebuilt: { rows: '1234' }, ...again })
     expect(lines[0]).toMatch(/first build: nothing to compare with/)
     expect(lines[1]).toMatch(/1,234 rows, not compared with live$/)
-    expect(lines[2]).toMatch(/500 rows recounted, 50 streams folded afresh$/)
+    expect(lines[2]).toMatch(/500 rows recounted, 50 streams folded again$/)
   })
 
   it('tells how a verification alone has ended', () => {
@@ -100,7 +100,7 @@ describe('progress without a terminal', () => {
   it('says where it goes on', () => {
     const { lines, progress } = told()
     progress.stage('payments', 'prepared', { resumedAfter: 5_000 })
-    expect(lines[0]).toMatch(/goes on after 5,000 events/)
+    expect(lines[0]).toMatch(/continues after 5,000 events/)
   })
 })
 

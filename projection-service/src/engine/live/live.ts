@@ -108,7 +108,7 @@ export function createLiveProjection(
   function onForeign({ topic, partition }: TopicPartition, offset: bigint, reason: string): void {
     // Only the relay writes here. Had this record taken an event's place, the stream's next revision would tell.
     observer.foreign()
-    log.error({ topic, partition, offset: String(offset), reason }, 'foreign record passed over')
+    log.error({ topic, partition, offset: String(offset), reason }, 'foreign record skipped')
   }
 
   async function fold(client: PoolClient, events: readonly ReadEvent[]) {

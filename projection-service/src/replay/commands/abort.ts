@@ -17,7 +17,7 @@ export function addAbort(program: Command): void {
         const there = await excludingRebuilds(pool, [projection!], () =>
           abortRebuild(pool, projection!.name, 'by the operator'),
         )
-        print(there ? `${projection!.name}: aborted` : `${projection!.name}: there was nothing to abort`)
+        print(there ? `${projection!.name}: aborted` : `${projection!.name}: there is no unfinished rebuild`)
       }),
     )
 }

@@ -36,11 +36,11 @@ async function checkChosen(
 }
 
 function printReport({ projection, by, compared, walked, passedOver, deleted, differing }: DriftReport): void {
-  const rest = passedOver > 0 ? `, ${grouped(passedOver)} passed over` : ''
+  const rest = passedOver > 0 ? `, ${grouped(passedOver)} skipped` : ''
   const differ = `${grouped(differing.length)} ${differing.length === 1 ? 'differs' : 'differ'}`
   print(`${projection.padEnd(16)} ${counted(compared, 'stream')} compared${rest}, ${differ}`)
   if (by === 'revisions') print('  by their revisions only: its rows are made of many streams, a rebuild counts them')
-  print(`  ${counted(walked, 'event')} of the log gone through for streams that are missing`)
+  print(`  ${counted(walked, 'event')} of the log searched for missing streams`)
   for (const stream of deleted) print(`  ${stream}\n    deleted in the log, in whole or in part`)
   for (const { stream, differences } of differing) {
     print(`  ${stream}`)
@@ -48,11 +48,11 @@ function printReport({ projection, by, compared, walked, passedOver, deleted, di
   }
 }
 
-/** `replay drift`: random streams folded afresh from the log and held against the live rows. */
+/** `replay drift`: random streams folded again from the log and held against the live rows. */
 export function addDrift(program: Command): void {
   program
     .command('drift')
-    .description('folds random streams afresh from the log and compares with the live rows; changes nothing')
+    .description('folds random streams from the log and compares them with the live rows; changes nothing')
     .argument('[projection...]', 'read models', projectionArgument)
     .option('--all', 'every read model')
     .option('--streams <n>', `streams of each (default: ${streamsStandard})`, positiveInteger)

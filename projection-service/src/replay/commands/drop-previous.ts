@@ -10,12 +10,12 @@ import { projectionArgument } from './arguments'
 export function addDropPrevious(program: Command): void {
   program
     .command('drop-previous')
-    .description('drops the generation kept for rollback')
+    .description('drops the former tables, which are kept for rollback')
     .argument('<projection>', 'read model', projectionArgument)
     .action(([projection]: Projection[]) =>
       withSystem(1, async ({ pool }) => {
         await excludingRebuilds(pool, [projection!], () => dropPrevious(pool, projection!))
-        print(`${projection!.name}: the previous generation is gone`)
+        print(`${projection!.name}: the former tables are dropped`)
       }),
     )
 }

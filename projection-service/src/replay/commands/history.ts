@@ -46,9 +46,9 @@ async function history(
 export function addHistory(program: Command): void {
   program
     .command('history')
-    .description('rebuilds that were ever begun, newest first')
+    .description('all rebuilds, newest first')
     .argument('[projection]', 'read model', projectionArgument)
-    .option('--limit <n>', `so many at most (default: ${limitStandard})`, limitArgument)
+    .option('--limit <n>', `how many at most (default: ${limitStandard})`, limitArgument)
     .option('--json', 'as one JSON document, reasons in full')
     .action(history)
 }

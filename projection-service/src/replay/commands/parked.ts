@@ -87,7 +87,7 @@ async function drop(
   { as, reason }: { as?: string; reason: string },
   command: Command,
 ): Promise<void> {
-  if (reason.trim() === '') command.error('error: --reason must say why', { exitCode: exitCodes.usage })
+  if (reason.trim() === '') command.error('error: --reason must give the reason', { exitCode: exitCodes.usage })
   await withSystem(1, async ({ pool, openAll }) => {
     const actor = as ?? operator()
     const { dropped, applied, error } = await dropParked(pool, projection!, stream, openAll, { actor, reason })
@@ -136,10 +136,10 @@ export function addParked(program: Command): void {
     .action(retry)
   parked
     .command('drop')
-    .description('gives the parked event of a stream up, for this read model, and retries what waits behind it')
+    .description('gives up the parked event of a stream, for this read model, and retries what waits behind it')
     .argument(...projectionName)
     .argument('<stream>', 'stream')
-    .requiredOption('--reason <text>', 'why the read model may go on without it; recorded')
+    .requiredOption('--reason <text>', 'why the read model may continue without it; recorded')
     .option(...asOption)
     .action(drop)
   parked

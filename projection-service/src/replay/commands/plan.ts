@@ -45,9 +45,9 @@ export async function plan(chosen: readonly Projection[], json?: true): Promise<
     const lines = [
       `would be rebuilt at version ${version}`,
       firstBuild
-        ? 'first build: nothing to compare with but a recount and a sample'
+        ? 'first build: compared with a recount and a sample only'
         : `live: version ${liveVersion}, ${grouped(rows)} rows, compared ${compared}`,
-      ...(goesOnAfter === null ? [] : [`goes on after ${counted(goesOnAfter, 'event')}`]),
+      ...(goesOnAfter === null ? [] : [`continues after ${counted(goesOnAfter, 'event')}`]),
       ...(dropsPrevious === null ? [] : [`drops the previous generation, version ${dropsPrevious}`]),
     ]
     for (const [i, line] of lines.entries()) print(`${(i === 0 ? projection : '').padEnd(16)} ${line}`)

@@ -11,20 +11,20 @@ async function refold([projection]: Projection[], stream: string, { as }: { as?:
   await withSystem(1, async (system) => {
     const actor = as ?? operator()
     const { events, mended, removed, parked } = await refoldStream(projection!, stream, { ...system, actor })
-    print(`${projection!.name} ${stream}:\n  folded afresh from ${counted(events, 'event')}`)
-    for (const { key, columns } of mended) print(`  mended ${key}: ${columns.join(', ')}`)
+    print(`${projection!.name} ${stream}:\n  folded again from ${counted(events, 'event')}`)
+    for (const { key, columns } of mended) print(`  corrected ${key}: ${columns.join(', ')}`)
     if (removed > 0) print(`  ${counted(removed, 'row')} removed that no event makes`)
     if (parked > 0) print(`  parked or waiting, ${counted(parked, 'event')}: \`replay parked show ${stream}\``)
     if (mended.length === 0 && removed === 0) print('  nothing was wrong')
   })
 }
 
-/** `replay refold`: the rows of one stream, made anew from the log. */
+/** `replay refold`: makes the rows of one stream again from the log. */
 export function addRefold(program: Command): void {
   program
     .command('refold')
     .description(
-      'mends the rows of one stream from the log, in place (not where many streams share a row: rebuild those)',
+      'corrects the rows of one stream from the log, in place (where many streams share a row, rebuild instead)',
     )
     .argument('<projection>', 'read model', projectionArgument)
     .argument('<stream>', 'stream, such as payment-<uuid>')

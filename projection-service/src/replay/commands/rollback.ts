@@ -10,7 +10,7 @@ import { projectionArgument } from './arguments'
 export function addRollback(program: Command): void {
   program
     .command('rollback')
-    .description('live and previous generation change places')
+    .description('makes the former tables live again')
     .argument('<projection>', 'read model', projectionArgument)
     .action(([projection]: Projection[]) =>
       withSystem(1, async ({ pool }) => {

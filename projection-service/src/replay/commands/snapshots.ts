@@ -25,12 +25,12 @@ async function drop(snapshot: Snapshot): Promise<void> {
 export function addSnapshots(program: Command): void {
   program
     .command('snapshots')
-    .description('former times and parts of the log that were folded beside the live read models, by label')
+    .description('lists snapshots: former times and parts of the log, folded beside the live read models')
     .option('--json', 'as one JSON document')
     .action(list)
   program
     .command('snapshot')
-    .description('one snapshot of former times or of a part of the log')
+    .description('commands for one snapshot')
     .command('drop')
     .description('drops the snapshots with a label, of every read model')
     .argument('<label>', 'name of the snapshot', labelArgument)

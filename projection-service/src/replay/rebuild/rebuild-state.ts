@@ -25,7 +25,7 @@ export interface Rebuild {
 export class RebuildTaken extends Error {
   override readonly name = 'RebuildTaken'
   constructor() {
-    super('another process goes on with this rebuild, or has aborted it')
+    super('another process continues this rebuild, or has aborted it')
   }
 }
 

@@ -41,9 +41,9 @@ export class Unverified extends Error {
     readonly verification: Verification,
   ) {
     super(
-      `${projection}: nothing speaks for what was rebuilt. There is no live one of this version to compare with, and no ` +
-        'row or stream could be counted again (parked streams can not). Nothing was swapped. ' +
-        `See \`replay status\`; to swap all the same: \`replay ${projection} --accept-unverified\``,
+      `${projection}: no check speaks for what was rebuilt. There is no live read model of this version to compare with, and no ` +
+        'row or stream could be recounted (parked streams cannot). Nothing was swapped. ' +
+        `See \`replay status\`. To swap without a check: \`replay ${projection} --accept-unverified\``,
     )
   }
 }

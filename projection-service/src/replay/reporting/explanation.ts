@@ -8,7 +8,7 @@ const columns = 80
 
 /** What a person reads of an error on standard error; ends with a line break. */
 export function explanationOf(error: unknown): string {
-  if (exitCodeOf(error) === exitCodes.interrupted) return 'interrupted; the same call goes on from here\n'
+  if (exitCodeOf(error) === exitCodes.interrupted) return 'interrupted; the same call continues from here\n'
   const fault = error instanceof Error ? error.message : String(error)
   if (!(error instanceof NotEqual)) return `${fault.split('\n').map(wrappedLine).join('\n')}\n`
   const found = error.verified.flatMap(({ projection, verification: { equal, differing, differences } }) =>
@@ -17,7 +17,7 @@ export function explanationOf(error: unknown): string {
       : [`${projection}: rebuilt and live differ`, ...countsText(differences), ...differing.map((key) => `  ${key}`)],
   )
   const advice = wrappedLine(
-    'Nothing was swapped. `replay status` tells what is parked; parked events of live make a difference. ' +
+    'Nothing was swapped. `replay status` shows what is parked. Parked events of live make a difference. ' +
       'What to do: docs/runbooks/failed-rebuild.md',
   )
   return `${[...found, advice].join('\n')}\n`

@@ -15,7 +15,7 @@ export interface Output {
 const stageText: Record<RebuildStage | 'verified', string> = {
   prepared: 'prepared an empty shadow',
   folding: 'folding the log',
-  'catching-up': 'catching up with what came meanwhile',
+  'catching-up': 'catching up with newer events',
   indexing: 'making indexes',
   verifying: 'comparing with the live read model',
   swapping: 'equal; swapping it in',
@@ -88,16 +88,16 @@ export function createProgress(output: Output, now = () => performance.now(), cl
           line(`${projection.padEnd(16)} ${what}:`)
           line(`${' '.repeat(17)}${counted(folded, 'event')} in ${projection}_asof_${snapshot}`)
           if (parkedStreams > 0)
-            line(`${' '.repeat(17)}${grouped(parkedStreams)} streams stand still at an event that was refused`)
+            line(`${' '.repeat(17)}${grouped(parkedStreams)} streams stopped at an event that was refused`)
         }
-        for (const stream of passedOver.slice(0, passedOverMax)) line(`passed over: ${stream}`)
+        for (const stream of passedOver.slice(0, passedOverMax)) line(`skipped: ${stream}`)
         if (passedOver.length > 0) line(`  not in the log, or deleted there: ${counted(passedOver.length, 'stream')}`)
         line(`compare: \`replay diff <read model> ${snapshot} live\``)
         return line(`drop: \`replay snapshot drop ${snapshot}\``)
       }
       line(`done in ${duration(seconds)}: ${grouped(events)} events, ${grouped(Math.round(events / seconds))}/s`)
       if (!isSwapped) return line('nothing was changed')
-      line('the former tables stay for `replay rollback`, until `replay drop-previous`')
+      line('the former tables are kept for `replay rollback`, until `replay drop-previous`')
     },
 
     stop: wipe,
@@ -106,8 +106,9 @@ export function createProgress(output: Output, now = () => performance.now(), cl
 
 function stageDetail(stage: RebuildStage | 'verified', facts: Record<string, unknown>): string {
   if (stage === 'prepared' && facts['resumedAfter'] !== undefined)
-    return `goes on after ${counted(facts['resumedAfter'] as number, 'event')} of an earlier run`
-  if (stage === 'prepared' && facts['firstBuild']) return 'first build: nothing to compare with, to the end of the log'
+    return `continues after ${counted(facts['resumedAfter'] as number, 'event')} of an earlier run`
+  if (stage === 'prepared' && facts['firstBuild'])
+    return 'first build: nothing to compare with; reads to the end of the log'
   if (stage === 'live') return `version ${facts['version']} is live; projectors waited ${facts['lockedMs']} ms`
   if (stage === 'swapping' || (stage === 'verified' && facts['equal'])) return equalText(facts)
   return stageText[stage]

@@ -43,7 +43,7 @@ interface CountedAgain {
 export function againText({ sampled, recounted }: CountedAgain): string {
   const told = [
     ...(recounted.rows > 0 ? [`${counted(recounted.rows, 'row')} recounted`] : []),
-    ...(sampled > 0 ? [`${counted(sampled, 'stream')} folded afresh`] : []),
+    ...(sampled > 0 ? [`${counted(sampled, 'stream')} folded again`] : []),
   ]
   return told.length > 0 ? told.join(', ') : 'nothing was counted again'
 }
