@@ -90,9 +90,11 @@ describe('passwords', () => {
       await passwords.matches('wrong horse battery', hash, place)
       return performance.now() - startedAt
     }
-    const before = await timeOf(null)
+    const before = []
+    for (let i = 0; i < 10; i++) before.push(await timeOf(null))
     await timeOf(higher)
-    expect(await timeOf(null)).toBeGreaterThan(before * 4)
+    // 32 times the work, in the fastest of ten against a single one: what else the machine does is no matter.
+    expect(await timeOf(null)).toBeGreaterThan(Math.min(...before) * 8)
   })
 
   it('wait in a bounded queue, beyond which they are refused before anything is done', async () => {
