@@ -1,15 +1,9 @@
 import { placeOf, type OpenAll, type RecordedEvent } from '@annals/contracts'
 import { UnknownSubject } from '@annals/platform/subject-keys'
 import { droppedReading } from '../engine/parking/drops'
-import {
-  applyEvent,
-  readFor,
-  type Memory,
-  type ParkedEvent,
-  type ReadEvent,
-  type StreamState,
-} from '../engine/fold/fold'
-import { rowName, type Projection, type StoredRow } from '../engine/definition/projection'
+import { applyEvent, readFor, type ParkedEvent, type ReadEvent, type StreamState } from '../engine/fold/fold'
+import { MapMemory } from '../engine/fold/memory'
+import type { Projection, StoredRow } from '../engine/definition/projection'
 
 /** What a projection makes of one stream alone. */
 export interface FreshFold {
@@ -17,7 +11,7 @@ export interface FreshFold {
   /** `undefined`: there was no event. */
   state: StreamState | undefined
   /** What could not be applied, and what queues behind it. */
-  parked: ParkedEvent[]
+  parked: readonly ParkedEvent[]
   /** Why the fold ended before its last event: a hole in the log, a version from the future. */
   stopped: string | undefined
 }
@@ -34,16 +28,7 @@ export async function foldStreamAfresh(
   openAll: OpenAll,
 ): Promise<FreshFold> {
   const readings = await readFor(projection, recorded, openAll)
-  const rows = new Map<string, StoredRow>()
-  const parked: ParkedEvent[] = []
-  let state: StreamState | undefined
-  const memory: Memory = {
-    row: (name) => rows.get(name)?.row,
-    setRow: (_, stored) => rows.set(rowName(stored.key, stored.shard), stored),
-    stream: () => state,
-    setStream: (_, next) => (state = next),
-    park: (event) => parked.push(event),
-  }
+  const memory = new MapMemory()
   let stopped: string | undefined
   for (const [i, event] of recorded.entries()) {
     const read: ReadEvent = {
@@ -56,7 +41,8 @@ export async function foldStreamAfresh(
     stopped = verdict.reason
     break
   }
-  return { rows: [...rows.values()], state, parked, stopped }
+  const state = recorded[0] && memory.stream(recorded[0].stream)
+  return { rows: memory.changedRows, state, parked: memory.parked, stopped }
 }
 
 /** Whether a fold says nothing because the row with a person's key was lost: rows from before are right all the same. */

@@ -1,7 +1,7 @@
 import { placeOf, type OpenAll, type RecordedEvent } from '@annals/contracts'
-import type { Row } from '../definition/columns'
-import { applyEvent, readFor, type Memory, type StreamState } from './fold'
-import type { Projection, StoredRow } from '../definition/projection'
+import { applyEvent, readFor, type Verdict } from './fold'
+import { MapMemory } from './memory'
+import type { Projection } from '../definition/projection'
 
 /** An event that a projection can not fold. */
 export interface Refusal {
@@ -34,24 +34,14 @@ export async function refusalsOfStream(
   for (const projection of projections) {
     if (!projection.topics.includes(place.topic)) continue
     const readings = await readFor(projection, recorded, openAll)
-    const rows = new Map<string, StoredRow>()
-    const streams = new Map<string, StreamState>()
-    let reason: string | undefined
-    const memory: Memory = {
-      row: (name): Row | undefined => rows.get(name)?.row,
-      setRow: (name, row) => rows.set(name, row),
-      stream: (name) => streams.get(name),
-      setStream: (name, state) => streams.set(name, state),
-      park: ({ error }) => (reason = error?.message ?? 'refused'),
-    }
+    const memory = new MapMemory()
     for (const [i, event] of recorded.entries()) {
       const verdict = applyEvent(projection, memory, {
         recorded: event,
         partition: place.partition,
         reading: readings[i]!,
       })
-      if (verdict.kind === 'stop') reason = verdict.reason
-      if (verdict.kind === 'duplicate') reason = 'the stream holds this revision twice'
+      const reason = reasonOf(verdict, memory)
       if (reason === undefined) continue
       const { stream, revision, type } = event
       refusals.push({ projection: projection.name, stream, revision, type, version: versionOf(event), reason })
@@ -59,6 +49,22 @@ export async function refusalsOfStream(
     }
   }
   return refusals
+}
+
+function reasonOf(verdict: Verdict, { parked }: MapMemory): string | undefined {
+  switch (verdict.kind) {
+    case 'stop':
+      return verdict.reason
+    case 'duplicate':
+      return 'the stream holds this revision twice'
+    case 'parked':
+    case 'queued':
+      return parked[0]?.error?.message ?? 'refused'
+    case 'applied':
+    case 'unhandled':
+    case 'unknown-type':
+      return undefined
+  }
 }
 
 /** An example of the golden corpus: an event as the log holds it, and its personal data in clear if any is sealed. */

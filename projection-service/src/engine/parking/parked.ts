@@ -1,7 +1,8 @@
 import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
 import type { Row } from '../definition/columns'
-import { applyEvent, InvalidEvent, readFor, touchedRows, type Memory, type ReadEvent } from '../fold/fold'
+import { applyEvent, InvalidEvent, readFor, touchedRows, type ReadEvent } from '../fold/fold'
+import { MapMemory } from '../fold/memory'
 import { tablesOf } from '../tables/generation'
 import { recordAction } from './parked-actions'
 import { rowName, type Projection, type StoredRow } from '../definition/projection'
@@ -172,31 +173,23 @@ async function retryPart(
     reading: readings[i]!,
   }))
   const table = rowTable(projection, tables.rows)
-  const loaded = await table.load(client, touchedRows(projection, events))
-  const rows = new Map<string, Row>(loaded.map(({ key, shard, row }) => [rowName(key, shard), row]))
-  const changed = new Map<string, StoredRow>()
+  const before = recorded[0]!.revision - 1
+  // The stream is blocked since this event: it is folded as if it were not.
+  const memory = new MapMemory({
+    rows: await table.load(client, touchedRows(projection, events)),
+    streams: [[stream, { revision: before, blocked: false }]],
+  })
   let error: Error | undefined
-  let last = recorded[0]!.revision - 1
-  const memory: Memory = {
-    row: (name) => rows.get(name),
-    setRow: (name, stored) => {
-      rows.set(name, stored.row)
-      changed.set(name, stored)
-    },
-    stream: () => ({ revision: last, blocked: false }),
-    setStream: (_, state) => {
-      if (!state.blocked) last = state.revision
-    },
-    park: (parked) => (error = parked.error),
-  }
+  let last = before
   for (const event of events) {
     const verdict = applyEvent(projection, memory, event)
-    if (verdict.kind === 'stop') error = new Error(verdict.reason)
+    error = verdict.kind === 'stop' ? new Error(verdict.reason) : memory.parked[0]?.error
     if (error) break
+    last = event.recorded.revision
   }
   await client.query('savepoint rows')
   try {
-    await table.upsert(client, [...changed.values()])
+    await table.upsert(client, memory.changedRows)
   } catch (refused) {
     const reading = isRowFault(refused) ? refusedReading(refused) : undefined
     if (reading?.kind !== 'invalid') throw refused
@@ -204,7 +197,7 @@ async function retryPart(
     // One at a time, until it is the one that leads to the row.
     if (batch.length > 1) return retryPart(client, projection, stream, openAll, actor, 1)
     error = new InvalidEvent(reading.reason)
-    last = recorded[0]!.revision - 1
+    last = before
   }
   const { rowCount } = await client.query(`delete from ${tables.parked} where stream = $1 and revision <= $2`, [
     stream,
