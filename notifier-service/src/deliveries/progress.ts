@@ -144,3 +144,60 @@ export async function saveRevisions(client: PoolClient, revisions: ReadonlyMap<s
     [[...revisions.keys()], [...revisions.values()]],
   )
 }
+
+/** How far a partition has come, and how often it was moved. */
+export interface MovedPlace extends TopicPartition {
+  moves: bigint
+  nextOffset: bigint
+  position: bigint
+  topicId: string | null
+  /** The database's time, ISO 8601. */
+  now: string
+}
+
+export async function movedPlaces(pool: Pool): Promise<MovedPlace[]> {
+  const { rows } = await pool.query<MovedPlace>(
+    `select topic, partition, moves, next_offset as "nextOffset", position, topic_id as "topicId", now() as now from ${table}`,
+  )
+  return rows
+}
+
+/** The furthest event that was read; a partition that a former release has moved does not tell. */
+export async function furthestRead(pool: Pool): Promise<{ position: bigint; eventId: string } | undefined> {
+  const { rows } = await pool.query<{ position: bigint; eventId: string }>(
+    `select position, position_event as "eventId" from ${table}
+     where judged_offset = next_offset and position_event is not null order by position desc limit 1`,
+  )
+  return rows[0]
+}
+
+/** Makes a partition's count of moves at least so high; where there was no row, it is read from its beginning. */
+export async function raiseMoves(
+  client: PoolClient,
+  { topic, partition }: TopicPartition,
+  moves: number,
+): Promise<void> {
+  await client.query(
+    `insert into ${table} (topic, partition, next_offset, position, judged_offset, moves) values ($1, $2, 0, -1, 0, $3)
+     on conflict (topic, partition) do update set moves = greatest(${table}.moves, excluded.moves)`,
+    [topic, partition, moves],
+  )
+}
+
+/** Adds to every partition's count of moves. */
+export async function addMoves(client: PoolClient, moves: number): Promise<void> {
+  await client.query(`update ${table} set moves = moves + $1`, [moves])
+}
+
+/** Everything is read once more, from the first record, and judged anew. */
+export async function beginAnew(client: PoolClient): Promise<void> {
+  // All at once, in the order in which intake takes them: its transactions end before, or begin after.
+  await client.query(`select from ${table} order by topic, partition for update`)
+  // Millions of rows at once; nobody reads them without a checkpoint in hand.
+  await client.query('truncate stream_revision')
+  await client.query('delete from unread_event')
+  await client.query(
+    `update ${table} set next_offset = 0, judged_offset = 0, position = -1, seen_position = -1, position_event = null,
+       topic_id = null, record_offset = null, record_mark = null, moves = moves + 1`,
+  )
+}

@@ -1,5 +1,6 @@
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { setBackReason } from '../deliveries/intents'
+import { addMoves, beginAnew, raiseMoves } from '../deliveries/progress'
 import { lockHoldSql } from './deliveries-watch'
 import type { PlacedWitness } from './witness'
 
@@ -59,13 +60,9 @@ export function acceptDeliveries(
            until_position = excluded.until_position, until_at = excluded.until_at, mails = excluded.mails, accepted_at = now()`,
         [place.topic, place.partition, topic, offset, position, at, mails],
       )
-      await client.query(
-        `insert into checkpoint (topic, partition, next_offset, position, judged_offset, moves) values ($1, $2, 0, -1, 0, $3)
-         on conflict (topic, partition) do update set moves = greatest(checkpoint.moves, excluded.moves)`,
-        [place.topic, place.partition, moves],
-      )
+      await raiseMoves(client, place, moves)
     }
-    await client.query('update checkpoint set moves = moves + $1', [movesJump])
+    await addMoves(client, movesJump)
     // What was recorded since the restore was not sent before it.
     const lastAt = witnesses.map(({ at }) => at).reduce((latest, at) => (at > latest ? at : latest))
     const open = `state in ('awaiting-recipient', 'pending', 'sending') and recorded_at <= $1`
@@ -110,15 +107,7 @@ export function acceptLog(pool: Pool, identity: string | undefined, decision: De
     )
     const { refusal } = rows[0] ?? {}
     if (!refusal) throw new NothingToAccept('the event log is not refused: there is nothing to accept')
-    // All at once, in the order in which intake takes them: its transactions end before, or begin after.
-    await client.query('select from checkpoint order by topic, partition for update')
-    // Millions of rows at once; nobody reads them without a checkpoint in hand.
-    await client.query('truncate stream_revision')
-    await client.query('delete from unread_event')
-    await client.query(
-      `update checkpoint set next_offset = 0, judged_offset = 0, position = -1, seen_position = -1, position_event = null,
-         topic_id = null, record_offset = null, record_mark = null, moves = moves + 1`,
-    )
+    await beginAnew(client)
     await client.query(
       'update log_state set identity = $1, position = null, event_id = null, refusal = null, checked_at = now()',
       [identity ?? null],

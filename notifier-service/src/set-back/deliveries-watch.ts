@@ -2,6 +2,7 @@ import { pause } from '@annals/platform/backoff'
 import type { CommittedOffset } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import { inTransaction, type Pool } from '@annals/platform/postgres'
+import { movedPlaces } from '../deliveries/progress'
 import { witnessesIn, type PlacedWitness } from './witness'
 
 export interface DeliveriesWatchDeps {
@@ -27,16 +28,6 @@ export interface DeliveriesWatch {
 const compareEveryMs = 30_000
 /** Until the first comparison has worked: nothing is sent meanwhile. */
 const retryEveryMs = 1_000
-
-interface DeliveryRow {
-  topic: string
-  partition: number
-  moves: bigint
-  next_offset: bigint
-  position: bigint
-  topic_id: string | null
-  now: string
-}
 
 /** Taken by whoever holds the deliveries, or accepts them, for their transaction; a number of our own. */
 export const lockHoldSql = 'select pg_advisory_xact_lock(6021023)'
@@ -71,10 +62,8 @@ export function watchDeliveries({ pool, committed, log }: DeliveriesWatchDeps): 
 
   async function compare(): Promise<void> {
     const witnesses = witnessesIn(await committed())
-    const { rows } = await pool.query<DeliveryRow>(
-      'select topic, partition, moves, next_offset, position, topic_id, now() as now from checkpoint',
-    )
-    const moves = new Map(rows.map((row) => [nameOf(row), row.moves]))
+    const places = await movedPlaces(pool)
+    const moves = new Map(places.map((row) => [nameOf(row), row.moves]))
     const ahead = new Map<string, PlacedWitness>()
     for (const witness of [...remembered.values(), ...witnesses]) {
       const name = nameOf(witness.place)
@@ -84,19 +73,19 @@ export function watchDeliveries({ pool, committed, log }: DeliveriesWatchDeps): 
     if (ahead.size > 0) await hold([...ahead.values()])
     await sayHold()
     if (ahead.size > 0) return
-    for (const { topic, partition, moves, next_offset, position, topic_id, now } of rows) {
+    for (const { topic, partition, moves, nextOffset, position, topicId, now } of places) {
       const place = { topic, partition }
       remembered.set(nameOf(place), {
         v: 1,
         place,
-        topic: topic_id ?? '',
-        offset: String(next_offset),
+        topic: topicId ?? '',
+        offset: String(nextOffset),
         moves: Number(moves),
         position: String(position),
         at: now,
       })
     }
-    sawMoves(rows.reduce((sum, { moves }) => sum + moves, 0n))
+    sawMoves(places.reduce((sum, { moves }) => sum + moves, 0n))
   }
 
   async function hold(witnesses: readonly PlacedWitness[]): Promise<void> {

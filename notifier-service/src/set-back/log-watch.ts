@@ -1,7 +1,8 @@
 import type { EventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
-import { createLogWatch, type LogMark, type LogWatch } from '@annals/platform/log-watch'
+import { createLogWatch, type LogWatch } from '@annals/platform/log-watch'
 import type { Pool } from '@annals/platform/postgres'
+import { furthestRead } from '../deliveries/progress'
 
 /** What an operator may do, as complete commands. @param finding how the log differs. */
 const refusalWords = (finding: string): string =>
@@ -16,15 +17,6 @@ const refusalWords = (finding: string): string =>
     'In an image without npm, use `node notifier-service/dist/operator/main.js` instead of `npm run notifier --`.',
   ].join('\n')
 
-/** The furthest event that was read; a partition that a former release has moved does not tell. */
-async function furthestOf(pool: Pool): Promise<LogMark | undefined> {
-  const { rows } = await pool.query<{ position: bigint; position_event: string }>(
-    `select position, position_event from checkpoint
-     where judged_offset = next_offset and position_event is not null order by position desc limit 1`,
-  )
-  return rows[0] && { position: rows[0].position, eventId: rows[0].position_event }
-}
-
 export interface LogWatchDeps {
   pool: Pool
   eventLog: Pick<EventLog, 'identity' | 'eventAt'>
@@ -33,7 +25,7 @@ export interface LogWatchDeps {
 
 /** Watches whether the log is still the one that was read. */
 export const watchLog = ({ pool, eventLog, log }: LogWatchDeps): LogWatch =>
-  createLogWatch({ pool, eventLog, log, table: 'log_state', furthest: () => furthestOf(pool), refusalWords })
+  createLogWatch({ pool, eventLog, log, table: 'log_state', furthest: () => furthestRead(pool), refusalWords })
 
 /** For readiness. @throws Error while the log is refused. */
 export async function requireLog(pool: Pool): Promise<void> {

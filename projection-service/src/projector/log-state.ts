@@ -1,7 +1,8 @@
 import type { EventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
-import { createLogWatch, type LogMark, type LogWatch } from '@annals/platform/log-watch'
+import { createLogWatch, type LogWatch } from '@annals/platform/log-watch'
 import type { Pool } from '@annals/platform/postgres'
+import { furthestEventIn } from '../engine/tables/checkpoint-table'
 import { tablesOf } from '../engine/tables/generation'
 import { logStateTable } from '../engine/tables/log-state-table'
 import type { Projection } from '../engine/definition/projection'
@@ -18,18 +19,6 @@ const refusalWords = (finding: string): string =>
     'In an image without npm, use `node projection-service/dist/replay/main.js` instead of `npm run replay --`.',
   ].join('\n')
 
-/** The furthest event that any of the read models has applied. */
-async function furthestOf(pool: Pool, projections: readonly Projection[]): Promise<LogMark | undefined> {
-  const each = projections.map(
-    (projection) =>
-      `select position, position_event from ${tablesOf(projection, 'live').checkpoint} where position_event is not null`,
-  )
-  const { rows } = await pool.query<{ position: bigint; position_event: string }>(
-    `select position, position_event from (${each.join(' union all ')}) c order by position desc limit 1`,
-  )
-  return rows[0] && { position: rows[0].position, eventId: rows[0].position_event }
-}
-
 /** Watches whether the log is still the one that these read models were made from. They have to be installed. */
 export const watchLog = (
   projections: readonly Projection[],
@@ -40,6 +29,10 @@ export const watchLog = (
     eventLog,
     log,
     table: logStateTable,
-    furthest: () => furthestOf(pool, projections),
+    furthest: () =>
+      furthestEventIn(
+        pool,
+        projections.map((projection) => tablesOf(projection, 'live').checkpoint),
+      ),
     refusalWords,
   })

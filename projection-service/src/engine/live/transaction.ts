@@ -54,7 +54,7 @@ export class PartTransactions {
   ) {
     const names = tablesOf(projection, 'live')
     this.#tables = { names, rows: rowTable(projection, names.rows) }
-    this.#checkpoint = liveCheckpoint(projection)
+    this.#checkpoint = liveCheckpoint(projection.name, names.checkpoint)
     // Not waiting for the disk: what PostgreSQL loses in a crash is lost whole, checkpoint and rows, and is done again. No
     // sequential scans: everything here goes by key, and plans that were kept from when a table was small must not say otherwise.
     this.#beginSql = `begin; set local synchronous_commit = off; set local enable_seqscan = off;

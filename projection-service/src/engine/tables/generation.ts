@@ -1,8 +1,8 @@
 import { topics, type TopicName } from '@annals/contracts'
-import { checkpointTableSql } from '@annals/platform/checkpoint'
 import type { PoolClient } from '@annals/platform/postgres'
 import { isNullable, typeOf } from '../definition/columns'
 import { columnsOf, keyWidth, type Projection } from '../definition/projection'
+import { createCheckpoints } from './checkpoint-table'
 
 /**
  * A read model lives in one schema; beside the one that is served there may be the next and the previous, and snapshots: what
@@ -82,15 +82,7 @@ export async function createGeneration(
        primary key (stream, revision)
      )`,
   )
-  await client.query(checkpointTableSql(tables.checkpoint))
-  // Id of the event at the log position that was reached; null: none, or a former release did not keep it.
-  await client.query(`alter table ${tables.checkpoint} add column position_event text`)
-  const places = placesOf(projection)
-  await client.query(
-    `insert into ${tables.checkpoint} (topic, partition, next_offset, position)
-     select topic, partition, 0, -1 from unnest($1::text[], $2::integer[]) as place (topic, partition)`,
-    [places.map(({ topic }) => topic), places.map(({ partition }) => partition)],
-  )
+  await createCheckpoints(client, tables.checkpoint, placesOf(projection))
 }
 
 /** Statements that make a generation's secondary indexes; each can be repeated. */

@@ -13,6 +13,7 @@ import {
   type StreamState,
   type Verdict,
 } from '../../engine/fold/fold'
+import { movePositions } from '../../engine/tables/checkpoint-table'
 import { placesOf, tablesOf, type Generation } from '../../engine/tables/generation'
 import { rowName, type Projection, type StoredRow } from '../../engine/definition/projection'
 import { rowTable } from '../../engine/tables/row-table'
@@ -222,9 +223,10 @@ export class BulkFold {
     const rows = this.#rows.beginFlush()
     const streams = this.#streams.beginFlush()
     const parked = this.#parked.splice(0)
-    const places = [...this.#reached].map(
-      ([place, position]) => [...place.split('/'), position, this.#reachedEvents.get(place) ?? null] as const,
-    )
+    const reached = [...this.#reached].map(([place, position]) => {
+      const [topic, partition] = place.split('/') as [string, string]
+      return { topic, partition: Number(partition), position, eventId: this.#reachedEvents.get(place) }
+    })
     await inTransaction(this.pool, async (client) => {
       // Lost in a crash of PostgreSQL it is lost whole, and folded again.
       await client.query('set local synchronous_commit = off')
@@ -234,13 +236,7 @@ export class BulkFold {
       await copyStreams(client, this.#tables.stream, streams.inserts)
       await upsertStreams(client, this.#tables.stream, streams.replacements)
       await insertParked(client, this.#tables.parked, parked)
-      await client.query(
-        `update ${this.#tables.checkpoint} c set position = v.position, updated_at = now(),
-           position_event = coalesce(v.event, c.position_event)
-         from unnest($1::text[], $2::integer[], $3::bigint[], $4::text[]) as v (topic, partition, position, event)
-         where c.topic = v.topic and c.partition = v.partition and c.position <> v.position`,
-        [0, 1, 2, 3].map((column) => places.map((place) => place[column])),
-      )
+      await movePositions(client, this.#tables.checkpoint, reached)
     })
     this.#rows.endFlush()
     this.#streams.endFlush()

@@ -1,5 +1,6 @@
 import { postgresDeadlines, type Pool, type PoolClient } from '@annals/platform/postgres'
 import type { Projection } from '../../engine/definition/projection'
+import { checkpointsIn } from '../../engine/tables/checkpoint-table'
 import { tablesOf } from '../../engine/tables/generation'
 import type { Builder, Limits } from './builder'
 import { checksumOf, differencesBetween, isSame, type Checksum, type Differences } from './checksum'
@@ -41,10 +42,8 @@ export async function positionsOf(
   projection: Projection,
   generation: 'live' | 'next',
 ): Promise<Map<string, bigint>> {
-  const { rows } = await db.query<{ topic: string; partition: number; position: bigint }>(
-    `select topic, partition, position from ${tablesOf(projection, generation).checkpoint}`,
-  )
-  return new Map(rows.map(({ topic, partition, position }) => [`${topic}/${partition}`, position]))
+  const found = await checkpointsIn(db, tablesOf(projection, generation).checkpoint)
+  return new Map(found.map(({ topic, partition, checkpoint }) => [`${topic}/${partition}`, checkpoint.position]))
 }
 
 /**
