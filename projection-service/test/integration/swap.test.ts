@@ -60,6 +60,8 @@ describe('a swap', () => {
     await models.feed((await world.own.pay(30)).events)
     const reader = await world.database.pool.connect()
     await reader.query('begin')
+    // On a busy machine three rebuilds take longer than a transaction may stand idle.
+    await reader.query('set local idle_in_transaction_session_timeout = 0')
     await reader.query('declare c cursor for select payment_id from payments.payment')
     await reader.query('fetch 5 from c')
     for (let i = 0; i < 3; i++) await rebuildAll([payments], deps())
