@@ -22,7 +22,11 @@ export type Composed =
  * @returns in the order of the claims.
  * @throws when the key store does not answer: nothing is decided then.
  */
-export async function compose(claims: readonly Claim[], keys: KeyReader, templates: Templates): Promise<Composed[]> {
+export async function compose(
+  claims: readonly Claim[],
+  keys: Pick<KeyReader, 'openAll'>,
+  templates: Templates,
+): Promise<Composed[]> {
   const recorded = claims.map(({ registration }) => registration && asRecorded(registration))
   const parts = recorded.map((event) => (event ? sealedPartOf(event) : undefined))
   const opened = await openEach(
@@ -45,7 +49,7 @@ export async function compose(claims: readonly Claim[], keys: KeyReader, templat
  * All with one call; if that is refused because of one of them, each by itself, so that it does not hold up the others. A key table
  * that has nobody's key is another one, or empty: that says nothing about a person.
  */
-async function openEach(parts: readonly SealedPart[], keys: KeyReader): Promise<Opened[]> {
+async function openEach(parts: readonly SealedPart[], keys: Pick<KeyReader, 'openAll'>): Promise<Opened[]> {
   if (parts.length === 0) return []
   try {
     return await keys.openAll(parts)
