@@ -16,11 +16,14 @@ export const cacheDir = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cac
 /** Ports of the profile `dev`; each can be moved with ANNALS_PORT_<NAME>, for example ANNALS_PORT_POSTGRES=5433. */
 export const defaultPorts = {
   command: 3000,
-  relay: 3001,
-  projector: 3002,
   query: 3003,
   notifier: 3004,
   paymentGateway: 3010,
+  commandOperations: 3100,
+  relayOperations: 3101,
+  projectorOperations: 3102,
+  queryOperations: 3103,
+  notifierOperations: 3104,
   eventstore: 2113,
   kafka: 9092,
   kafkaController: 9093,

@@ -2,5 +2,5 @@
 import { runServiceCli } from './service-cli.mjs'
 
 // Beside the relay that runs: it has the port.
-process.env.HTTP_PORT ??= '0'
+process.env.OPERATIONS_PORT ??= '0'
 await runServiceCli('command-service/dist/relay/main.js', 'The relay')

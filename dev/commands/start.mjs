@@ -4,7 +4,6 @@ import { interruption, withLifetime } from '../stack/lifetime.mjs'
 import { parseOptions } from '../terminal/options.mjs'
 import { shown } from '../profile.mjs'
 import { bold, Progress } from '../terminal/progress.mjs'
-import { serviceProcesses } from '../stack/services.mjs'
 import { bringUpSystem } from '../stack/system.mjs'
 
 const usage = `npm start [-- --once] [-- --profile <name>]
@@ -48,7 +47,9 @@ await withLifetime(
       ['SMS sent', `${stack.env.TWILIO_BASE_URL}/api/messages`],
       [
         'Health',
-        serviceProcesses.map(({ name }) => services.urls[name].split(':').at(-1)).join(', ') + ': /readyz, /metrics',
+        Object.values(services.operations)
+          .map((url) => url.split(':').at(-1))
+          .join(', ') + ': /readyz, /metrics',
       ],
       ['Logs', `${shown(profile.logs)}/`],
     ]

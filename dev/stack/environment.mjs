@@ -18,6 +18,7 @@ export function environmentOf({ ports, secrets }, { kafkaNodes = 1, engine = 'na
     TENANT: 'main',
     LOG_LEVEL: process.env.LOG_LEVEL ?? 'info',
     HTTP_HOST: '127.0.0.1',
+    OPERATIONS_HOST: '127.0.0.1',
     EVENTSTORE_URL: `esdb://127.0.0.1:${ports.eventstore}?tls=false`,
     KAFKA_BROKERS: brokers.map((port) => `127.0.0.1:${port}`).join(','),
     KAFKA_REPLICATION_FACTOR: String(brokers.length),

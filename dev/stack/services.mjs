@@ -13,32 +13,46 @@ const stopWithinMs = 20_000
  * The processes of the system, in the order of the data's way through them. They stop in this order too: first nothing comes in,
  * then what is under way passes through.
  *
- * @type {{ name: keyof import('../profile.mjs').Ports, title: string, main: string, ready?: string,
- *   args?: (profile: import('../profile.mjs').Profile) => string[] }[]} `ready` is a path, default /readyz
+ * `api`: it has a port for its clients. `ready`: a sandbox, which has no port for operations, answers this path there.
+ *
+ * @typedef {{ name: string, title: string, main: string, api?: true, ready?: string,
+ *   args?: (profile: import('../profile.mjs').Profile) => string[] }} ServiceProcess
+ * @type {ServiceProcess[]}
  */
 export const serviceProcesses = [
-  { name: 'command', title: 'Command API', main: 'command-service/dist/api/main.js' },
+  { name: 'command', title: 'Command API', main: 'command-service/dist/api/main.js', api: true },
   { name: 'relay', title: 'Relay', main: 'command-service/dist/relay/main.js' },
   { name: 'projector', title: 'Projector', main: 'projection-service/dist/projector/main.js' },
-  { name: 'notifier', title: 'Notifier', main: 'notifier-service/dist/main.js' },
-  { name: 'query', title: 'Query API', main: 'projection-service/dist/query/main.js' },
+  { name: 'notifier', title: 'Notifier', main: 'notifier-service/dist/main.js', api: true },
+  { name: 'query', title: 'Query API', main: 'projection-service/dist/query/main.js', api: true },
   {
     name: 'paymentGateway',
     title: 'Payment gateway (sandbox)',
     main: 'dev/sandboxes/payment-gateway/main.mjs',
     args: (profile) => ['--port', String(profile.ports.paymentGateway), '--data', paymentGatewayData(profile)],
+    api: true,
     ready: '/healthz',
   },
 ]
 
 const paymentGatewayData = (profile) => join(profile.data, 'payment-gateway')
 
+/**
+ * Names of the ports that a process listens on.
+ *
+ * @param {ServiceProcess} process
+ * @returns {(keyof import('../profile.mjs').Ports)[]}
+ */
+export const portsOf = ({ name, api, ready }) =>
+  /** @type {any} */ ([...(api ? [name] : []), ...(ready ? [] : [`${name}Operations`])])
+
 /** Where the payment gateway's sandbox keeps its charges. @param {import('../profile.mjs').Profile} profile */
 export const chargesFile = (profile) => join(paymentGatewayData(profile), chargesFileName)
 
 /**
  * @typedef {object} Services
- * @property {Record<string, string>} urls by process name: http://127.0.0.1:<port>
+ * @property {Record<string, string>} urls of those with an API, by process name: http://127.0.0.1:<port>
+ * @property {Record<string, string>} operations where all but sandboxes answer /healthz, /readyz and /metrics, by process name
  * @property {() => Promise<void>} stop in order
  * @property {(name: string, signal?: NodeJS.Signals) => Promise<void>} kill default SIGKILL; resolves when it has ended
  * @property {(name: string, signal: NodeJS.Signals) => void} signal does not wait
@@ -60,7 +74,17 @@ export async function startServices(
   { only, env = {}, envOf = () => ({}), progress, signal } = {},
 ) {
   const chosen = serviceProcesses.filter(({ name }) => only === undefined || only.includes(name))
-  const urls = Object.fromEntries(serviceProcesses.map(({ name }) => [name, `http://127.0.0.1:${profile.ports[name]}`]))
+  const { ports } = profile
+  const urlsBy = (processes, portOf) =>
+    Object.fromEntries(processes.map((each) => [each.name, `http://127.0.0.1:${portOf(each)}`]))
+  const urls = urlsBy(
+    serviceProcesses.filter(({ api }) => api),
+    ({ name }) => ports[name],
+  )
+  const operations = urlsBy(
+    serviceProcesses.filter(({ ready }) => !ready),
+    ({ name }) => ports[`${name}Operations`],
+  )
   const processOf = (name) => {
     const found = chosen.find((each) => each.name === name)
     if (!found)
@@ -71,12 +95,14 @@ export async function startServices(
   /** @type {Map<string, Promise<number | NodeJS.Signals>>} */
   const exits = new Map()
 
-  /** @param {typeof serviceProcesses[number]} service */
-  async function start({ name, title, main, args, ready = '/readyz' }) {
-    const port = profile.ports[name]
-    if (!(await becomesFree(port))) {
+  /** @param {ServiceProcess} service */
+  async function start(service) {
+    const { name, title, main, args, api, ready } = service
+    for (const portName of portsOf(service)) {
+      const port = ports[portName]
+      if (await becomesFree(port)) continue
       throw new Trouble(`Port ${port}, which the ${title} needs, is taken by another program.`, {
-        remedy: `end that program, or choose another port: ANNALS_PORT_${name.toUpperCase()}=${port + 100}`,
+        remedy: `end that program, or choose another port: ANNALS_PORT_${portName.toUpperCase()}=${port + 1_000}`,
       })
     }
     // The superuser is for the stack and for tests: no service gets it.
@@ -88,12 +114,13 @@ export async function startServices(
       cwd: root,
       env: {
         ...forServices,
-        HTTP_PORT: String(port),
-        METRICS_PORT: String(port),
+        ...(api ? { HTTP_PORT: String(ports[name]) } : {}),
+        ...(ready ? {} : { OPERATIONS_PORT: String(ports[`${name}Operations`]) }),
       },
     })
     exits.set(name, running.exited)
-    await waitReady(profile, running, () => answers(`${urls[name]}${ready}`), {
+    const readyUrl = ready ? `${urls[name]}${ready}` : `${operations[name]}/readyz`
+    await waitReady(profile, running, () => answers(readyUrl), {
       timeoutMs: readyWithinMs,
       signal: either,
     })
@@ -115,7 +142,7 @@ export async function startServices(
       progress?.begin(each.title, 'starting')
       try {
         await start(each)
-        progress?.done(each.title, urls[each.name])
+        progress?.done(each.title, urls[each.name] ?? operations[each.name])
       } catch (error) {
         progress?.failed(each.title, either.aborted ? 'given up' : undefined)
         failed.abort(error)
@@ -130,6 +157,7 @@ export async function startServices(
   }
   return {
     urls,
+    operations,
     stop: stopAll,
     async kill(name, how = 'SIGKILL') {
       const running = findRunning(profile, processOf(name).name)

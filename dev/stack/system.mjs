@@ -6,7 +6,7 @@ import { prefetch, refuseTakenPorts, startStack } from './native.mjs'
 import { findRunning, recordSelf } from './processes.mjs'
 import { openProfile } from '../profile.mjs'
 import { bold, faint } from '../terminal/progress.mjs'
-import { serviceProcesses, startServices } from './services.mjs'
+import { portsOf, serviceProcesses, startServices } from './services.mjs'
 import { underWay } from '../install/tools.mjs'
 import { Trouble } from '../terminal/trouble.mjs'
 
@@ -34,7 +34,7 @@ export async function bringUpSystem({ name, progress, signal, onEnd }) {
   onEnd(async () => rmSync(join(profile.pids, 'start.json'), { force: true }))
   await refuseTakenPorts(
     profile,
-    serviceProcesses.map(({ name: service, title }) => ({ name: service, title, ports: [service] })),
+    serviceProcesses.map((each) => ({ ...each, ports: portsOf(each) })),
   )
 
   console.log(bold('Programs'))

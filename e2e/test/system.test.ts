@@ -565,7 +565,7 @@ describe('the system', () => {
   }, 40_000)
 
   it.each(services)('%s answers /healthz, /readyz and /metrics', async (name) => {
-    const url = system.services.urls[name]
+    const url = system.services.operations[name]
     expect((await exchange(`${url}/healthz`)).status).toBe(200)
     const ready = await exchange(`${url}/readyz`)
     expect({ status: ready.status, body: ready.body }).toMatchObject({ status: 200, body: { status: 'ready' } })
@@ -577,7 +577,7 @@ describe('the system', () => {
   it('tells every metric that an alarm asks for', async () => {
     const told = new Set<string>()
     for (const name of services) {
-      const { body } = await exchange(`${system.services.urls[name]}/metrics`)
+      const { body } = await exchange(`${system.services.operations[name]}/metrics`)
       for (const [, metric] of String(body).matchAll(/^# TYPE (\S+) /gm)) told.add(metric!)
     }
     const asked = rulesOf(readAlerts().yaml).flatMap(({ alert, expr }) =>

@@ -1,4 +1,4 @@
-import { field, processFields } from '@annals/platform/config'
+import { field, httpFields, processFields } from '@annals/platform/config'
 import { z } from 'zod'
 import { mailDomainOf } from './channels/email/smtp'
 import { emailRetrySchedule } from './delivery/schedule'
@@ -7,8 +7,8 @@ const list = z.string().transform((text) => text.split(',').map((part) => part.t
 
 /** The environment of the notifier. `.env.example` explains each variable. */
 export const Config = z.object({
-  ...processFields,
-  HTTP_PORT: field.port(3004),
+  ...processFields(3104),
+  ...httpFields(3004),
   KAFKA_BROKERS: field.brokers(),
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),

@@ -1,15 +1,11 @@
 import path from 'node:path'
 import { AccessTokenClaims } from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
-import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
 import { createConsumer, createGroupOffsets } from '@annals/platform/kafka'
-import { exitWithMessage, runProcess, type Scope } from '@annals/platform/lifecycle'
-import { createLogger, type Logger } from '@annals/platform/log'
-import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
+import { runProcess } from '@annals/platform/process'
 import { createKeyReader, masterKeysOf, missingKeysCounter } from '@annals/platform/subject-keys'
-import { startTracing } from '@annals/platform/tracing'
 import { createSmtpChannel, mailDomainOf } from './channels/email/smtp'
 import { createTwilioChannel } from './channels/sms/twilio'
 import { Config, twilioOf } from './config'
@@ -22,7 +18,6 @@ import { requireLog } from './set-back/log-watch'
 import { loadTemplates } from './templates/templates'
 import type { Channel } from './vocabulary'
 
-const service = 'notifier'
 /** The client's own limit comes just before the attempt's, and says more. */
 const smsTimeoutShare = 0.9
 /** Beside one for each mail in hand: six partitions, leases, the caretaker and requests. */
@@ -36,9 +31,8 @@ function openChannels(config: Config): Channel[] {
   return [smtp, createTwilioChannel({ ...twilio, timeoutMs: config.ATTEMPT_TIMEOUT_MS * smsTimeoutShare })]
 }
 
-async function start(config: Config, log: Logger, scope: Scope, fatal: (error: unknown) => void): Promise<void> {
-  scope.add('tracing', await startTracing(service, config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())
-  const registry = createMetrics(service)
+void runProcess({ name: 'notifier', Config, env: process.env }, async (context) => {
+  const { config, log, metrics, scope, ready, fatal } = context
   const pool = scope.add(
     'deliveries',
     createPool(config.NOTIFIER_DATABASE_URL, log, deliveryConnections + config.MAIL_CONCURRENCY),
@@ -52,14 +46,21 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
   const templates = loadTemplates(path.join(__dirname, '../templates'))
 
   const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (opened) => opened.close())
-  const kafka = { brokers: config.KAFKA_BROKERS, clientId: `annals-${service}`, log }
+  const kafka = { brokers: config.KAFKA_BROKERS, clientId: 'annals-notifier', log }
   const offsets = createGroupOffsets(kafka)
   const consumer = createConsumer({
     ...kafka,
     groupId: config.NOTIFIER_GROUP,
     topics: config.NOTIFIER_TOPICS,
-    metrics: registry,
+    metrics,
     onFatal: fatal,
+  })
+  ready({
+    deliveries: () => pool.query('select from delivery limit 1'),
+    subjectKeys: () => keyPool.query('select from subject_key limit 1'),
+    kafka: () => consumer.check(),
+    notSetBack: () => requireNotSetBack(pool),
+    log: () => requireLog(pool),
   })
   const app = buildApp({
     pool,
@@ -70,20 +71,13 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
       claims: AccessTokenClaims,
       hasEnded: createHasEnded(eventLog),
     }),
-    readiness: {
-      deliveries: () => pool.query('select from delivery limit 1'),
-      subjectKeys: () => keyPool.query('select from subject_key limit 1'),
-      kafka: () => consumer.check(),
-      notSetBack: () => requireNotSetBack(pool),
-      log: () => requireLog(pool),
-    },
-    registry,
+    registry: metrics,
     log,
   })
   scope.add('http', app, (opened) => opened.close())
   await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
 
-  const missingKeys = missingKeysCounter(registry)
+  const missingKeys = missingKeysCounter(metrics)
   const notifier = startNotifier({
     consumer,
     committed: () => offsets.committed(config.NOTIFIER_GROUP, config.NOTIFIER_TOPICS),
@@ -101,17 +95,9 @@ async function start(config: Config, log: Logger, scope: Scope, fatal: (error: u
     mailSchedule: config.MAIL_RETRY_SECONDS,
     concurrency: config.MAIL_CONCURRENCY,
     attemptMsMax: config.ATTEMPT_TIMEOUT_MS,
-    registry,
+    registry: metrics,
     log,
   })
   scope.add('notifier', notifier, (opened) => opened.stop())
   await notifier.joined
-}
-
-try {
-  const config = readConfig(Config, process.env)
-  const log = createLogger(service, config.LOG_LEVEL)
-  void runProcess(log, (scope, fatal) => start(config, log, scope, fatal))
-} catch (error) {
-  exitWithMessage(error)
-}
+})

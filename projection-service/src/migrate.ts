@@ -1,19 +1,11 @@
 import path from 'node:path'
 import { z } from 'zod'
-import { field, processFields, readConfig } from '@annals/platform/config'
-import { exitWithMessage } from '@annals/platform/lifecycle'
-import { createLogger } from '@annals/platform/log'
+import { field } from '@annals/platform/config'
 import { migrate } from '@annals/platform/postgres'
+import { exitWithMessage, runOnce } from '@annals/platform/process'
 
-const Config = z.object({
-  LOG_LEVEL: processFields.LOG_LEVEL,
-  PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'),
-})
+const Config = z.object({ PROJECTION_DATABASE_URL: field.url('postgres', 'postgresql'), LOG_LEVEL: field.logLevel() })
 
-async function main() {
-  const config = readConfig(Config, process.env)
-  const log = createLogger('projection-migrate', config.LOG_LEVEL)
-  await migrate(config.PROJECTION_DATABASE_URL, path.join(__dirname, '..', 'migrations'), log)
-}
-
-main().catch(exitWithMessage)
+runOnce({ name: 'projection-migrate', Config, env: process.env }, ({ config, log }) =>
+  migrate(config.PROJECTION_DATABASE_URL, path.join(__dirname, '..', 'migrations'), log),
+).catch(exitWithMessage)

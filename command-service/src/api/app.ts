@@ -7,7 +7,7 @@ import { commandRoutes, type CommandRouteDeps } from './routes'
 
 export interface AppDeps extends Pick<
   ApiOptions<CommandRouteDeps, Principal>,
-  'deps' | 'log' | 'metrics' | 'readiness' | 'trustedProxies'
+  'deps' | 'log' | 'metrics' | 'trustedProxies'
 > {
   authenticate: Authenticate<Principal>
 }

@@ -1,11 +1,14 @@
 import type { JWK } from 'jose'
 import { z } from 'zod'
 import { accessTokenSecondsMax } from '@annals/platform/access-tokens'
-import { field, processFields } from '@annals/platform/config'
+import { field, httpFields, processFields } from '@annals/platform/config'
 
 /** What the log and the sealed data in it need. */
 export const logFields = {
-  TENANT: processFields.TENANT,
+  TENANT: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/)
+    .default('main'),
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   COMMAND_DATABASE_URL: field.url('postgres', 'postgresql'),
   MASTER_KEY: field.keys256(),
@@ -28,9 +31,9 @@ const privateJwk = z
 
 /** The command API's configuration; `.env.example` explains each. */
 export const CommandConfig = z.object({
-  ...processFields,
+  ...processFields(3100),
+  ...httpFields(3000),
   ...logFields,
-  HTTP_PORT: field.port(3000),
   REDIS_URL: field.url('redis', 'rediss'),
   REFRESH_TOKEN_KEY: field.key256(),
   /** The query API has the same: it believes no token that was not signed with it. */

@@ -1,23 +1,10 @@
-import { readConfig } from '@annals/platform/config'
-import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
-import { createLogger } from '@annals/platform/log'
-import { startTracing } from '@annals/platform/tracing'
+import { runProcess } from '@annals/platform/process'
 import { CommandConfig } from './config'
 import { openCommandService } from './service'
 
-function main() {
-  const config = readConfig(CommandConfig, process.env)
-  const log = createLogger('command-service', config.LOG_LEVEL)
-  return runProcess(log, async (scope) => {
-    scope.add('tracing', await startTracing('command-service', config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())
-    const app = await openCommandService(config, scope, log)
-    await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
-    log.info({ host: config.HTTP_HOST, port: config.HTTP_PORT }, 'command API listens')
-  })
-}
-
-try {
-  void main()
-} catch (error) {
-  exitWithMessage(error)
-}
+void runProcess({ name: 'command-service', Config: CommandConfig, env: process.env }, async (context) => {
+  const { config, log } = context
+  const app = await openCommandService(context)
+  await app.listen({ host: config.HTTP_HOST, port: config.HTTP_PORT })
+  log.info({ host: config.HTTP_HOST, port: config.HTTP_PORT }, 'command API listens')
+})

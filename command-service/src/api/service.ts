@@ -3,10 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import { AccessTokenClaims, consistencyTokenPurpose } from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
 import { createEventLog } from '@annals/platform/event-log'
-import type { Scope } from '@annals/platform/lifecycle'
-import type { Logger } from '@annals/platform/log'
-import { counter, createMetrics, durations, gauge } from '@annals/platform/metrics'
+import { counter, durations, gauge } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
+import type { ProcessContext } from '@annals/platform/process'
 import { createRedisCounter } from '@annals/platform/rate-limit'
 import { createRedis } from '@annals/platform/redis'
 import { createSignedText } from '@annals/platform/signed-text'
@@ -46,12 +45,17 @@ const poolSize = 10
 
 /**
  * Opens all that the command API needs and builds it, without listening: for `main`, tests and measurements.
- * @param scope closes what was opened, in reverse.
+ * The context's scope closes what was opened, in reverse.
  */
-export async function openCommandService(config: CommandConfig, scope: Scope, log: Logger): Promise<FastifyInstance> {
+export async function openCommandService({
+  config,
+  log,
+  metrics,
+  scope,
+  ready,
+}: Pick<ProcessContext<CommandConfig>, 'config' | 'log' | 'metrics' | 'scope' | 'ready'>): Promise<FastifyInstance> {
   const tenant = config.TENANT
   const now = () => new Date().toISOString()
-  const metrics = createMetrics('command-service')
   const appendSeconds = durations(metrics, 'annals_command_append_seconds', 'Time that an append to the log took')
   const conflicts = counter(metrics, 'annals_command_append_conflicts_total', 'Appends that came second', ['category'])
   const redisSkips = counter(metrics, 'annals_command_redis_skipped_total', 'Questions that Redis did not answer', [
@@ -160,12 +164,12 @@ export async function openCommandService(config: CommandConfig, scope: Scope, lo
       createSignedText(config.CONSISTENCY_TOKEN_KEY, consistencyTokenPurpose),
     ),
   }
+  // Redis is not among them: without it each process counts guesses by itself, and sessions are looked up in the log.
+  ready({ eventLog: () => eventLog.head(), postgres: () => pool.query('select 1') })
   const app = buildApp({
     log,
     metrics,
     trustedProxies: config.TRUSTED_PROXIES,
-    // Redis is not among them: without it each process counts guesses by itself, and sessions are looked up in the log.
-    readiness: { eventLog: () => eventLog.head(), postgres: () => pool.query('select 1') },
     deps,
     authenticate: createAuthenticator({
       keys: accessTokens.publicKey,

@@ -2,11 +2,9 @@ import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { PaymentFailureCode, PaymentId, Role } from '@annals/contracts'
-import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
-import { exitWithMessage, Scope } from '@annals/platform/lifecycle'
-import { createLogger } from '@annals/platform/log'
 import { createPool, type Pool } from '@annals/platform/postgres'
+import { exitWithMessage, runOnce } from '@annals/platform/process'
 import { masterKeysOf } from '@annals/platform/subject-keys'
 import { createAddressHash, type AddressHash } from '../accounts/commands/registration'
 import { logFields } from '../api/config'
@@ -25,41 +23,29 @@ interface Opened {
 }
 
 /** Opens the log and what is sealed in it, does one thing, and closes them again. */
-async function withLog<T>(work: (opened: Opened) => Promise<T>): Promise<T> {
-  const config = readConfig(z.object(logFields), process.env)
-  const log = createLogger('operator', 'warn')
-  const scope = new Scope(log)
-  try {
+const withLog = <T>(work: (opened: Opened) => Promise<T>): Promise<T> =>
+  runOnce({ name: 'operator', Config: z.object(logFields), env: process.env }, ({ config, log, scope }) => {
     const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (open) => open.close())
     const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
     const keys = createKeyWriter({ pool, masters: masterKeysOf(config.MASTER_KEY), log: eventLog })
     const observe = { append: () => undefined, conflict: () => undefined }
-    return await work({
+    return work({
       execute: createExecute({ log: eventLog, keys, tenant: config.TENANT, observe }),
       addressHash: createAddressHash(config.RESERVATION_KEY, config.TENANT),
       operator: userInfo().username,
       at: new Date().toISOString(),
     })
-  } finally {
-    await scope.close()
-  }
-}
+  })
 
 /** What the commands about master keys need: the key table and its keys, not the log. */
 const keyFields = { COMMAND_DATABASE_URL: logFields.COMMAND_DATABASE_URL, MASTER_KEY: logFields.MASTER_KEY }
 
 /** Opens the key table, goes through every kind of data key, and closes it. */
-async function withDataKeys(work: (pool: Pool, keys: WrappedKeys) => Promise<void>): Promise<void> {
-  const config = readConfig(z.object(keyFields), process.env)
-  const log = createLogger('operator', 'warn')
-  const scope = new Scope(log)
-  try {
+const withDataKeys = (work: (pool: Pool, keys: WrappedKeys) => Promise<void>): Promise<void> =>
+  runOnce({ name: 'operator', Config: z.object(keyFields), env: process.env }, async ({ config, log, scope }) => {
     const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
     for (const keys of wrappedKeysOf(config)) await work(pool, keys)
-  } finally {
-    await scope.close()
-  }
-}
+  })
 
 async function showMasterKeys() {
   await withDataKeys(async (pool, keys) => {

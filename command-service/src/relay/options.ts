@@ -2,12 +2,11 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
 import { field, processFields } from '@annals/platform/config'
 import type { Wishes } from './assess'
-import { mainRoute, versionRoute, type Route } from './route'
+import { mainRoute, RouteError, versionRoute, type Route } from './route'
 
 /** The relay's configuration; `.env.example` explains each. */
 export const RelayConfig = z.object({
-  ...processFields,
-  HTTP_PORT: field.port(3001),
+  ...processFields(3101),
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   KAFKA_BROKERS: field.brokers(),
   /** Of topics that the relay creates: 1 on a laptop, 3 where a broker may fail. */
@@ -38,10 +37,19 @@ function partitionCount(text: string): number {
   return count
 }
 
+function routeTo(command: Command, topic: string | undefined, partitions: number | undefined): Route {
+  try {
+    return topic ? versionRoute(topic, partitions) : mainRoute
+  } catch (error) {
+    if (error instanceof RouteError) return command.error(error.message)
+    throw error
+  }
+}
+
 /**
  * Reads the command line. Without arguments: the relay of everything published.
  * @param args without the program's name.
- * @throws RouteError; commander prints its own errors and exits.
+ * Commander prints what is wrong with it, and exits.
  */
 export function readCommand(args: readonly string[]): RelayCommand {
   const command = new Command('relay')
@@ -79,7 +87,7 @@ export function readCommand(args: readonly string[]): RelayCommand {
   if (Boolean(fromStart) !== Boolean(to))
     command.error('--from-start and --to belong together: the whole log goes into a topic of its own.')
   if (partitions !== undefined && !to) command.error('--partitions is for the topic that --to names.')
-  const route = to ? versionRoute(to, partitions) : mainRoute
+  const route = routeTo(command, to, partitions)
   for (const topic of refill)
     if (!route.topics.some((spec) => spec.topic === topic))
       command.error(`--refill ${topic}: this relay publishes ${route.topics.map((spec) => spec.topic).join(', ')}.`)

@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net'
 import { CommandConfig } from '../../src/api/config'
 import { openCommandService } from '../../src/api/service'
 import { readConfig } from '@annals/platform/config'
-import { Scope } from '@annals/platform/lifecycle'
+import { createMetrics } from '@annals/platform/metrics'
+import { createOperations, Scope } from '@annals/platform/process'
 import { requireEnv } from '@annals/platform/testing'
 import { silent } from './database'
 
@@ -26,6 +27,8 @@ export interface TestService {
   post(path: string, call?: Call): Promise<Reply>
   get(path: string, call?: Call): Promise<Reply>
   metrics(): Promise<string>
+  /** Whether it calls itself ready. */
+  isReady(): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -61,7 +64,9 @@ export async function startTestService(
 ): Promise<TestService> {
   const scope = new Scope(silent)
   const config = { ...readConfig(CommandConfig, environment), ...beyond }
-  const app = await openCommandService(config, scope, silent)
+  const metrics = createMetrics('command-service')
+  const { ready, results } = createOperations(metrics)
+  const app = await openCommandService({ config, log: silent, metrics, scope, ready })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 
@@ -83,7 +88,8 @@ export async function startTestService(
     url,
     post: (path, call) => send('POST', path, call),
     get: (path, call) => send('GET', path, call),
-    metrics: async () => String((await send('GET', '/metrics')).body),
+    metrics: () => metrics.metrics(),
+    isReady: async () => Object.values(await results()).every(Boolean),
     close: () => scope.close(),
   }
 }

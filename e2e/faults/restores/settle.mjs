@@ -65,7 +65,7 @@ export async function settle(step, { context, words, look, say, signal }, { foll
       const isUnderstood = commands.every((command) =>
         followed.some(({ at, ran }) => at > refusal.at && ran.includes(essenceOf(command))),
       )
-      if (!isUnderstood && !(await isReady(context.urls[process]))) {
+      if (!isUnderstood && !(await isReady(context.services.operations[process]))) {
         followed.push(await obey(refusal, commands, context, say))
         changedAt = Date.now()
       }

@@ -47,7 +47,11 @@ export const restores = {
     const aftermath = createAftermath()
     const supervisor = supervise(services, speakers, { signal })
     // Beside the processes of the system: a port of its own.
-    const forOperators = { ...env, ANNALS_PROFILE: stack.profile.name, HTTP_PORT: String((await freePorts(1))[0]) }
+    const forOperators = {
+      ...env,
+      ANNALS_PROFILE: stack.profile.name,
+      OPERATIONS_PORT: String((await freePorts(1))[0]),
+    }
     const context = {
       env,
       stack,

@@ -23,7 +23,7 @@ export function watchServices(services, names, { say, signal }) {
 
   async function isReady(name) {
     try {
-      const response = await fetch(`${services.urls[name]}/readyz`, { signal: AbortSignal.timeout(answerMsMax) })
+      const response = await fetch(`${services.operations[name]}/readyz`, { signal: AbortSignal.timeout(answerMsMax) })
       await response.arrayBuffer()
       return response.ok
     } catch {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { permits, problems, problemType, type Permission, type Principal, type ProblemCode } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
-import { createApi, HttpProblem, type Readiness } from '@annals/platform/api'
+import { createApi, HttpProblem } from '@annals/platform/api'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import { isDataException, isTransientPostgresError, type Pool } from '@annals/platform/postgres'
@@ -10,7 +10,6 @@ import { notifierRoutes } from './routes'
 export interface AppDeps {
   pool: Pool
   authenticate: Authenticate<Principal>
-  readiness: Readiness
   registry: Registry
   log: Logger
 }
@@ -25,14 +24,13 @@ function toProblem(error: unknown): HttpProblem | undefined {
 }
 
 /** The notifier's API. It does not listen. */
-export const buildApp = ({ pool, authenticate, readiness, registry, log }: AppDeps): FastifyInstance =>
+export const buildApp = ({ pool, authenticate, registry, log }: AppDeps): FastifyInstance =>
   createApi({
     routes: notifierRoutes,
     deps: { pool, now: Date.now },
     access: { authenticate, permits: (principal, permission) => permits(principal, permission as Permission) },
     log,
     metrics: registry,
-    readiness,
     problems,
     problemType: (code) => problemType(code as ProblemCode),
     toProblem,

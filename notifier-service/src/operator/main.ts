@@ -1,9 +1,9 @@
 import { hostname, userInfo } from 'node:os'
 import { parseArgs } from 'node:util'
-import { field, readConfig } from '@annals/platform/config'
+import { field } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
-import { createLogger } from '@annals/platform/log'
 import { createPool, type Pool } from '@annals/platform/postgres'
+import { runOnce, type OnceContext } from '@annals/platform/process'
 import { z } from 'zod'
 import { acceptDeliveries, acceptLog, NothingToAccept } from '../set-back/accept'
 import { watchLog } from '../set-back/log-watch'
@@ -88,50 +88,46 @@ async function status(pool: Pool, json: boolean): Promise<number> {
   return deliveriesHeld || logRefused ? exitCodes.held : exitCodes.done
 }
 
-async function run({ command, mails, why, who, json }: Call): Promise<number> {
-  const schema = z.object({
-    NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),
-    EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
-  })
-  const config = readConfig(schema, process.env)
-  const log = createLogger('notifier-operator', 'silent')
-  const pool = createPool(config.NOTIFIER_DATABASE_URL, log, 1)
-  try {
-    if (command === 'status') return await status(pool, json)
-    if (command === 'accept-deliveries') {
-      const accepted = await acceptDeliveries(pool, mails!, { who, why })
-      const { witnesses, repeated, skipped, unknown } = accepted
-      if (json) print(JSON.stringify(accepted))
-      else {
-        print(`accepted, recorded as decided by ${who}: the notifier goes on by itself`)
-        for (const { place, offset } of witnesses)
-          print(`  ${place.topic}/${place.partition} is read again up to offset ${offset}, its mails: ${mails}`)
-        print(`  of the deliveries on record: ${repeated} mails are sent, ${skipped} skipped, ${unknown} texts unknown`)
-      }
-      return exitCodes.done
+const Config = z.object({
+  NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),
+  EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
+})
+
+async function run(
+  { command, mails, why, who, json }: Call,
+  { config, log, scope }: OnceContext<z.output<typeof Config>>,
+): Promise<number> {
+  const pool = scope.add('PostgreSQL', createPool(config.NOTIFIER_DATABASE_URL, log, 1), (it) => it.end())
+  if (command === 'status') return status(pool, json)
+  if (command === 'accept-deliveries') {
+    const accepted = await acceptDeliveries(pool, mails!, { who, why })
+    const { witnesses, repeated, skipped, unknown } = accepted
+    if (json) print(JSON.stringify(accepted))
+    else {
+      print(`accepted, recorded as decided by ${who}: the notifier goes on by itself`)
+      for (const { place, offset } of witnesses)
+        print(`  ${place.topic}/${place.partition} is read again up to offset ${offset}, its mails: ${mails}`)
+      print(`  of the deliveries on record: ${repeated} mails are sent, ${skipped} skipped, ${unknown} texts unknown`)
     }
-    const eventLog = createEventLog(config.EVENTSTORE_URL, log)
-    try {
-      // The notifier compares every 30 s: what an operator knows already, it may not have noticed yet.
-      await watchLog({ pool, eventLog, log }).compare()
-      const identity = await eventLog.identity()
-      await acceptLog(pool, identity, { who, why })
-      if (json) print(JSON.stringify({ identity: identity ?? null }))
-      else print(`accepted, recorded as decided by ${who}: the notifier reads from the beginning, by itself`)
-      return exitCodes.done
-    } finally {
-      await eventLog.close()
-    }
-  } finally {
-    await pool.end()
+    return exitCodes.done
   }
+  const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())
+  // The notifier compares every 30 s: what an operator knows already, it may not have noticed yet.
+  await watchLog({ pool, eventLog, log }).compare()
+  const identity = await eventLog.identity()
+  await acceptLog(pool, identity, { who, why })
+  if (json) print(JSON.stringify({ identity: identity ?? null }))
+  else print(`accepted, recorded as decided by ${who}: the notifier reads from the beginning, by itself`)
+  return exitCodes.done
 }
+
+const operator = { name: 'notifier-operator', Config, env: process.env, logLevel: 'silent' }
 
 async function main(): Promise<void> {
   try {
     const call = readCall(process.argv.slice(2))
     if (!call) print(usage)
-    else process.exitCode = await run(call)
+    else process.exitCode = await runOnce(operator, (context) => run(call, context))
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     process.stderr.write(error instanceof WrongCall ? `${message}\n\n${usage}\n` : `${message}\n`)

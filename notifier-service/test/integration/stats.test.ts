@@ -31,9 +31,7 @@ function appWith(keysFrom: string): FastifyInstance {
     claims: AccessTokenClaims,
     hasEnded: createHasEnded(eventLog),
   })
-  return opened.add(buildApp({ pool, authenticate, readiness: {}, registry: createMetrics('test'), log }), (app) =>
-    app.close(),
-  )
+  return opened.add(buildApp({ pool, authenticate, registry: createMetrics('test'), log }), (app) => app.close())
 }
 const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 })
 

@@ -36,6 +36,7 @@ export async function notifierProcesses(opened: Opened, settings: Record<string,
     MAIL_CONCURRENCY: '3',
     MAIL_RETRY_SECONDS: '1,1,1,1,1,1,1,1,1,1',
     HTTP_PORT: '0',
+    OPERATIONS_PORT: '0',
     LOG_LEVEL: 'warn',
     ...settings,
   }

@@ -10,7 +10,6 @@ import { answerHeaders } from './answer-headers'
 import { boundConnections } from './connections'
 import { jsonBody, refuseEncodedBody } from './json-body'
 import { mountRoutes, type Access } from './mount'
-import { addOperations, type Readiness } from './operations'
 import { HttpProblem, type ProblemTable } from './problem'
 import { createRefusals } from './refusals'
 import { requestTime } from './request-time'
@@ -19,7 +18,6 @@ import type { Route } from './route'
 export interface ApiOptions<Deps, Principal> extends ProblemTable {
   log: Logger
   metrics: Registry
-  readiness: Readiness
   /** Proxies in front whose `X-Forwarded-For` is believed. Default: none, a request comes from where it comes. */
   trustedProxies?: TrustedProxies
   routes: readonly Route<Deps>[]
@@ -73,7 +71,7 @@ function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
 
 /**
  * An API as every process of the system has it: routes declared by `defineRoute`, requests and answers held to their schemas, problems as
- * RFC 9457 has them, correlation ids and trace context, `/healthz`, `/readyz` and `/metrics`. It does not listen.
+ * RFC 9457 has them, correlation ids and trace context. It does not listen. What operators ask is answered on a port of its own (`process/`).
  */
 export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>): FastifyInstance {
   const { log, metrics } = options
@@ -165,7 +163,6 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
     done()
   })
 
-  addOperations(app, metrics, options.readiness)
   mountRoutes(app, options.routes, options.deps, options.access)
   return app
 }

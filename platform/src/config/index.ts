@@ -85,14 +85,23 @@ export const field = {
   logLevel: () => z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 }
 
-/** What every process needs. */
-export const processFields = {
-  HTTP_HOST: z.string().default('127.0.0.1'),
+/**
+ * What every process needs.
+ * @param operationsPort default of the port where it answers `/healthz`, `/readyz` and `/metrics`; another for each process, so
+ *   that they run beside each other on one machine.
+ */
+export const processFields = (operationsPort: number) => ({
   LOG_LEVEL: field.logLevel(),
-  TENANT: z
-    .string()
-    .regex(/^[a-z0-9-]{1,64}$/)
-    .default('main'),
   ENVIRONMENT: z.string().default('development'),
+  OPERATIONS_HOST: z.string().default('127.0.0.1'),
+  OPERATIONS_PORT: field.port(operationsPort),
   OTEL_EXPORTER_OTLP_ENDPOINT: field.url('http', 'https').optional(),
-}
+})
+
+export type ProcessFields = ReturnType<typeof processFields>
+
+/** What a process with an API needs beside that. @param port default of the port where its clients reach it. */
+export const httpFields = (port: number) => ({
+  HTTP_HOST: z.string().default('127.0.0.1'),
+  HTTP_PORT: field.port(port),
+})

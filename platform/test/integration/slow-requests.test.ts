@@ -3,8 +3,9 @@ import { connect, type AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
 import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
-import { createApi, routeDefiner, startOperationsServer, type ApiTypes } from '@annals/platform/api'
+import { createApi, routeDefiner, type ApiTypes } from '@annals/platform/api'
 import { createLogger } from '@annals/platform/log'
+import { createOperations } from '@annals/platform/process'
 
 jest.setTimeout(60_000)
 
@@ -21,7 +22,6 @@ beforeAll(async () => {
   api = createApi({
     log: createLogger('test', 'silent'),
     metrics: new Registry(),
-    readiness: {},
     problems: { 'request-timeout': { status: 408, title: 'Too slow' } },
     problemType: (code) => `urn:test:${code}`,
     toProblem: () => undefined,
@@ -43,7 +43,8 @@ beforeAll(async () => {
     ],
   })
   await api.listen({ host: '127.0.0.1', port: 0 })
-  operations = await startOperationsServer({ host: '127.0.0.1', port: 0 }, new Registry(), {})
+  operations = createOperations(new Registry()).app
+  await operations.listen({ host: '127.0.0.1', port: 0 })
 })
 afterAll(async () => {
   await api.close()

@@ -1,9 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import { z } from 'zod'
-import { ConfigError, field, processFields, readConfig } from '@annals/platform/config'
+import { ConfigError, field, httpFields, processFields, readConfig } from '@annals/platform/config'
 
 const Config = z.object({
-  ...processFields,
+  ...processFields(3100),
+  ...httpFields(3000),
   PORT: field.port(3000),
   KEY: field.key256(),
   URL: field.url('postgres'),
@@ -15,10 +16,12 @@ const good = { KEY: key.toString('base64'), URL: 'postgres://u:p@h/d', BROKERS: 
 describe('configuration', () => {
   it('is read with its defaults and in its own types', () =>
     expect(readConfig(Config, good)).toEqual({
-      HTTP_HOST: '127.0.0.1',
       LOG_LEVEL: 'info',
-      TENANT: 'main',
       ENVIRONMENT: 'development',
+      OPERATIONS_HOST: '127.0.0.1',
+      OPERATIONS_PORT: 3100,
+      HTTP_HOST: '127.0.0.1',
+      HTTP_PORT: 3000,
       PORT: 3000,
       KEY: key,
       URL: good.URL,

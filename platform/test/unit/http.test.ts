@@ -11,7 +11,7 @@ import { createLogger } from '@annals/platform/log'
 
 let app: FastifyInstance
 let url: string
-let fit = true
+const metrics = new Registry()
 const written: string[] = []
 
 class Refused extends Error {}
@@ -178,8 +178,7 @@ const problems = {
 beforeAll(async () => {
   app = createApi({
     log: createLogger('test', 'info', { write: (line: string) => void written.push(line) }),
-    metrics: new Registry(),
-    readiness: { server: () => (fit ? Promise.resolve() : Promise.reject(new Error('gone'))), other: async () => 1 },
+    metrics,
     problems,
     problemType: (code) => `urn:test:${code}`,
     toProblem: (error) =>
@@ -337,9 +336,7 @@ describe('a problem', () => {
     const id = randomUUID()
     await ask('/refused', { headers: { 'x-correlation-id': id } })
     const line = written.map((text) => JSON.parse(text)).find(({ correlationId }) => correlationId === id)
-    expect(await (await fetch(`${url}/metrics`)).text()).toMatch(
-      /^annals_api_answers_total\{operation="refuse",outcome="refused"\} [1-9]/m,
-    )
+    expect(await metrics.metrics()).toMatch(/^annals_api_answers_total\{operation="refuse",outcome="refused"\} [1-9]/m)
     expect(line).toMatchObject({ method: 'GET', route: '/refused', status: 409, problem: 'refused', msg: 'request' })
   })
 })
@@ -532,30 +529,18 @@ describe('what is refused before there is a route', () => {
   })
 })
 
-describe('operations', () => {
-  it('say that the process lives, whatever its dependencies do', async () => {
-    fit = false
-    expect((await ask('/healthz')).status).toBe(200)
-    fit = true
-  })
-
-  it('name the dependency that does not answer, and recover by themselves', async () => {
-    fit = false
-    const { status, body } = await ask('/readyz')
-    expect([status, body]).toEqual([503, { status: 'not-ready', checks: { server: 'failed', other: 'ok' } }])
-    const told = async () => (await (await fetch(`${url}/metrics`)).text()).match(/^annals_process_ready.*$/gm)
-    expect(await told()).toEqual(['annals_process_ready{check="server"} 0', 'annals_process_ready{check="other"} 1'])
-    fit = true
-    expect((await ask('/readyz')).status).toBe(200)
-    expect(await told()).toEqual(['annals_process_ready{check="server"} 1', 'annals_process_ready{check="other"} 1'])
-  })
-
-  it('count requests by route, never by path', async () => {
+describe('metrics of requests', () => {
+  it('count by route, never by path', async () => {
     await ask('/things/17')
-    const text = await (await fetch(`${url}/metrics`)).text()
+    const text = await metrics.metrics()
     expect(text).toMatch(/annals_api_request_seconds_count\{method="GET",route="\/things\/:id",status="400"\} [1-9]/)
     expect(text).not.toContain('/things/17')
   })
+
+  it.each(['/healthz', '/readyz', '/metrics'])(
+    'are not for clients, nor is what else operators ask: no %s',
+    async (path) => expect((await ask(path)).status).toBe(404),
+  )
 })
 
 describe('an API that is closed', () => {
@@ -566,7 +551,6 @@ describe('an API that is closed', () => {
     const other = createApi({
       log: createLogger('test', 'silent'),
       metrics: new Registry(),
-      readiness: {},
       problems,
       problemType: (code) => `urn:test:${code}`,
       toProblem: () => undefined,

@@ -1,10 +1,11 @@
 import { createServer } from 'node:http'
-import { runProcess } from '@annals/platform/lifecycle'
-import { createLogger } from '@annals/platform/log'
+import { z } from 'zod'
+import { processFields } from '@annals/platform/config'
+import { runProcess } from '@annals/platform/process'
 
 /** A process that serves and writes log lines without end: what a service does, and no more. */
-const log = createLogger('test', 'info')
-void runProcess(log, async (scope) => {
+const Config = z.object(processFields(0))
+void runProcess({ name: 'test', Config, env: { OPERATIONS_PORT: '0' } }, async ({ log, scope }) => {
   const server = createServer().listen(0, '127.0.0.1')
   scope.add('server', server, () => new Promise((resolve) => server.close(resolve)))
   if (process.argv[2] === 'quiet') return

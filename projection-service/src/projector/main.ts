@@ -1,13 +1,8 @@
-import { readConfig } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
 import { createHealer } from '@annals/platform/healing'
-import { startOperationsServer } from '@annals/platform/api'
-import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
-import { createLogger } from '@annals/platform/log'
-import { createMetrics } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
+import { runProcess } from '@annals/platform/process'
 import { createKeyReader, masterKeysOf, missingKeysCounter } from '@annals/platform/subject-keys'
-import { startTracing } from '@annals/platform/tracing'
 import { createDriftChecker } from '../drift/checker'
 import { watchLog } from './log-state'
 import {
@@ -21,23 +16,9 @@ import { ProjectorConfig } from './options'
 import { createProjector } from './projector'
 import { addRebuildMetrics } from './rebuild-metrics'
 
-const service = 'projector'
-
-function configuration() {
-  try {
-    return readConfig(ProjectorConfig, process.env)
-  } catch (error) {
-    return exitWithMessage(error)
-  }
-}
-
-const config = configuration()
-const log = createLogger(service, config.LOG_LEVEL)
-const projections = config.PROJECTIONS
-
-void runProcess(log, async (scope, fatal) => {
-  scope.add('tracing', await startTracing(service, config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())
-  const metrics = createMetrics(service)
+void runProcess({ name: 'projector', Config: ProjectorConfig, env: process.env }, async (context) => {
+  const { config, log, metrics, scope, ready, fatal } = context
+  const projections = config.PROJECTIONS
   const pool = scope.add(
     'read models',
     createPool(config.PROJECTION_DATABASE_URL, log, config.PROJECTION_DATABASE_CONNECTIONS, {
@@ -75,15 +56,11 @@ void runProcess(log, async (scope, fatal) => {
   })
   addParkedGauges(metrics, pool, projections)
   addRebuildMetrics(metrics, pool, projections, log)
-  scope.add(
-    'operations',
-    await startOperationsServer({ host: config.HTTP_HOST, port: config.HTTP_PORT }, metrics, {
-      postgres: () => pool.query('select 1'),
-      'subject-keys': () => keyPool.query('select 1'),
-      kafka: () => projector.check(),
-    }),
-    (app) => app.close(),
-  )
+  ready({
+    postgres: () => pool.query('select 1'),
+    'subject-keys': () => keyPool.query('select 1'),
+    kafka: () => projector.check(),
+  })
   scope.add('projector', projector, (it) => it.stop())
   await projector.start()
   if (eventLog && config.DRIFT_CHECK_INTERVAL_SECONDS > 0) {

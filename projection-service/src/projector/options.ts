@@ -16,8 +16,7 @@ const readModels = z
 
 /** The projector's configuration; `.env.example` explains each. */
 export const ProjectorConfig = z.object({
-  ...processFields,
-  HTTP_PORT: field.port(3002),
+  ...processFields(3102),
   KAFKA_BROKERS: field.brokers(),
   /** The log itself. Without it a hole stops its partition, drift is not checked, and a log that went back not noticed; so while it is away. */
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover').optional(),

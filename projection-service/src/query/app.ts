@@ -5,6 +5,7 @@ import { createApi, HttpProblem } from '@annals/platform/api'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import { isDataException, isTransientPostgresError } from '@annals/platform/postgres'
+import type { Check } from '@annals/platform/process'
 import type { ConsistencyWait } from './consistency'
 import type { LogState } from './log-state'
 import { isMissingTable, type ReadModels } from './read-models'
@@ -16,7 +17,6 @@ export interface QueryApiDependencies {
   metrics: Registry
   authenticate: Authenticate<Principal>
   consistency: ConsistencyWait
-  logState: LogState
   now: () => Date
 }
 
@@ -29,9 +29,19 @@ function toProblem(error: unknown): HttpProblem | undefined {
   return isTransientPostgresError(error) ? new HttpProblem('dependency-unavailable', retry) : undefined
 }
 
+/** What has to answer, so that a query can be answered. */
+export const queryReadiness = (models: ReadModels, logState: LogState): Record<string, Check> => ({
+  postgres: () => models.pool.query('select 1'),
+  // Loudly: what it shows is not what the log says.
+  async 'event-log'() {
+    const { refusal } = await logState.read()
+    if (refusal !== undefined) throw new Error(refusal)
+  },
+})
+
 /** Builds the query API; it does not listen. */
 export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
-  const { models, log, metrics, authenticate, consistency, logState, now } = deps
+  const { models, log, metrics, authenticate, consistency, now } = deps
   return createApi({
     routes: queryRoutes,
     deps: { models, consistency, now },
@@ -41,13 +51,5 @@ export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
     problems,
     problemType: (code) => problemType(code as ProblemCode),
     toProblem,
-    readiness: {
-      postgres: () => models.pool.query('select 1'),
-      // Loudly: what it shows is not what the log says.
-      'event-log': async () => {
-        const { refusal } = await logState.read()
-        if (refusal !== undefined) throw new Error(refusal)
-      },
-    },
   })
 }

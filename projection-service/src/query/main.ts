@@ -1,26 +1,22 @@
 import { z } from 'zod'
 import { AccessTokenClaims, consistencyTokenPurpose } from '@annals/contracts'
 import { accessTokenSecondsMax, createAuthenticator } from '@annals/platform/access-tokens'
-import { field, processFields, readConfig } from '@annals/platform/config'
-import { exitWithMessage, runProcess } from '@annals/platform/lifecycle'
-import { createLogger } from '@annals/platform/log'
-import { counter, createMetrics } from '@annals/platform/metrics'
+import { field, httpFields, processFields } from '@annals/platform/config'
+import { counter } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
+import { runProcess } from '@annals/platform/process'
 import { createRedis } from '@annals/platform/redis'
 import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
 import { createSignedText } from '@annals/platform/signed-text'
-import { startTracing } from '@annals/platform/tracing'
-import { buildQueryApi } from './app'
+import { buildQueryApi, queryReadiness } from './app'
 import { createConsistencyWait } from './consistency'
 import { createHasEnded } from './ended-sessions'
 import { createLogState } from './log-state'
 import { generationNamed, readModels } from './read-models'
 
-const service = 'query-api'
-
 const Config = z.object({
-  ...processFields,
-  HTTP_PORT: field.port(3003),
+  ...processFields(3103),
+  ...httpFields(3003),
   QUERY_DATABASE_URL: field.url('postgres', 'postgresql'),
   QUERY_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
   /** `live`, or `asof:<label>` for what `replay --as-of` has folded: a process of its own, so that no answer mixes the two. */
@@ -40,20 +36,8 @@ const Config = z.object({
   JWT_AUDIENCE: z.string().min(1),
 })
 
-function configuration() {
-  try {
-    return readConfig(Config, process.env)
-  } catch (error) {
-    return exitWithMessage(error)
-  }
-}
-
-const config = configuration()
-const log = createLogger(service, config.LOG_LEVEL)
-
-void runProcess(log, async (scope) => {
-  scope.add('tracing', await startTracing(service, config.OTEL_EXPORTER_OTLP_ENDPOINT), (stop) => stop())
-  const metrics = createMetrics(service)
+void runProcess({ name: 'query-api', Config, env: process.env }, async (context) => {
+  const { config, log, metrics, scope, ready } = context
   const unknownRevocations = counter(
     metrics,
     'annals_query_revocation_unknown_total',
@@ -76,6 +60,7 @@ void runProcess(log, async (scope) => {
   )
   const models = readModels(pool, config.READ_MODELS)
   const logState = createLogState(pool)
+  ready(queryReadiness(models, logState))
   const app = buildQueryApi({
     models,
     log,
@@ -92,7 +77,6 @@ void runProcess(log, async (scope) => {
       logState,
       createSignedText(config.CONSISTENCY_TOKEN_KEY, consistencyTokenPurpose),
     ),
-    logState,
     now: () => new Date(),
   })
   scope.add('api', app, (it) => it.close())

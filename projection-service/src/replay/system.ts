@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { field, processFields, readConfig } from '@annals/platform/config'
+import { field } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
-import { Scope } from '@annals/platform/lifecycle'
-import { createLogger } from '@annals/platform/log'
+import type { Logger } from '@annals/platform/log'
 import { createPool } from '@annals/platform/postgres'
+import { runOnce, type Scope } from '@annals/platform/process'
 import { createKeyReader, masterKeysOf } from '@annals/platform/subject-keys'
 import { environment } from './environment'
 import { paceOf, type Pace } from './fold/pace'
@@ -17,7 +17,7 @@ const Config = z.object({
   /** Only for `--source kafka`. */
   KAFKA_BROKERS: field.brokers().optional(),
   /** Warnings and errors only: the CLI speaks to people on standard output. */
-  LOG_LEVEL: processFields.LOG_LEVEL.transform((level) => (level === 'info' ? 'warn' : level)),
+  LOG_LEVEL: field.logLevel().transform((level) => (level === 'info' ? 'warn' : level)),
 })
 
 /** Two connections for each rebuild (its lock, its writes), and some for reading beside. */
@@ -35,25 +35,14 @@ export async function withSystem<T>(
   work: (system: System) => Promise<T>,
   pace = paceOf(undefined),
 ): Promise<T> {
-  const config = readConfig(Config, environment())
-  const logger = createLogger('replay', config.LOG_LEVEL)
-  const scope = new Scope(logger)
-  try {
-    return await work(openSystem(config, logger, scope, count, pace))
-  } finally {
-    await scope.close()
-  }
+  return runOnce({ name: 'replay', Config, env: environment() }, ({ config, log, scope }) =>
+    work(openSystem(config, log, scope, count, pace)),
+  )
 }
 
 export type System = ReturnType<typeof openSystem>
 
-function openSystem(
-  config: z.infer<typeof Config>,
-  logger: ReturnType<typeof createLogger>,
-  scope: Scope,
-  count: number,
-  pace: Pace,
-) {
+function openSystem(config: z.infer<typeof Config>, logger: Logger, scope: Scope, count: number, pace: Pace) {
   const settings = { application_name: 'annals-replay', ...(pace.parallel ? {} : { options: oneProcess }) }
   const pool = scope.add(
     'read models',

@@ -473,21 +473,20 @@ describe('another log than the read models were made from', () => {
   const token = (log: string) => consistencyTokenOf({ stream: alicePayment.stream, revision: 2, position: 12n, log })
   const codeFor = async (consistency: string) =>
     (await api.get('/payments', { token: asAlice, consistency })).body['code']
-  const ready = async () => (await api.get('/../../readyz')).status
 
   it('is told from ours by the token', async () => {
     await database.pool.query(`insert into annals.log_state (identity) values ('c0ffee00-0000-4000-8000-000000000000')`)
     await eventually(async () => expect(await codeFor(token('deadbeef'))).toBe('read-model-of-another-log'))
     expect(await codeFor(token('c0ffee00'))).toBeUndefined()
-    expect(await ready()).toBe(200)
+    expect(await api.isReady()).toBe(true)
   })
 
   it('is refused for every token, and by readiness, once the projector has refused the log', async () => {
     await database.pool.query(`update annals.log_state set refusal = 'the log went back: run this or that'`)
     await eventually(async () => expect(await codeFor(token('c0ffee00'))).toBe('read-model-of-another-log'))
-    expect(await ready()).toBe(503)
+    expect(await api.isReady()).toBe(false)
     await database.pool.query('delete from annals.log_state')
-    await eventually(async () => expect(await ready()).toBe(200))
+    await eventually(async () => expect(await api.isReady()).toBe(true))
   })
 })
 

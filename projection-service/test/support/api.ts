@@ -11,9 +11,10 @@ import {
 import { createAuthenticator } from '@annals/platform/access-tokens'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
+import { createOperations } from '@annals/platform/process'
 import type { RevocationMarks } from '@annals/platform/revocation'
 import { createSignedText } from '@annals/platform/signed-text'
-import { buildQueryApi } from '../../src/query/app'
+import { buildQueryApi, queryReadiness } from '../../src/query/app'
 import { createConsistencyWait } from '../../src/query/consistency'
 import { createHasEnded } from '../../src/query/ended-sessions'
 import { createLogState } from '../../src/query/log-state'
@@ -38,6 +39,8 @@ export interface TestApi {
   get(path: string, options?: { token?: string; consistency?: string }): Promise<Answer>
   tokenFor(userId: string, options?: TokenOptions): Promise<string>
   revocationsUnknown(): number
+  /** Whether it calls itself ready. */
+  isReady(): Promise<boolean>
   close(): Promise<void>
 }
 
@@ -66,10 +69,13 @@ export async function startTestApi(options: {
   let unknown = 0
   const models = readModels(options.pool, options.generation)
   const logState = createLogState(options.pool)
+  const metrics = createMetrics('test')
+  const operations = createOperations(metrics)
+  operations.ready(queryReadiness(models, logState))
   const app = buildQueryApi({
     models,
     log: silent,
-    metrics: createMetrics('test'),
+    metrics,
     authenticate: createAuthenticator({
       keys: new URL(`http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`),
       issuer,
@@ -78,7 +84,6 @@ export async function startTestApi(options: {
       hasEnded: createHasEnded(options.marks ?? { ask: async () => 'not-ended' }, options.pool, () => (unknown += 1)),
     }),
     consistency: createConsistencyWait(models, logState, signed, options.waitMs ?? 2_000),
-    logState,
     now: () => new Date(),
   })
   const base = await app.listen({ host: '127.0.0.1', port: 0 })
@@ -105,6 +110,7 @@ export async function startTestApi(options: {
         .setExpirationTime(expiresIn)
         .sign(privateKey),
     revocationsUnknown: () => unknown,
+    isReady: async () => Object.values(await operations.results()).every(Boolean),
     async close() {
       await app.close()
       await new Promise((resolve) => jwks.close(resolve))

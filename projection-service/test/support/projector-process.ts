@@ -1,7 +1,7 @@
-import { createLogger } from '@annals/platform/log'
-import { runProcess } from '@annals/platform/lifecycle'
-import { createMetrics } from '@annals/platform/metrics'
+import { z } from 'zod'
+import { processFields } from '@annals/platform/config'
 import { createPool } from '@annals/platform/postgres'
+import { runProcess } from '@annals/platform/process'
 import type { Projection } from '../../src/engine/definition/projection'
 import { projectionNamed } from '../../src/projections'
 import { createProjector } from '../../src/projector/projector'
@@ -21,7 +21,7 @@ export interface InstanceOptions {
 
 /** An instance of the projector as a process, so that it can be killed and frozen. Prints what it owns whenever that changes. */
 const { projections, brokers, databaseUrl, prefix, freezeAt } = JSON.parse(process.argv[2]!) as InstanceOptions
-const log = createLogger('projector', process.env['TEST_LOG_LEVEL'] ?? 'silent')
+const env = { LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent', OPERATIONS_PORT: '0' }
 
 /** Once for all read models: each folds the payment, and who wakes must not fall asleep over the next one. */
 let hasFrozen = false
@@ -40,9 +40,9 @@ function freezing(projection: Projection, paymentId: string): Projection {
   return { ...projection, on: { ...projection.on, 'payment.created': fold } }
 }
 
-void runProcess(log, async (scope, fatal) => {
+void runProcess({ name: 'projector', Config: z.object(processFields(0)), env }, async (context) => {
+  const { log, metrics, scope, fatal } = context
   const pool = scope.add('read models', createPool(databaseUrl, log, 4), (it) => it.end())
-  const metrics = createMetrics('projector')
   const projector = createProjector({
     projections: projections.map((name) => {
       const projection = projectionNamed(name)!

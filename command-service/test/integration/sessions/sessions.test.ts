@@ -292,7 +292,7 @@ describe('while Redis does not answer', () => {
     expect((await logout(ended.token, cut)).status).toBe(204)
     expect((await validate(ended.token, cut)).body.code).toBe('session-ended')
     expect((await refresh(alive.refreshToken, cut)).status).toBe(200)
-    expect((await cut.get('/readyz')).status).toBe(200)
+    expect(await cut.isReady()).toBe(true)
     expect(await cut.metrics()).toMatch(
       /annals_command_redis_skipped_total\{purpose="revocation",service="command-service"\} [1-9]/,
     )

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { createLogger } from '@annals/platform/log'
-import { Scope } from '@annals/platform/lifecycle'
+import { Scope } from '@annals/platform/process'
 
 const silent = createLogger('test', 'silent')
 
