@@ -24,7 +24,7 @@ describe('a message', () => {
       traceparent: null,
       registration: registered(people(), personal).event,
     }
-    const keys = { openAll: async () => [personal] }
+    const keys = { openAll: async () => [personal], lookUp: async () => undefined }
     const [composed] = await compose([claim], keys, templates)
     expect(composed).toMatchObject({ kind: 'message', message: { to: personal.email } })
     expect(JSON.stringify(composed)).not.toMatch(/Call|800|locked/)
