@@ -60,7 +60,7 @@ const refresh = defineRoute({
   tag: 'auth',
   permission: 'public',
   // 256 bits of an HMAC are not guessed.
-  rateLimit: 'none',
+  rateLimit: 'commands',
   body: RefreshRequest,
   response: { status: 200, schema: TokenResponse },
   problems: ['invalid-refresh-token', 'session-ended', ...withShare, ...withStream],
@@ -77,7 +77,7 @@ const logout = defineRoute({
   summary: 'End the session of the access token',
   tag: 'auth',
   permission: 'own',
-  rateLimit: 'none',
+  rateLimit: 'commands',
   response: { status: 204 },
   problems: [...withShare, ...withStream],
   async handle(request, { sessions }) {
