@@ -1,6 +1,7 @@
 /**
- * `npm run test:schemathesis`: Schemathesis (https://schemathesis.readthedocs.io, MIT) makes requests from the OpenAPI documents, right and
- * wrong ones, and sends them to the running system: no answer may be a 5xx, or anything that the document does not name.
+ * `npm run test:schemathesis`: Schemathesis (https://schemathesis.readthedocs.io, MIT) makes valid and invalid
+ * requests from the OpenAPI documents, and sends them to the running system. No answer may be a 5xx, or anything that
+ * the document does not name.
  */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'

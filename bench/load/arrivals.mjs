@@ -1,6 +1,6 @@
 /**
- * People who come when they come: commands are sent at the times of a schedule made beforehand, whatever became of those
- * before, so that a slow moment is met by as many as it would be (no coordinated omission). Arrivals are a Poisson process.
+ * Commands are sent at the times of a schedule made beforehand, whatever became of earlier ones. So a slow moment
+ * affects as many commands as it would in reality (no coordinated omission). Arrivals are a Poisson process.
  */
 import { createRandom } from '../log/random.mjs'
 import { openApis } from './apis.mjs'

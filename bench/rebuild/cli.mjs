@@ -12,8 +12,8 @@ const eventsPerSecondMin = 1_500
 const sampleMs = 50
 
 /**
- * One run of the replay CLI, from the start of its process to its end, in a session of its own as a job of its own would be:
- * only so does a throttled one give way to the services.
+ * One run of the replay CLI, from the start of its process to its end. It has a session of its own, as a job has:
+ * otherwise a throttled one would not give way to the services.
  *
  * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
  * @param {string[]} projections

@@ -29,8 +29,8 @@ const logBytesMax = 16 * 2 ** 20
  */
 
 /**
- * Starts a process of its own session (Ctrl-C in the terminal does not reach it: it is stopped in order), with its output in
- * the profile's log and its pid on record, so that another command can find and stop it.
+ * Starts a process in a session of its own: Ctrl-C in the terminal does not reach it, and it is stopped in order. Its
+ * output goes to the profile's log. Its pid is recorded, so that another command can find and stop it.
  *
  * @param {import('../profile.mjs').Profile} profile
  * @param {Launch} launch

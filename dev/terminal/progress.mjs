@@ -4,8 +4,8 @@ import { styleText } from 'node:util'
 const quietIntervalMs = 10_000
 
 /**
- * Shows steps that run at the same time: a finished step is a line that stays; what still runs is one live line at the end on
- * a terminal, or a line now and then in a log.
+ * Shows steps that run at the same time. A finished step is a line that stays. Running steps are one live line at the
+ * end on a terminal, or an occasional line in a log.
  */
 export class Progress {
   /** @type {Map<string, { text: string, begunAt: number }>} */

@@ -140,8 +140,9 @@ export function checkMails(intended, deliveries, inbox, people, findings, { gone
 const mayHaveArrived = (outcome) => outcome === 'unknown' || outcome === null
 
 /**
- * The record of attempts is true to what arrived: an accepted mail has an attempt that was accepted, numbers count from 1 without
- * a hole, every copy in the inbox has an attempt that brought it, and every acceptance has brought one.
+ * The record of attempts agrees with what arrived. An accepted mail has an attempt that was accepted. Numbers count
+ * from 1 without a hole. Every copy in the inbox has an attempt that brought it, and every acceptance has brought
+ * one.
  *
  * @param {DeliveryRow[]} deliveries
  * @param {Attempt[]} attempts

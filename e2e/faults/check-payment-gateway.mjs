@@ -26,8 +26,9 @@ export function readCharges(file) {
 }
 
 /**
- * Money moved exactly where the log says so: a completed payment was charged once, with its amount, under a key that was on record
- * before; one that failed or was never processed was not; and no charge is without its payment.
+ * Money moved exactly where the log says so. A completed payment was charged once, with its amount, under a key that
+ * was on record before. A payment that failed or was never processed was not charged. No charge is without its
+ * payment.
  *
  * @param {import('./check-log.mjs').LogEvent[]} events the whole log
  * @param {Charge[]} charges

@@ -9,8 +9,8 @@ const pauseMsMax = 1_500
 const startsMax = 5
 const startPauseMs = 500
 /**
- * Kills wait for commands and for a reader who has seen one, so that each of them meets a system at work on both sides; but not
- * for ever, for a kill may have stopped it.
+ * Kills wait for commands and for a reader who has seen one, so that each kill hits a system that works on both
+ * sides. They do not wait for ever: a kill may have stopped it.
  */
 const waitForWorkMsMax = 12_000
 /** Kills between two lines about them. */

@@ -53,8 +53,8 @@ export function planRebuilds(count, projections, random) {
 /**
  * Rebuilds read models through the command line, kills it at random moments and calls it again until it has ended.
  *
- * Half of the first kills fall at a moment drawn over the time that such a rebuild takes; the other half are drawn over its stages, so
- * that the short ones are hit as well.
+ * Half of the first kills happen at a random moment of the time that such a rebuild takes. The other half are drawn
+ * over its stages, so that short stages are hit as well.
  *
  * @param {object} options
  * @param {Record<string, string>} options.env

@@ -30,8 +30,8 @@ export interface PasswordAttempt<Found> {
 }
 
 /**
- * The one place where a password is compared, whatever for: each attempt is counted before, a comparison is made and
- * takes as long also where there is nothing to compare with, and the verdict is told to whoever keeps an eye on it.
+ * The one place where a password is compared. Each attempt is counted first. A comparison is always made and takes
+ * the same time, even where there is nothing to compare with. The verdict is reported to the observer.
  * @returns what was found, when the password is that of its hash; `undefined` when it is not.
  * @throws TooManyRequests; Overloaded; what `find` throws.
  */

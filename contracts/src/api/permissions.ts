@@ -1,8 +1,8 @@
 import type { Principal } from './principal'
 
 /**
- * Who may call a route. The rule about whose things may be seen or changed (`own`) holds in the decider or in the statement that reads;
- * what belongs to another person is answered as if it were not there.
+ * Who may call a route. The rule about whose things may be seen or changed (`own`) is in the decider, or in the
+ * statement that reads. Things of another person are answered as if they did not exist.
  */
 export const permissions = {
   public: { who: 'everybody', whose: '' },

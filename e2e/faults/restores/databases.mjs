@@ -6,8 +6,8 @@ const queryMsMax = 60_000
 const endMsMax = 20_000
 
 /**
- * Copies databases and puts the copies in their place, as a restored dump or a failover to an older standby would: those who work
- * with them are disconnected, and find an older one when they come again.
+ * Copies databases and puts the copies in their place, as a restored dump or a failover to an older standby would.
+ * Clients are disconnected, and find an older database when they connect again.
  *
  * @param {Record<string, string>} env
  */

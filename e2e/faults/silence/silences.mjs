@@ -51,8 +51,8 @@ export function planSilences(links, random) {
 }
 
 /**
- * Lets one silence after the other fall, and waits each time until the system goes on by itself: a person who comes then is
- * registered, gets a mail, and people read what they have written; every process calls itself ready.
+ * Makes one silence after the other, and waits each time until the system continues by itself: a new person is
+ * registered and gets a mail, people read what they have written, and every process reports ready.
  *
  * @param {object} options
  * @param {Silence[]} options.plan

@@ -1,7 +1,7 @@
 /**
- * Waits between attempts to deliver a message, in seconds; one more attempt than waits. The first is short, for a
- * connection that broke; the rest follow an outage of the other side through a working day (8.7 h in all), after which a
- * payment's owner has long looked it up.
+ * Waits between attempts to deliver a message, in seconds; one more attempt than waits. The first wait is short, for
+ * a connection that broke. The others cover an outage of the other side for a working day (8.7 h in all). After that,
+ * a payment's owner has looked it up long ago.
  */
 export const emailRetrySchedule = [5, 60, 300, 1_800, 7_200, 21_600] as const
 

@@ -4,8 +4,8 @@ const requestMsMax = 15_000
 const lookEveryMs = 1_000
 
 /**
- * Settings of fastify and of Node's server. Node waits for a body at least as long as for a head, which has a minute unless it is told
- * otherwise: with `requestTimeout` alone a slow body was cut after 75 to 90 s.
+ * Settings of fastify and of Node's server. Node waits for a body at least as long as for a head, and the default for
+ * a head is a minute. With `requestTimeout` alone, a slow body was cut off after 75 to 90 s.
  */
 export const requestTime = {
   requestTimeout: requestMsMax,

@@ -34,8 +34,8 @@ function ipv4Of(text: string): string | undefined {
 }
 
 /**
- * What counts as one client where clients are counted: one IPv4 address, and the /64 of IPv6, since a single connection
- * is given a /64 or more and may take any address in it.
+ * What counts as one client: one IPv4 address, or one /64 of IPv6. A single connection gets a /64 or more, and may
+ * use any address in it.
  * @param address canonical. @returns the address, or the network such as `2001:db8:0:1::/64`
  */
 export function networkOf(address: string): string {

@@ -37,8 +37,9 @@ interface Internals {
  * Appends through one long call for each connection (`BatchAppend` of
  * https://github.com/EventStore/EventStore/blob/master/src/Protos/Grpc/streams.proto), made anew when it has ended.
  *
- * The official client's `appendToStream` does so too, and can end the process: it keeps the appends of all calls in one list, so that one
- * call that breaks gives up those of another, whose answers then throw in an event of the stream (6.2.1).
+ * The official client's `appendToStream` does so too, and can end the process (6.2.1). It keeps the appends of all
+ * calls in one list. When one call breaks, it gives up those of another call. Their answers then throw in an event of
+ * the stream.
  */
 export function createAppends() {
   const duplexes = new WeakMap<object, Duplex>()

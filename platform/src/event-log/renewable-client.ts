@@ -13,8 +13,8 @@ const ownBusiness = new Set<string | number | undefined>([ErrorType.UNAVAILABLE,
 export interface RenewableClient {
   readonly current: EventStoreDBClient
   /**
-   * A call failed in a way that says nothing about what was asked, or was not answered in time: the connection may be dead, which
-   * the client's own keepalive finds out after 20 s.
+   * A call failed in a way that says nothing about the request, or was not answered in time. The connection may be
+   * dead; the client's own keepalive notices that after 20 s.
    */
   failed(error: unknown): void
   close(): Promise<void>

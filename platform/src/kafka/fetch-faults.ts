@@ -37,10 +37,11 @@ export function onOutOfRange(groupId: string, tell: (place: TopicPartition) => v
 let kept = false
 
 /**
- * In kafkajs 2.2.4 fetches from one node that is gone or frozen end the consumer: it leaves the group and joins anew as another
- * member, and while the coordinator waits for the former one no partition flows, not even those of the nodes that live. Here the
- * silent node is forgotten and the cluster asked who leads now; what other nodes lead flows on, under the same membership. When
- * nobody answers, or the silent node is the group's coordinator, it is the library's to end and join anew, as before.
+ * In kafkajs 2.2.4 fetches from one node that is gone or frozen end the consumer. It leaves the group and joins again
+ * as another member. While the coordinator waits for the former member, no partition flows, not even those of the
+ * living nodes. Here the silent node is forgotten and the cluster asked who leads now; what other nodes lead flows
+ * on, under the same membership. When nobody answers, or the silent node is the group's coordinator, it is the
+ * library's to end and join anew, as before.
  */
 export function keepMembershipWithoutNode(): void {
   if (kept) return

@@ -114,9 +114,9 @@ export interface PartitionHandler {
   /** Where each partition goes on, from where its effects are kept; `undefined`: from the beginning. */
   positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
   /**
-   * Called for one partition at a time in order; an error it throws is logged and treated as `wait`. One that takes longer than the
-   * consumer's bound is not waited for, and the membership is given up: it may end, or fail, while another instance, or this one,
-   * is at the same records.
+   * Called for one partition at a time in order; an error it throws is logged and treated as `wait`. A handler that
+   * takes longer than the consumer's bound is not waited for, and the membership is given up. It may still end, or
+   * fail, while another instance (or this one) handles the same records.
    */
   handle(batch: IncomingBatch): Promise<BatchOutcome>
   /** Told after every batch how far the partition has been read, also of those that hold only transaction markers. */

@@ -4,8 +4,9 @@ import RequestQueue, { type PushedRequest } from 'kafkajs/src/network/requestQue
 const checkEveryMs = 10
 
 /**
- * The coordinator answers SyncGroup when the group's leader has divided the partitions. A leader that was killed after it joined is
- * given up after its session, 6 s; who gives up earlier comes back as another member, and its former self holds partitions for one more.
+ * The coordinator answers SyncGroup when the group's leader has divided the partitions. A leader that was killed
+ * after it joined is given up after its session, 6 s. A consumer that gives up earlier comes back as another member,
+ * and its former membership holds partitions for one more session.
  */
 const syncGroupMs = 15_000
 

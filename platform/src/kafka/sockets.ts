@@ -4,9 +4,10 @@ import type { ISocketFactory } from 'kafkajs'
 const open = openSocket()
 
 /**
- * Sockets as kafkajs 2.2.4 opens them, which can be let go of again and again. It calls `unref` on the socket of a broker that is gone
- * whenever it disconnects from the cluster, and on a closed socket Node keeps each call for the next connection, which never
- * comes: listeners pile up, and with the eleventh the log has a `MaxListenersExceededWarning`.
+ * Sockets as kafkajs 2.2.4 opens them, which can be let go of again and again. Whenever it disconnects from the
+ * cluster, it calls `unref` on the socket of a broker that is gone. On a closed socket Node keeps each call for the
+ * next connection, which never comes. Listeners pile up, and with the eleventh the log has a
+ * `MaxListenersExceededWarning`.
  */
 export const socketFactory: ISocketFactory = (options) => {
   const socket = open(options)

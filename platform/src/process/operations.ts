@@ -30,8 +30,8 @@ export interface Operations {
 }
 
 /**
- * What operators and their tools ask a process, on a port that no client reaches: `GET /healthz` (the process lives), `/readyz`
- * (it does its work: its dependencies answer, asked anew every time) and `/metrics` (for Prometheus).
+ * What operators and their tools ask a process, on a port that no client reaches. `GET /healthz`: the process lives.
+ * `/readyz`: it does its work, and its dependencies answer (each request asks them). `/metrics`: for Prometheus.
  */
 export function createOperations(metrics: Registry): Operations {
   const checks = new Map<string, Check>()

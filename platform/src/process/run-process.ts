@@ -40,12 +40,13 @@ export interface ProcessContext<Settings> {
 }
 
 /**
- * Runs a process, the same way for each: reads the configuration, opens log, tracing, metrics and the operations server, then what
- * `start` opens. It waits for SIGTERM, SIGINT, `finish` or `fatal` and closes in reverse order, within 20 s. From the first moment
- * `/healthz` answers; `/readyz` fails at `started` until `start` is done, and again as soon as the process begins to end.
+ * Runs a process, the same way for each: reads the configuration, opens log, tracing, metrics and the operations
+ * server, then what `start` opens. It waits for SIGTERM, SIGINT, `finish` or `fatal` and closes in reverse order,
+ * within 20 s. From the first moment `/healthz` answers; `/readyz` fails at `started` until `start` is done, and
+ * again as soon as the process begins to end.
  *
- * Exit codes: 0 after a signal or `finish`; 1 when the configuration is wrong, which is printed as text to standard error, when it
- * could not start, met a fatal error, or did not end in time.
+ * Exit codes: 0 after a signal or `finish`. 1 when the configuration is wrong (printed as text to standard error),
+ * when it could not start, met a fatal error, or did not end in time.
  */
 export async function runProcess<Config extends z.ZodObject<ProcessFields>>(
   { name, Config, env }: ProcessInput<Config>,

@@ -41,8 +41,9 @@ export interface DriftChecker {
 const isOver = (reason: PassedOver): boolean => reason === 'gone' || isDeleted(reason)
 
 /**
- * Folds streams of the live read models afresh from the log, for ever, and says which do not equal their rows: random ones, and
- * some of those that the log itself names, which is gone through round and round for streams that a read model lacks.
+ * Folds streams of the live read models from the log, again and again, and reports those that differ from their rows.
+ * It takes random streams and some that the log names. It also walks through the whole log, repeatedly, for streams
+ * that a read model lacks.
  */
 export function createDriftChecker(
   projections: readonly Projection[],

@@ -24,9 +24,9 @@ export interface Refolded {
 }
 
 /**
- * Folds one stream of the live read model anew from the log, up to where the read model has seen its partition, and puts
- * rows, revision and parked events in the place of what was there. The projector waits for this partition meanwhile; the
- * log is read within 5 s or not at all.
+ * Folds one stream of the live read model from the log, up to where the read model has seen its partition. Replaces
+ * its rows, revision and parked events with the result. The projector waits for this partition meanwhile; the log is
+ * read within 5 s or not at all.
  * @param actor who wants it; recorded.
  * @throws NotPossible for a row that several streams share, a stream of another topic, one that the log does not have.
  */

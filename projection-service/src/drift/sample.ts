@@ -87,9 +87,10 @@ export interface SampleDependencies extends ComparisonDependencies {
 }
 
 /**
- * Folds streams afresh from the log, each alone, and compares with the rows of a generation; where rows are made of many streams,
- * compares revisions. Half of the streams are drawn from the read model, half from the log, which is gone through once from a
- * random place on, so many events at most: what of it the read model lacks is found whether or not it was drawn.
+ * Folds streams afresh from the log, each alone, and compares with the rows of a generation; where rows are made of
+ * many streams, compares revisions. Half of the streams are drawn from the read model, half from the log. The log is
+ * walked through once from a random place, over a bounded number of events. What the read model lacks of these is
+ * found whether or not it was drawn.
  */
 export async function sampleStreams(
   projection: Projection,

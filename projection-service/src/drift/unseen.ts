@@ -8,8 +8,9 @@ import type { Mention } from './log-walk'
 import { inGeneration } from './stream-comparison'
 
 /**
- * Streams of which a read model should have seen more than it has: an event of the log lies before its partition's checkpoint, and
- * the stream is not there, or at an earlier revision. Two queries, however many are asked about.
+ * Streams of which a read model should have seen more than it has. An event of the log lies before its partition's
+ * checkpoint, but the read model lacks the stream, or has an earlier revision of it. Two queries, however many are
+ * asked about.
  */
 export async function unseenStreams(
   projection: Projection,

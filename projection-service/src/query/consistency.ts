@@ -46,8 +46,8 @@ const waitersMax = 2_000
 const waitersOfOneMax = 20
 
 /**
- * A stream's own revision is what is waited for: it is what the projector judges by, and it stays right where positions do not, on
- * a log or a topic that was set back.
+ * The query waits for the stream's own revision. The projector judges by it, and it stays correct on a log or a topic
+ * that was set back, where positions do not.
  * @param signed opens tokens: one that the command API has not signed is not waited for.
  * @param waitMs of one request at most; then the client is told when to ask again.
  */

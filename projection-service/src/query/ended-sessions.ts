@@ -11,8 +11,8 @@ export type HasEnded = (principal: Principal) => Promise<boolean>
 const lookBack = `interval '2 hours'`
 
 /**
- * Redis tells which sessions have ended; when it does not answer, or has forgotten, what people did does: every end of a session
- * is a line of the read model `activity`, there within moments of the fact.
+ * Redis says which sessions have ended. When it does not answer, or has forgotten, the read model `activity` says it:
+ * every end of a session is a line there, within moments of the fact.
  * @param onUnknown Redis could not tell.
  */
 export function createHasEnded(marks: Pick<RevocationMarks, 'ask'>, pool: Pool, onUnknown: () => void): HasEnded {

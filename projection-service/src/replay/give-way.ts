@@ -2,9 +2,9 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 
 /**
- * Imported first by the command line: a rebuild that is throttled comes after whatever else runs on this machine, from the
- * loading of its modules on, which alone is half a second of a core. Where the system has no such thing, or does not allow it,
- * all are equal, as without a throttle.
+ * The command line imports this first. A throttled rebuild gives way to everything else on this machine, beginning
+ * with the loading of its modules, which alone takes half a second of a core. Where the system has no such thing, or
+ * does not allow it, all are equal, as without a throttle.
  * @see https://man7.org/linux/man-pages/man7/sched.7.html "The nice value and group scheduling"
  */
 if (process.argv.some((argument) => argument.startsWith('--throttle'))) {

@@ -39,8 +39,8 @@ function program(): Command {
 }
 
 /**
- * Whoever reads what is told may stop reading (`replay history | head -1`): what is told after that is lost, and what is done goes on
- * to its end, with its own exit code. A rebuild is not ended by it.
+ * The reader of the output may stop reading (`replay history | head -1`). Later output is lost. The work continues to
+ * its end, with its own exit code. A rebuild is not ended by it.
  */
 function outliveReaders(): void {
   for (const output of [process.stdout, process.stderr]) {

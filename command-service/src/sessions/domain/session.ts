@@ -73,9 +73,9 @@ export const begin =
 export const refreshGraceMs = 10_000
 
 /**
- * So many refreshes may follow each other at any speed, as a client does that starts and starts again; beyond them a session
- * gets one more each minute, which is the shortest life that an access token can have. That bounds its events: some 43,000 in
- * the 30 days of a session, however often it is refreshed.
+ * This many refreshes may follow each other at any speed, as with a client that restarts again and again. Beyond them
+ * a session gets one more each minute. A minute is the shortest life that an access token can have. That bounds its
+ * events: some 43,000 in the 30 days of a session, however often it is refreshed.
  */
 export const refreshBurst = 30
 export const refreshEveryMs = 60_000

@@ -10,9 +10,10 @@ import type { Outlet } from './outlet'
 import { filteredColumn, PAGE_EVENTS, readableStream } from './pages'
 
 /**
- * Serves one subscription until its client goes. There is one way for an event to reach a subscriber: by being read from
- * the log after the last one sent. History and live events differ only in whether there was a wait before the read, so the
- * switch between them can neither skip nor double anything, and a subscriber that is slow holds nothing in memory.
+ * Serves one subscription until its client goes. There is one way for an event to reach a subscriber: by being read
+ * from the log after the last one sent. History and live events differ only in whether there was a wait before the
+ * read. So the switch between them can neither skip nor double an event, and a slow subscriber holds nothing in
+ * memory.
  */
 export async function serveSubscription(
   log: EventLog,

@@ -2,8 +2,8 @@ import { ServerInterceptingCall } from '@grpc/grpc-js'
 import type { ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js'
 
 /**
- * Sends a page of messages without waiting for each. grpc-js by itself hands the next message to the connection when the
- * last one has left, about one in each turn of the event loop; so most of the time of a long read went into small frames,
+ * Sends a page of messages without waiting for each. grpc-js by itself hands the next message to the connection when
+ * the last one has left: about one per turn of the event loop. So a long read spent most of its time on small frames,
  * and answers to appends waited for one commit after the other.
  */
 class PagedCall extends ServerInterceptingCall {

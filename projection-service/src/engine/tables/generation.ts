@@ -5,8 +5,9 @@ import { columnsOf, keyWidth, type Projection } from '../definition/projection'
 import { createCheckpoints } from './checkpoint-table'
 
 /**
- * A read model lives in one schema; beside the one that is served there may be the next and the previous, and snapshots: what
- * it was at a point of the log, or a part of it folded anew (`asof_<label>`; `asnew_<label>` until that is complete).
+ * A read model lives in one schema. Beside the live one there may be the next, the previous, and snapshots. A
+ * snapshot is the read model at a point of the log, or a part of it (`asof_<label>`; `asnew_<label>` until it is
+ * complete).
  */
 export type Generation = 'live' | 'next' | 'previous' | Snapshot | `asnew_${string}`
 export type Snapshot = `asof_${string}`

@@ -7,9 +7,10 @@ const collectAtBytes = 140 * 1024 * 1024
 const growth = 1.5
 
 /**
- * Keeps the heap of a long fold small: what was folded survives the young generation, so it is collected only when V8 thinks that
- * the old one is full, for which it takes what the machine has. `--max-old-space-size` would end the process instead of
- * collecting harder, and has to be given to whoever starts it. Costs some 60 ms for every 30,000 events.
+ * Keeps the heap of a long fold small. What was folded survives the young generation. It is collected only when V8
+ * considers the old generation full, and V8 lets that grow with the memory of the machine. `--max-old-space-size`
+ * would end the process instead of collecting harder, and has to be given to whoever starts it. Costs some 60 ms for
+ * every 30,000 events.
  * @returns to be called now and then, between chunks.
  */
 export function createHeapBound(

@@ -22,8 +22,8 @@ const fast: Pace = { readSize: 500, readAhead: 8, foldSize: 1_000, flushEveryMs:
 const stepsPerSecond = 10
 
 /**
- * A throttled pass is to be hardly felt by whoever is served meanwhile: small steps, evenly spread, because what comes at once
- * takes the machine for as long as it lasts, however seldom it comes.
+ * A throttled pass must hardly affect requests that are served meanwhile. So it takes small steps, evenly spread: a
+ * large step takes the whole machine for its duration, however rare it is.
  * @param throttle events per second at most; `undefined`: as fast as it goes.
  */
 export function paceOf(throttle: number | undefined): Pace {

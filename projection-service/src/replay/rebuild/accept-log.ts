@@ -8,8 +8,8 @@ import { registered } from '../../engine/tables/registry'
 import { NotPossible } from '../../engine/tables/stream-lock'
 
 /**
- * A log that was restored from an older copy is taken as it is only behind the relay: a topic that holds what the log has lost would
- * be read from its first record, and bring it back.
+ * A log that was restored from an older copy is accepted only after the relay has accepted it. Otherwise a topic that
+ * holds what the log has lost would be read from its first record, and bring it back.
  * @throws NotPossible when a topic still holds an event that a read model has applied, and the log does not have it.
  */
 export async function requireTopicsOfLog(

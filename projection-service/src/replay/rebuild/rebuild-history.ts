@@ -3,8 +3,9 @@ import { isInterruption, type RebuildFailure } from './rebuild-run'
 import { outcomeOf as endOf, type Purpose, type RebuildStage } from './rebuild-state'
 
 /**
- * What became of a rebuild: `live`, `aborted`, or, where it was only to be compared, `verified` or `differs`. Of those that are unfinished: a process works on it (`running`), the last one stopped for a
- * difference (`differs`) or another reason (`failed`), was told to end (`interrupted`), or is gone without a word (`died`).
+ * What became of a rebuild: `live`, `aborted`, or, where it was only to be compared, `verified` or `differs`. Of
+ * unfinished rebuilds: a process works on it (`running`), or the last process stopped for a difference (`differs`) or
+ * another reason (`failed`), was told to end (`interrupted`), or is gone without a reason (`died`).
  */
 export const rebuildOutcomes = [
   'running',

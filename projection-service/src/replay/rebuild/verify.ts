@@ -27,9 +27,9 @@ export interface Verification {
   /** Sampled streams that somebody has deleted in the log: nothing can be said of them. */
   deleted: string[]
   /**
-   * Keys of rows, then names of streams, that differ between live and rebuilt or are on one side only (which is said behind
-   * them); sampled streams whose rebuilt rows are not what the log says; rows and streams that a recount finds wrong. 20 of each
-   * at most.
+   * Keys of rows, then names of streams. They differ between live and rebuilt, or are on one side only (a note behind
+   * the key says so). Or the log says otherwise for a sampled stream, or a recount finds a row or stream wrong. 20 of
+   * each at most.
    */
   differing: string[]
   /** How many differ, when both were compared and are not the same. */

@@ -7,9 +7,9 @@ export const sampleSize = 500
 const hashMax = 2 ** 32 - 1
 
 /**
- * A sample of names, chosen by their hashes alone: those with the smallest ones. As the threshold only ever falls, a name that
- * is in the sample at the end was in it from its first mention on, so what is kept of it is complete, in bounded memory and
- * however many names there are. Bottom-k sampling.
+ * A sample of names, chosen by their hashes alone: those with the smallest ones. The threshold only falls. So a name
+ * that is in the sample at the end was in it from its first mention on, and what is kept of it is complete. Memory is
+ * bounded, however many names there are. Bottom-k sampling.
  * @see https://doi.org/10.1145/1281100.1281133 Cohen and Kaplan, "Summarizing data using bottom-k sketches"
  */
 export class HashSample<Value> {

@@ -37,9 +37,10 @@ interface RecountedStream {
 }
 
 /**
- * Folds a sample of rows a second time while a rebuild goes through the log: straight by the projection's functions, in memory,
- * with nothing in common with how the shadow's rows are kept, loaded and written. So rows that no stream alone makes are checked
- * against the log as well. Each row of the sample is exact from its first event on, so it must equal the shadow's.
+ * Folds a sample of rows a second time while a rebuild reads the log. It uses the projection's functions directly, in
+ * memory. It shares nothing with the way the shadow's rows are kept, loaded and written. So rows that no stream alone
+ * makes are checked against the log as well. Each row of the sample is exact from its first event on, so it must
+ * equal the shadow's.
  */
 export class Recount {
   readonly #rows: HashSample<RecountedRow>

@@ -80,9 +80,9 @@ class ReaderThread {
 }
 
 /**
- * Reads the log in a thread of its own: what the gRPC client spends on an event is as much as a fold costs, and the two run
- * side by side. A thread takes a third of a second of a core to begin, so one that has read to the end is kept for the next
- * read: a rebuild reads once at length and then several times what has come since.
+ * Reads the log in a thread of its own: what the gRPC client spends on an event is as much as a fold costs, and the
+ * two run side by side. Starting a thread takes a third of a second of a core. So a thread that has read to the end
+ * is kept for the next read: a rebuild reads once at length, and then several times what has come since.
  */
 export function createThreadedReader(settings: ReaderSettings) {
   let idle: ReaderThread | undefined
