@@ -26,8 +26,9 @@ import { Trouble } from '../terminal/trouble.mjs'
  * @property {number} kafkaNodes
  * @property {KafkaDoor[]} [kafkaDoors]
  *
- * @typedef {{ listen: number, advertise: number }} KafkaDoor a listener of a single Kafka node's own that names another port than it
- *   listens on: that of a proxy before it
+ * @typedef {{ listen: number, advertise: number, secure?: { certificate: string, key: string, username: string, password: string } }}
+ *   KafkaDoor a listener of a single Kafka node's own. It names another port than it listens on where a proxy stands before it;
+ *   `secure` makes it TLS with SASL (PLAIN and SCRAM-SHA-512), certificate and key in PEM, the key as PKCS #8
  *
  * @typedef {object} Stack
  * @property {import('../profile.mjs').Profile} profile

@@ -1,4 +1,4 @@
-import { field, httpFields, processFields } from '@annals/platform/config'
+import { field, httpFields, processFields, kafkaFields } from '@annals/platform/config'
 import { z } from 'zod'
 import { mailDomainOf } from './channels/email/smtp'
 import { emailRetrySchedule } from './delivery/schedule'
@@ -9,7 +9,7 @@ const list = z.string().transform((text) => text.split(',').map((part) => part.t
 export const Config = z.object({
   ...processFields(3104),
   ...httpFields(3004),
-  KAFKA_BROKERS: field.brokers(),
+  ...kafkaFields,
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),

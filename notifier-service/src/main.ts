@@ -2,7 +2,7 @@ import path from 'node:path'
 import { AccessTokenClaims } from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
 import { createEventLog } from '@annals/platform/event-log'
-import { createConsumer, createGroupOffsets } from '@annals/platform/kafka'
+import { createConsumer, createGroupOffsets, kafkaConnection } from '@annals/platform/kafka'
 import { createPool } from '@annals/platform/postgres'
 import { runProcess } from '@annals/platform/process'
 import { createKeyReader, masterKeysOf, missingKeysCounter } from '@annals/platform/subject-keys'
@@ -46,7 +46,7 @@ void runProcess({ name: 'notifier', Config, env: process.env }, async (context) 
   const templates = loadTemplates(path.join(__dirname, '../templates'))
 
   const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (opened) => opened.close())
-  const kafka = { brokers: config.KAFKA_BROKERS, clientId: 'annals-notifier', log }
+  const kafka = { ...kafkaConnection(config), clientId: 'annals-notifier', log }
   const offsets = createGroupOffsets(kafka)
   const consumer = createConsumer({
     ...kafka,

@@ -1,7 +1,7 @@
 import type { JWK } from 'jose'
 import { z } from 'zod'
 import { accessTokenSecondsMax } from '@annals/platform/access-tokens'
-import { field, httpFields, processFields } from '@annals/platform/config'
+import { field, httpFields, processFields, redisFields } from '@annals/platform/config'
 
 /** What the log and the sealed data in it need. */
 export const logFields = {
@@ -34,7 +34,7 @@ export const CommandConfig = z.object({
   ...processFields(3100),
   ...httpFields(3000),
   ...logFields,
-  REDIS_URL: field.url('redis', 'rediss'),
+  ...redisFields,
   REFRESH_TOKEN_KEY: field.key256(),
   /** The query API has the same: it believes no token that was not signed with it. */
   CONSISTENCY_TOKEN_KEY: field.key256(),

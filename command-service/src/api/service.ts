@@ -70,7 +70,9 @@ export async function openCommandService({
 
   const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (open) => open.close())
   const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, poolSize), (open) => open.end())
-  const redis = scope.add('Redis', createRedis(config.REDIS_URL, log), (open) => open.disconnect())
+  const redis = scope.add('Redis', createRedis(config.REDIS_URL, log, { ca: config.REDIS_TLS_CA }), (open) =>
+    open.disconnect(),
+  )
 
   const missingKeys = missingKeysCounter(metrics)
   const onMissing = () => missingKeys.inc()

@@ -1,5 +1,5 @@
 import { createEventLog } from '@annals/platform/event-log'
-import { createPublisher, createTopics } from '@annals/platform/kafka'
+import { createPublisher, createTopics, kafkaConnection } from '@annals/platform/kafka'
 import { runProcess } from '@annals/platform/process'
 import { readCommand, RelayConfig } from './options'
 import { runRelay } from './relay'
@@ -11,7 +11,7 @@ const command = readCommand(process.argv.slice(2))
 void runProcess({ name: 'relay', Config: RelayConfig, env: process.env }, async (context) => {
   const { config, log, metrics, scope, ready, fatal, finish } = context
   const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())
-  const kafka = { brokers: config.KAFKA_BROKERS, clientId: 'annals-relay', log }
+  const kafka = { ...kafkaConnection(config), clientId: 'annals-relay', log }
   const stopping = new AbortController()
 
   const publisherOf = (name: string) =>

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { z } from 'zod'
-import { field, processFields } from '@annals/platform/config'
+import { field, processFields, kafkaFields } from '@annals/platform/config'
 import type { Wishes } from './assess'
 import { mainRoute, RouteError, versionRoute, type Route } from './route'
 
@@ -8,7 +8,7 @@ import { mainRoute, RouteError, versionRoute, type Route } from './route'
 export const RelayConfig = z.object({
   ...processFields(3101),
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
-  KAFKA_BROKERS: field.brokers(),
+  ...kafkaFields,
   /** Of topics that the relay creates: 1 on a laptop, 3 where a broker may fail. */
   KAFKA_REPLICATION_FACTOR: field
     .integer(1, 1, 9)

@@ -1,7 +1,20 @@
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 
-export const usage = 'usage: main.js --data <directory> [--port 2113] [--host 127.0.0.1] [--max-append-size <bytes>]'
+export const usage =
+  'usage: main.js --data <directory> [--port 2113] [--host 127.0.0.1] [--max-append-size <bytes>] ' +
+  '[--tls-certificate <pem file> --tls-key <pem file>]'
+
+/** Its content. */
+const file = z.string().transform((path, context) => {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+    return z.NEVER
+  }
+})
 
 const shape = z.object({
   port: z.coerce.number().int().min(0).max(65_535).default(2113),
@@ -14,6 +27,8 @@ const shape = z.object({
     .positive()
     .max(16 * 1024 * 1024)
     .optional(),
+  'tls-certificate': file.optional(),
+  'tls-key': file.optional(),
 })
 
 export interface Arguments {
@@ -21,6 +36,8 @@ export interface Arguments {
   host: string
   dataDirectory: string
   appendSizeMax?: number
+  /** Both in PEM. */
+  tls?: { certificate: Buffer; key: Buffer }
 }
 
 /** @returns the options, or all that is wrong with them in one text */
@@ -28,7 +45,14 @@ export function parseArguments(argv: readonly string[]): Arguments | { fault: st
   let values: unknown
   try {
     const text = { type: 'string' } as const
-    const options = { port: text, host: text, data: text, 'max-append-size': text }
+    const options = {
+      port: text,
+      host: text,
+      data: text,
+      'max-append-size': text,
+      'tls-certificate': text,
+      'tls-key': text,
+    }
     values = parseArgs({ args: [...argv], options }).values
   } catch (error) {
     return { fault: (error as Error).message }
@@ -36,6 +60,20 @@ export function parseArguments(argv: readonly string[]): Arguments | { fault: st
   const parsed = shape.safeParse(values)
   if (!parsed.success)
     return { fault: parsed.error.issues.map((issue) => `--${issue.path.join('.')}: ${issue.message}`).join('\n') }
-  const { port, host, data, 'max-append-size': appendSizeMax } = parsed.data
-  return { port, host, dataDirectory: data, ...(appendSizeMax !== undefined && { appendSizeMax }) }
+  const {
+    port,
+    host,
+    data,
+    'max-append-size': appendSizeMax,
+    'tls-certificate': certificate,
+    'tls-key': key,
+  } = parsed.data
+  if (!certificate !== !key) return { fault: '--tls-certificate and --tls-key go together' }
+  return {
+    port,
+    host,
+    dataDirectory: data,
+    ...(appendSizeMax !== undefined && { appendSizeMax }),
+    ...(certificate && key && { tls: { certificate, key } }),
+  }
 }

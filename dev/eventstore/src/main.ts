@@ -41,7 +41,7 @@ async function main(): Promise<void> {
   process.on('SIGTERM', close)
   process.on('SIGINT', close)
   // Last: whoever reads this line may send a signal at once.
-  log('info', 'development event store is ready: for development and tests only, without users, TLS and replication', {
+  log('info', 'development event store is ready: for development and tests only, without users and replication', {
     port: store.port,
     url: store.url,
     dataDirectory: options.dataDirectory,

@@ -20,6 +20,8 @@ export interface EventStoreOptions {
   host?: string
   /** Bytes of one append; default 1 MiB, as EventStoreDB has it. */
   appendSizeMax?: number
+  /** In PEM; default: plaintext. */
+  tls?: { certificate: Buffer; key: Buffer }
   /** Told of faults of the server's own, which the client sees as INTERNAL. */
   onFault?: (error: unknown) => void
 }
@@ -48,7 +50,7 @@ const streamsDefinition: ServiceDefinition = {
 }
 
 /**
- * Opens the log and serves it on `host:port` without TLS.
+ * Opens the log and serves it on `host:port`.
  * @throws Error when the port is taken or the log is in use or damaged
  */
 export async function startEventStore(options: EventStoreOptions): Promise<EventStore> {
@@ -73,7 +75,7 @@ export async function startEventStore(options: EventStoreOptions): Promise<Event
     serverFeaturesService([StreamsService, GossipService, ServerFeaturesService] as unknown as ServiceDefinition[]),
   )
   try {
-    port = await bind(server, `${host}:${options.port}`)
+    port = await bind(server, `${host}:${options.port}`, credentialsOf(options))
   } catch (error) {
     log.close()
     throw error
@@ -87,7 +89,7 @@ export async function startEventStore(options: EventStoreOptions): Promise<Event
   }
   return {
     port,
-    url: `esdb://${host}:${port}?tls=false`,
+    url: `esdb://${host}:${port}?tls=${options.tls !== undefined}`,
     close: () => (closing ??= close()),
   }
 }
@@ -105,11 +107,14 @@ async function writeFirstEvent(commits: GroupCommit): Promise<void> {
   await commits.submit({ kind: 'append', stream: '$$$scavenges', expected: 'any', events: [event] }, () => false)
 }
 
-function bind(server: Server, address: string): Promise<number> {
+const credentialsOf = ({ tls }: EventStoreOptions): ServerCredentials =>
+  tls
+    ? ServerCredentials.createSsl(null, [{ cert_chain: tls.certificate, private_key: tls.key }])
+    : ServerCredentials.createInsecure()
+
+function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
-      error ? reject(error) : resolve(port),
-    )
+    server.bindAsync(address, credentials, (error, port) => (error ? reject(error) : resolve(port)))
   })
 }
 

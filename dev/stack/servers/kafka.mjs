@@ -45,7 +45,7 @@ export function kafkaServer(node) {
       const logging = `-Dlog4j2.configurationFile=${join(root, 'dev/install/kafka/log4j2.xml')}`
       const classPath = ['-cp', join(jars, '*')]
       if (!existsSync(join(data, 'meta.properties'))) {
-        const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties]
+        const format = ['kafka.tools.StorageTool', 'format', '-t', clusterId, '-c', properties, ...users(kafkaDoors)]
         await run(java, ['-Xmx128m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', logging, ...classPath, ...format], {
           log: logOf(profile, name),
           what: 'Formatting the Kafka data directory',
@@ -69,8 +69,8 @@ function writeProperties({ ports, data: dataDir }, { node, kafkaNodes, kafkaDoor
   const replicas = Math.min(kafkaNodes, 3)
   const inSyncMin = kafkaNodes >= 3 ? 2 : 1
   // Who comes in by a door is told that door's address for every further connection.
-  const doors = kafkaDoors.map(({ listen, advertise }, index) => ({ protocol: `DOOR${index + 1}`, listen, advertise }))
-  const listeners = [{ protocol: 'PLAINTEXT', listen: broker, advertise: broker }, ...doors]
+  const doors = kafkaDoors.map((door, index) => ({ ...door, protocol: `DOOR${index + 1}` }))
+  const listeners = [{ protocol: 'PLAINTEXT', listen: broker, advertise: broker, secure: undefined }, ...doors]
   const properties = {
     'process.roles': 'broker,controller',
     'node.id': node,
@@ -83,9 +83,10 @@ function writeProperties({ ports, data: dataDir }, { node, kafkaNodes, kafkaDoor
     'advertised.listeners': listeners
       .map(({ protocol, advertise }) => `${protocol}://127.0.0.1:${advertise}`)
       .join(','),
-    'listener.security.protocol.map': [...listeners.map(({ protocol }) => protocol), 'CONTROLLER']
-      .map((protocol) => `${protocol}:PLAINTEXT`)
+    'listener.security.protocol.map': [...listeners, { protocol: 'CONTROLLER', secure: undefined }]
+      .map(({ protocol, secure }) => `${protocol}:${secure ? 'SASL_SSL' : 'PLAINTEXT'}`)
       .join(','),
+    ...Object.assign({}, ...doors.map(securityOf)),
     'inter.broker.listener.name': 'PLAINTEXT',
     'log.dirs': data,
     'default.replication.factor': replicas,
@@ -112,6 +113,34 @@ function writeProperties({ ports, data: dataDir }, { node, kafkaNodes, kafkaDoor
   )
   return file
 }
+
+/**
+ * TLS and users of one door, where it has them.
+ *
+ * @param {import('../native.mjs').KafkaDoor & { protocol: string }} door
+ */
+function securityOf({ protocol, secure }) {
+  if (!secure) return {}
+  const of = (name) => `listener.name.${protocol.toLowerCase()}.${name}`
+  // A line break within a value, as a properties file has it.
+  const oneLine = (pem) => pem.trim().replaceAll('\n', '\\n')
+  const { username, password } = secure
+  const plain = `org.apache.kafka.common.security.plain.PlainLoginModule required user_${username}="${password}";`
+  return {
+    [of('ssl.keystore.type')]: 'PEM',
+    [of('ssl.keystore.certificate.chain')]: oneLine(secure.certificate),
+    [of('ssl.keystore.key')]: oneLine(secure.key),
+    [of('sasl.enabled.mechanisms')]: 'PLAIN,SCRAM-SHA-512',
+    [of('plain.sasl.jaas.config')]: plain,
+    [of('scram-sha-512.sasl.jaas.config')]: 'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+  }
+}
+
+/** @param {import('../native.mjs').KafkaDoor[]} doors @returns {string[]} of `format`: whom the cluster knows from its beginning */
+const users = (doors) =>
+  doors.flatMap(({ secure }) =>
+    secure ? ['--add-scram', `SCRAM-SHA-512=[name=${secure.username},password=${secure.password}]`] : [],
+  )
 
 async function checkJava() {
   const remedy = `install Java ${javaMajorNeeded} or later (Debian: \`apt-get install openjdk-17-jre-headless\`).`

@@ -42,7 +42,8 @@ export const redisServer = {
   ready: ({ profile }) => ping(profile.ports.redis),
 }
 
-function findRedis() {
+/** @returns {{ command: string, argv0?: string } | undefined} how Redis is started, where it is installed */
+export function findRedis() {
   const command = which('redis-server') ?? which('valkey-server')
   if (command) return { command }
   // In Debian one binary is server and tools, and tells by its name which of them it is.

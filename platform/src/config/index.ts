@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs'
 import { z } from 'zod'
 import { parseTrustedProxies } from '../client-address'
+import { policyFaults } from './policy'
 
 /** The configuration is wrong. The message names every faulty variable and what is expected, and no value. */
 export class ConfigError extends Error {
@@ -10,19 +12,23 @@ export class ConfigError extends Error {
  * Reads a process's configuration, whole.
  * @param schema one field per environment variable.
  * @param env `process.env`, handed in by a `main` file.
- * @throws ConfigError with all faults together.
+ * @throws ConfigError with all faults together: what is missing or malformed, and what production refuses (`policy.ts`).
  */
 export function readConfig<Schema extends z.ZodObject>(schema: Schema, env: NodeJS.ProcessEnv): z.infer<Schema> {
   const given = Object.fromEntries(
     Object.keys(schema.shape).map((name) => [name, env[name] === '' ? undefined : env[name]]),
   )
   const result = schema.safeParse(given)
-  if (result.success) return result.data
-  const faults = result.error.issues.map((issue) => {
+  // Where this runs is known to every process, also to one whose schema does not ask for it.
+  const refused = policyFaults(given, env['ENVIRONMENT'])
+  if (result.success && refused.length === 0) return result.data
+  const faults = (result.error?.issues ?? []).map((issue) => {
     const name = String(issue.path[0])
-    return `  ${name}: ${given[name] === undefined ? 'is not set' : issue.message}`
+    return `${name}: ${given[name] === undefined ? 'is not set' : issue.message}`
   })
-  throw new ConfigError(`The configuration is not complete; see .env.example.\n${faults.join('\n')}`)
+  const lines = [...faults, ...refused].map((fault) => `  ${fault}`)
+  const what = faults.length > 0 ? 'is not complete' : 'is refused'
+  throw new ConfigError(`The configuration ${what}; see .env.example.\n${lines.join('\n')}`)
 }
 
 /** Keys of one purpose: the one in use, the next or the former one, and room for a rotation that was not finished. */
@@ -62,6 +68,24 @@ export const field = {
         'must not name a key twice',
       )
       .transform((keys) => keys as [Buffer, ...Buffer[]]),
+  flag: () =>
+    z
+      .enum(['true', 'false'], 'must be true or false')
+      .default('false')
+      .transform((text) => text === 'true'),
+  /** The text of a file of certificates. */
+  pemFile: () =>
+    z.string().transform((path, context) => {
+      try {
+        const text = readFileSync(path, 'utf8')
+        if (text.includes('-----BEGIN CERTIFICATE-----')) return text
+        context.addIssue({ code: 'custom', message: 'must name a file of certificates (PEM)' })
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException
+        context.addIssue({ code: 'custom', message: `must name a file of certificates that can be read (${code})` })
+      }
+      return z.NEVER
+    }),
   brokers: () =>
     z
       .string()
@@ -105,3 +129,21 @@ export const httpFields = (port: number) => ({
   HTTP_HOST: z.string().default('127.0.0.1'),
   HTTP_PORT: field.port(port),
 })
+
+/** The way to Kafka; `kafkaConnection` of the kafka folder makes of it what its clients take. */
+export const kafkaFields = {
+  KAFKA_BROKERS: field.brokers(),
+  KAFKA_TLS: field.flag(),
+  /** Beside the public ones: for brokers whose certificates a CA of your own has signed. */
+  KAFKA_TLS_CA: field.pemFile().optional(),
+  KAFKA_SASL_MECHANISM: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']).optional(),
+  KAFKA_SASL_USERNAME: z.string().min(1).optional(),
+  KAFKA_SASL_PASSWORD: z.string().min(1).optional(),
+}
+
+/** The way to Redis. */
+export const redisFields = {
+  REDIS_URL: field.url('redis', 'rediss'),
+  /** For a server whose certificate a CA of your own has signed. */
+  REDIS_TLS_CA: field.pemFile().optional(),
+}

@@ -1,13 +1,12 @@
 import { Kafka, logLevel, type LogEntry } from 'kafkajs'
 import type { Logger } from 'pino'
+import { securityOf, type KafkaConnection } from './connection'
 import { keepMembershipWithoutNode } from './fetch-faults'
 import { createRepetitionLimit } from './repeated-lines'
 import { guardRequestQueue } from './request-queue'
 import { socketFactory } from './sockets'
 
-export interface KafkaOptions {
-  /** `host:port` of some brokers of the cluster; the others are found through them. */
-  brokers: readonly string[]
+export interface KafkaOptions extends KafkaConnection {
   /** Names the process in the brokers' logs and metrics. */
   clientId: string
   log: Logger
@@ -63,12 +62,14 @@ export function silentLogger({ brokers, clientId, log }: KafkaOptions) {
 }
 
 /** @param retries of the library. */
-export function createKafka({ brokers, clientId, log }: KafkaOptions, retries: number): Kafka {
+export function createKafka(options: KafkaOptions, retries: number): Kafka {
+  const { brokers, clientId, log } = options
   guardRequestQueue()
   keepMembershipWithoutNode()
   return new Kafka({
     clientId,
     brokers: inRandomOrder(brokers),
+    ...securityOf(options),
     socketFactory,
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: readTimeoutMs,

@@ -1,5 +1,6 @@
 import Cluster, { type Broker } from 'kafkajs/src/cluster'
 import { connectionTimeoutMs, inRandomOrder, readTimeoutMs, silentLogger, type KafkaOptions } from './client'
+import { securityOf } from './connection'
 import { socketFactory } from './sockets'
 
 /** Without effect here: a connection is used once. */
@@ -11,6 +12,7 @@ export async function withBroker<T>(options: KafkaOptions, work: (broker: Broker
     logger: silentLogger(options),
     socketFactory,
     brokers: inRandomOrder(options.brokers),
+    ...securityOf(options),
     clientId: options.clientId,
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: readTimeoutMs,

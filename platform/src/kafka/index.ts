@@ -13,3 +13,4 @@ export {
 export { createGroupOffsets, type CommittedOffset, type GroupOffsets } from './group-offsets'
 export { recordMark } from './record-mark'
 export type { KafkaOptions } from './client'
+export { connectionOf, kafkaConnection, type KafkaConnection } from './connection'

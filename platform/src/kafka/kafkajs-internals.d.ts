@@ -44,7 +44,7 @@ declare module 'kafkajs/src/protocol/requests/produce/v7/response' {
 }
 
 declare module 'kafkajs/src/cluster' {
-  import type { ISocketFactory, Logger } from 'kafkajs'
+  import type { ISocketFactory, Logger, SASLOptions } from 'kafkajs'
 
   interface ProducerIdentity {
     transactionalId: string
@@ -100,6 +100,10 @@ declare module 'kafkajs/src/cluster' {
       logger: Logger
       socketFactory: ISocketFactory
       brokers: string[]
+      ssl?: { ca?: string[] }
+      sasl?: SASLOptions
+      authenticationTimeout: number
+      reauthenticationThreshold: number
       clientId: string
       connectionTimeout: number
       requestTimeout: number

@@ -1,6 +1,7 @@
 import Cluster, { type Broker } from 'kafkajs/src/cluster'
 import { pause } from '../backoff'
 import { connectionTimeoutMs, inRandomOrder, requestTimeoutMs, silentLogger, type KafkaOptions } from './client'
+import { securityOf } from './connection'
 import { Fenced, type OutgoingRecord, type WrittenRecords } from './ports'
 import { produce, type EncodedPartition } from './produce-request'
 import { RecordBatch } from './record-batch'
@@ -72,6 +73,7 @@ async function connect(options: SessionOptions): Promise<Cluster> {
     logger: silentLogger(options),
     socketFactory,
     brokers: inRandomOrder(options.brokers),
+    ...securityOf(options),
     clientId: options.clientId,
     connectionTimeout: connectionTimeoutMs,
     requestTimeout: requestTimeoutMs,

@@ -1,3 +1,4 @@
+import { kafkaConnection } from '@annals/platform/kafka'
 import { createEventLog } from '@annals/platform/event-log'
 import { createHealer } from '@annals/platform/healing'
 import { createPool } from '@annals/platform/postgres'
@@ -42,7 +43,7 @@ void runProcess({ name: 'projector', Config: ProjectorConfig, env: process.env }
   addLogRefusedGauge(metrics, () => logWatch?.refusal())
   const projector = createProjector({
     projections,
-    brokers: config.KAFKA_BROKERS,
+    ...kafkaConnection(config),
     pool,
     openAll,
     healerOf: eventLog

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { field, processFields } from '@annals/platform/config'
+import { field, processFields, kafkaFields } from '@annals/platform/config'
 import type { Projection } from '../engine/definition/projection'
 import { projectionNamed, projections } from '../projections'
 
@@ -17,7 +17,7 @@ const readModels = z
 /** The projector's configuration; `.env.example` explains each. */
 export const ProjectorConfig = z.object({
   ...processFields(3102),
-  KAFKA_BROKERS: field.brokers(),
+  ...kafkaFields,
   /** The log itself. Without it a hole stops its partition, drift is not checked, and a log that went back not noticed; so while it is away. */
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover').optional(),
   /** Seconds between rounds of the drift checker; 0: none. */

@@ -1,6 +1,12 @@
 import type { OpenAll } from '@annals/contracts'
 import type { Healer } from '@annals/platform/healing'
-import { createConsumer, type PartitionedConsumer, type TopicPartition } from '@annals/platform/kafka'
+import {
+  createConsumer,
+  type PartitionedConsumer,
+  type TopicPartition,
+  connectionOf,
+  type KafkaConnection,
+} from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import { comparesAtNewTopics, type LogWatch } from '@annals/platform/log-watch'
 import type { Registry } from '@annals/platform/metrics'
@@ -10,9 +16,8 @@ import { createLiveProjection, type LiveObserver } from '../engine/live/live'
 import type { Projection } from '../engine/definition/projection'
 import { installProjection } from '../engine/tables/registry'
 
-export interface ProjectorOptions {
+export interface ProjectorOptions extends KafkaConnection {
   projections: readonly Projection[]
-  brokers: readonly string[]
   pool: Pool
   openAll: OpenAll
   log: Logger
@@ -46,7 +51,7 @@ const refusedWaitMs = 2_000
  * starts from its own checkpoints.
  */
 export function createProjector(options: ProjectorOptions): Projector {
-  const { projections, brokers, pool, openAll, metrics, observerOf, onFatal, logWatch } = options
+  const { projections, pool, openAll, metrics, observerOf, onFatal, logWatch } = options
   const groupOf = options.groupOf ?? ((name: string) => `annals.projection.${name}`)
 
   const prefix = options.topicPrefix ?? ''
@@ -65,7 +70,7 @@ export function createProjector(options: ProjectorOptions): Projector {
       healer: options.healerOf?.(projection.name, log),
     })
     const consumer = createConsumer({
-      brokers,
+      ...connectionOf(options),
       clientId: `annals-projector-${projection.name}`,
       groupId: groupOf(projection.name),
       topics: projection.topics.map((topic) => `${prefix}${topic}`),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AccessTokenClaims, consistencyTokenPurpose } from '@annals/contracts'
 import { accessTokenSecondsMax, createAuthenticator } from '@annals/platform/access-tokens'
-import { field, httpFields, processFields } from '@annals/platform/config'
+import { field, httpFields, processFields, redisFields } from '@annals/platform/config'
 import { counter } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { runProcess } from '@annals/platform/process'
@@ -28,7 +28,7 @@ const Config = z.object({
       if (!generation) context.addIssue('must be "live", or "asof:" and a label')
       return generation ?? z.NEVER
     }),
-  REDIS_URL: field.url('redis', 'rediss'),
+  ...redisFields,
   JWKS_URL: field.url('http', 'https'),
   /** As the command API has it. */
   CONSISTENCY_TOKEN_KEY: field.key256(),
@@ -52,7 +52,9 @@ void runProcess({ name: 'query-api', Config, env: process.env }, async (context)
     }),
     (it) => it.end(),
   )
-  const redis = scope.add('redis', createRedis(config.REDIS_URL, log), (it) => it.disconnect())
+  const redis = scope.add('redis', createRedis(config.REDIS_URL, log, { ca: config.REDIS_TLS_CA }), (it) =>
+    it.disconnect(),
+  )
   const marks = scope.add(
     'revocations',
     createRevocationMarks({ redis, log, markMs: revocationMarkMs(accessTokenSecondsMax), onSkipped: () => undefined }),

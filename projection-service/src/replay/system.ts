@@ -1,5 +1,6 @@
+import { kafkaConnection } from '@annals/platform/kafka'
 import { z } from 'zod'
-import { field } from '@annals/platform/config'
+import { field, kafkaFields } from '@annals/platform/config'
 import { createEventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
 import { createPool } from '@annals/platform/postgres'
@@ -15,6 +16,7 @@ const Config = z.object({
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
   MASTER_KEY: field.keys256(),
   /** Only for `--source kafka`. */
+  ...kafkaFields,
   KAFKA_BROKERS: field.brokers().optional(),
   /** Warnings and errors only: the CLI speaks to people on standard output. */
   LOG_LEVEL: field.logLevel().transform((level) => (level === 'info' ? 'warn' : level)),
@@ -57,5 +59,7 @@ function openSystem(config: z.infer<typeof Config>, logger: Logger, scope: Scope
   const reader = scope.add('reading thread', createThreadedReader(settingsOfReader), (it) => it.close())
   const log = { ...opened, readAll: reader.readAll }
   const openAll: typeof keys.openAll = (parts) => keys.openAll(parts)
-  return { pool, log, logger, openAll, brokers: config.KAFKA_BROKERS }
+  const { KAFKA_BROKERS: brokers } = config
+  const kafka = brokers && kafkaConnection({ ...config, KAFKA_BROKERS: brokers })
+  return { pool, log, logger, openAll, kafka }
 }

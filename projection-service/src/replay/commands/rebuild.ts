@@ -86,9 +86,9 @@ async function rebuild(chosen: readonly Projection[], flags: Flags): Promise<voi
   }
 }
 
-async function requireTopics(chosen: readonly Projection[], { pool, log, logger, brokers }: System): Promise<void> {
-  if (!brokers) throw new NotPossible('--accept-log looks at the topics as well: set KAFKA_BROKERS')
-  const topics = createTopics({ brokers, clientId: 'annals-replay', log: logger })
+async function requireTopics(chosen: readonly Projection[], { pool, log, logger, kafka }: System): Promise<void> {
+  if (!kafka) throw new NotPossible('--accept-log looks at the topics as well: set KAFKA_BROKERS')
+  const topics = createTopics({ ...kafka, clientId: 'annals-replay', log: logger })
   try {
     await requireTopicsOfLog(pool, chosen, log, topics)
   } finally {

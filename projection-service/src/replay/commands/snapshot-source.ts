@@ -18,12 +18,12 @@ export function sourceUpTo(
   point: Point | undefined,
   source: Source,
   chosen: readonly Projection[],
-  { log, logger, brokers }: System,
+  { log, logger, kafka }: System,
 ): EventSource {
   const names = topicsOf(chosen)
   if (source === 'log') return logSource(log, names, point)
-  if (!brokers) throw new SnapshotError('KAFKA_BROKERS is not set')
+  if (!kafka) throw new SnapshotError('KAFKA_BROKERS is not set')
   // Partitions are read side by side, and clocks differ a little: only a position cuts all of them at the same fact.
   if (point?.kind === 'time') throw new SnapshotError('from Kafka only up to a position, not up to a time')
-  return kafkaSource(names, { brokers, log: logger, until: point?.position })
+  return kafkaSource(names, { ...kafka, log: logger, until: point?.position })
 }

@@ -6,6 +6,8 @@ import {
   type IncomingBatch,
   type ReadingPlace,
   type TopicPartition,
+  connectionOf,
+  type KafkaConnection,
 } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import type { PlacedEvent } from '../fold/bulk-fold'
@@ -16,8 +18,7 @@ export class TopicsIncomplete extends Error {
   override readonly name = 'TopicsIncomplete'
 }
 
-export interface KafkaSourceOptions {
-  brokers: readonly string[]
+export interface KafkaSourceOptions extends KafkaConnection {
   log: Logger
   /** The last log position that is wanted; `undefined`: what the topics hold now. */
   until?: bigint | undefined
@@ -39,8 +40,8 @@ const nameOfPlace = ({ topic, partition }: TopicPartition) => `${topic}/${partit
  * @throws (while it is read) TopicsIncomplete when retention has deleted records, or content that is in the log only is wanted.
  */
 export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOptions): EventSource {
-  const { brokers, log, until, topicPrefix = '' } = options
-  const client = { brokers, log, clientId: 'annals-replay' }
+  const { log, until, topicPrefix = '' } = options
+  const client = { ...connectionOf(options), log, clientId: 'annals-replay' }
   const nameOf = new Map(names.map((name) => [`${topicPrefix}${name}`, name]))
 
   /** Where every partition ends now, without those that are empty. */
