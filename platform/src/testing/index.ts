@@ -1,46 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 
 export { arbitraryOf } from './arbitrary'
 export { hostileTexts, hostileValues } from './hostile'
+export type { DatabaseRecipe, TestDatabase } from './database'
 export { startTestEventStore, type TestEventStore } from './event-store'
+export type { TestProcess } from './process'
+export { TestScope, testScope } from './scope'
 export { startSpanCollector, type CollectedSpan, type SpanCollector } from './span-collector'
 export { proxyOf, startSilentProxy, type Silence, type SilentProxy } from './silent-proxy'
-
-/** How often a fact is asked for again, in ms. */
-const askEveryMs = 50
-
-/**
- * Waits for a fact: asks until `check` no longer throws.
- * @returns what the check returned.
- * @throws Error that carries the check's last complaint, after `withinMs` (default 10,000).
- */
-export async function eventually<T>(check: () => T | Promise<T>, { withinMs = 10_000 } = {}): Promise<T> {
-  const deadline = Date.now() + withinMs
-  for (;;) {
-    try {
-      return await check()
-    } catch (error) {
-      if (Date.now() >= deadline) {
-        const last = error instanceof Error ? error.message : String(error)
-        throw new Error(`not so within ${withinMs} ms: ${last}`, { cause: error })
-      }
-      await delay(askEveryMs)
-    }
-  }
-}
-
-/** Address of a real server for an integration test. A test without its server fails; it is not skipped. */
-export function requireEnv(name: string): string {
-  const value = process.env[name]
-  if (!value)
-    throw new Error(
-      `${name} is not set. Integration tests meet real servers: run \`npm test\`, or \`node dev/commands/stack.mjs up\` and ` +
-        '`eval "$(node dev/commands/stack.mjs env)"` first.',
-    )
-  return value
-}
+export { eventually, requireEnv } from './waiting'
 
 /** A name that no other test has: what a test touches is its own. */
 export const uniqueName = (prefix: string): string => `${prefix}.${randomUUID().slice(0, 8)}`
