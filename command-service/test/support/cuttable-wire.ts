@@ -1,4 +1,5 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import type { TestScope } from '@annals/platform/testing'
 
 /** A wire to a real server that a test can cut and mend; the server itself goes on, for others. */
 export interface CuttableWire {
@@ -6,10 +7,9 @@ export interface CuttableWire {
   url: string
   cut(): void
   mend(): void
-  close(): Promise<void>
 }
 
-export async function layWire(url: string): Promise<CuttableWire> {
+export async function layWire(scope: TestScope, url: string): Promise<CuttableWire> {
   const target = new URL(url)
   const sockets = new Set<Socket>()
   let whole = true
@@ -36,6 +36,10 @@ export async function layWire(url: string): Promise<CuttableWire> {
   const drop = () => {
     for (const socket of sockets) socket.destroy()
   }
+  scope.onEnd(() => {
+    drop()
+    return new Promise<void>((resolve) => server.close(() => resolve()))
+  }, 'wire')
   return {
     url: through.href,
     cut() {
@@ -44,10 +48,6 @@ export async function layWire(url: string): Promise<CuttableWire> {
     },
     mend() {
       whole = true
-    },
-    close() {
-      drop()
-      return new Promise((resolve) => server.close(() => resolve()))
     },
   }
 }

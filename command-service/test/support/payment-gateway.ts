@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { TestScope } from '@annals/platform/testing'
 import { FaultSwitch } from '../../../dev/sandboxes/faults.mjs'
 import { buildPaymentGateway } from '../../../dev/sandboxes/payment-gateway/api.mjs'
 import { chargesFileName, openCharges } from '../../../dev/sandboxes/payment-gateway/charges.mjs'
@@ -34,10 +35,10 @@ export interface TestPaymentGateway {
   losses: Losses
   /** Ends every connection, as a restart would: whoever waits for an answer gets none. */
   cut(): void
-  close(): Promise<void>
 }
 
-export async function startTestPaymentGateway(): Promise<TestPaymentGateway> {
+/** @param scope closes it. */
+export async function startTestPaymentGateway(scope: TestScope): Promise<TestPaymentGateway> {
   const folder = mkdtempSync(path.join(tmpdir(), 'annals-gateway-'))
   const file = path.join(folder, chargesFileName)
   let later = 0
@@ -55,6 +56,10 @@ export async function startTestPaymentGateway(): Promise<TestPaymentGateway> {
     if (losses.answer?.()) raw.destroy()
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
+  scope.onEnd(async () => {
+    await app.close()
+    rmSync(folder, { recursive: true, force: true })
+  }, 'payment gateway')
   return {
     url: `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
     get asked() {
@@ -73,9 +78,5 @@ export async function startTestPaymentGateway(): Promise<TestPaymentGateway> {
       later += 25 * 3_600_000
     },
     cut: () => app.server.closeAllConnections(),
-    async close() {
-      await app.close()
-      rmSync(folder, { recursive: true, force: true })
-    },
   }
 }

@@ -5,7 +5,7 @@ import { openCommandService } from '../../src/api/service'
 import { readConfig } from '@annals/platform/config'
 import { createMetrics } from '@annals/platform/metrics'
 import { createOperations, Scope } from '@annals/platform/process'
-import { requireEnv } from '@annals/platform/testing'
+import { requireEnv, type TestScope } from '@annals/platform/testing'
 import { silent } from './database'
 
 export interface Reply {
@@ -56,13 +56,15 @@ export function testEnvironment(given: Environment): Environment {
 
 /**
  * The command API on a port of its own, opened as `main` opens it.
+ * @param tests closes it, unless its test has done so.
  * @param beyond settings that no deployment may have, such as a cost of bcrypt that a test can wait for.
  */
 export async function startTestService(
+  tests: TestScope,
   environment: Environment,
   beyond: Partial<CommandConfig> = {},
 ): Promise<TestService> {
-  const scope = new Scope(silent)
+  const scope = tests.add(new Scope(silent), (it) => it.close())
   const config = { ...readConfig(CommandConfig, environment), ...beyond }
   const metrics = createMetrics('command-service')
   const { ready, results } = createOperations(metrics)

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import { decodeConsistencyToken } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { derivedId } from '@annals/platform/ids'
-import { createPool } from '@annals/platform/postgres'
 import { startTracing } from '@annals/platform/tracing'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
 import { createAddressHash } from '../../../src/accounts/commands/registration'
-import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
+import { commandDatabase, silent } from '../../support/database'
 import {
   newEmail,
   password,
@@ -17,26 +17,20 @@ import {
 } from '../../support/service'
 
 const path = '/api/v1/auth/register'
+const scope = testScope('file')
 let database: TestDatabase
 let environment: Environment
 let service: TestService
 let log: EventLog
 let addressHash: (email: string) => string
-let stopTracing: () => Promise<void>
 
 beforeAll(async () => {
-  stopTracing = await startTracing('test', undefined)
-  database = await createTestDatabase()
+  scope.onEnd(await startTracing('test', undefined))
+  database = await scope.database(commandDatabase)
   environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
-  service = await startTestService(environment)
-  log = createEventLog(environment['EVENTSTORE_URL']!, silent)
+  service = await startTestService(scope, environment)
+  log = scope.add(createEventLog(environment['EVENTSTORE_URL']!, silent), (it) => it.close())
   addressHash = createAddressHash(Buffer.from(environment['RESERVATION_KEY']!, 'base64'), 'main')
-})
-afterAll(async () => {
-  await log?.close()
-  await service?.close()
-  await database?.drop()
-  await stopTracing?.()
 })
 
 const anna = (email = newEmail()) => ({ email, password, name: 'Anna', locale: 'de' })
@@ -135,7 +129,7 @@ describe('registering', () => {
 describe('an address', () => {
   it('is registered once, by however many at the same time', async () => {
     const email = newEmail()
-    const other = await startTestService(environment)
+    const other = await startTestService(scope, environment)
     try {
       const replies = await Promise.all(
         Array.from({ length: 20 }, (_, i) => register(anna(email), undefined, i % 2 ? service : other)),
@@ -188,7 +182,7 @@ describe('an idempotency key of a registration', () => {
     const person = anna()
     const key = randomUUID()
     const first = await register(person, key)
-    const restarted = await startTestService(environment)
+    const restarted = await startTestService(scope, environment)
     try {
       const second = await register(person, key, restarted)
       expect([second.status, second.body]).toEqual([201, first.body])
@@ -270,7 +264,7 @@ describe('an idempotency key of a registration', () => {
 describe("a person's data key", () => {
   it('is made before the first fact about them, wrapped, and readable by the role that may only select', async () => {
     const { body } = await register(anna())
-    const pool = createPool(database.url, silent, 1)
+    const { pool } = database
     try {
       const { rows } = await pool.query('select * from subject_key where subject = $1', [body.userId])
       expect(rows).toHaveLength(1)
@@ -282,16 +276,15 @@ describe("a person's data key", () => {
       )
       expect(grants.map((grant) => grant.privilege_type)).toEqual(['SELECT'])
     } finally {
-      await pool.end()
     }
   })
 
   it('once destroyed lets nobody log in, and is never made anew', async () => {
     const email = newEmail()
     const { body } = await register(anna(email))
-    const pool = createPool(database.url, silent, 1)
+    const { pool } = database
     // Another process: keys are cached for minutes.
-    const fresh = await startTestService(environment)
+    const fresh = await startTestService(scope, environment)
     try {
       await pool.query('update subject_key set wrapped_key = null, destroyed_at = now() where subject = $1', [
         body.userId,
@@ -302,7 +295,6 @@ describe("a person's data key", () => {
       expect(rows).toEqual([{ wrapped_key: null }])
     } finally {
       await fresh.close()
-      await pool.end()
     }
   })
 })

@@ -1,12 +1,12 @@
 /** What clients send as text, and what is kept of it. */
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import { decodeAll, type AnnalsEvent } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
-import { createPool, type Pool } from '@annals/platform/postgres'
+import { type Pool } from '@annals/platform/postgres'
 import { createKeyReader, masterKeysOf, type KeyReader } from '@annals/platform/subject-keys'
-import { hostileTexts } from '@annals/platform/testing'
-import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
+import { hostileTexts, testScope, type TestDatabase } from '@annals/platform/testing'
+import { commandDatabase, silent } from '../../support/database'
 import {
   aPayment,
   newEmail,
@@ -20,6 +20,7 @@ import {
 } from '../../support/service'
 import { startTestPaymentGateway, type TestPaymentGateway } from '../../support/payment-gateway'
 
+const scope = testScope('file')
 let database: TestDatabase
 let paymentGateway: TestPaymentGateway
 let service: TestService
@@ -29,26 +30,19 @@ let keys: KeyReader
 let anna: Person
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  paymentGateway = await startTestPaymentGateway()
+  database = await scope.database(commandDatabase)
+  paymentGateway = await startTestPaymentGateway(scope)
   const environment = testEnvironment({
     COMMAND_DATABASE_URL: database.url,
     PAYMENT_GATEWAY_URL: paymentGateway.url,
     LOGIN_ATTEMPTS_PER_ADDRESS: '1000',
     TRUSTED_PROXIES: '127.0.0.1',
   })
-  service = await startTestService(environment)
-  log = createEventLog(environment['EVENTSTORE_URL']!, silent)
-  pool = createPool(database.url, silent, 1)
+  service = await startTestService(scope, environment)
+  log = scope.add(createEventLog(environment['EVENTSTORE_URL']!, silent), (it) => it.close())
+  ;({ pool } = database)
   keys = createKeyReader(pool, masterKeysOf([Buffer.from(environment['MASTER_KEY']!, 'base64')]))
   anna = await somebody(service)
-})
-afterAll(async () => {
-  await pool?.end()
-  await log?.close()
-  await service?.close()
-  await paymentGateway?.close()
-  await database?.drop()
 })
 
 const register = (over: Record<string, unknown>) =>

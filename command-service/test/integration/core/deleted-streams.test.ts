@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
 import { EventStoreDBClient } from '@eventstore/db-client'
-import { createTestDatabase, type TestDatabase } from '../../support/database'
+import { commandDatabase } from '../../support/database'
 import { startTestPaymentGateway, type TestPaymentGateway } from '../../support/payment-gateway'
 import {
   aPayment,
@@ -16,6 +17,7 @@ import {
   type TestService,
 } from '../../support/service'
 
+const scope = testScope('file')
 let database: TestDatabase
 let environment: Environment
 let paymentGateway: TestPaymentGateway
@@ -26,18 +28,12 @@ let anna: Person
 let berta: Person
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  paymentGateway = await startTestPaymentGateway()
+  database = await scope.database(commandDatabase)
+  paymentGateway = await startTestPaymentGateway(scope)
   environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: paymentGateway.url })
-  service = await startTestService(environment)
-  keeper = EventStoreDBClient.connectionString(environment['EVENTSTORE_URL']!)
+  service = await startTestService(scope, environment)
+  keeper = scope.add(EventStoreDBClient.connectionString(environment['EVENTSTORE_URL']!), (it) => it.dispose())
   berta = await somebody(service)
-})
-afterAll(async () => {
-  await keeper?.dispose()
-  await service?.close()
-  await paymentGateway?.close()
-  await database?.drop()
 })
 beforeEach(async () => {
   anna = await somebody(service)

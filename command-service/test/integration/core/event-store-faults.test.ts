@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { createEventLog } from '@annals/platform/event-log'
-import { eventually, startTestEventStore, type TestEventStore } from '@annals/platform/testing'
-import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
+import { eventually, testScope, type TestDatabase, type TestEventStore } from '@annals/platform/testing'
+import { commandDatabase, silent } from '../../support/database'
 import {
   aPayment,
   password,
@@ -13,15 +13,17 @@ import {
   type TestService,
 } from '../../support/service'
 
+const scope = testScope('file')
 let database: TestDatabase
 let store: TestEventStore
 let service: TestService
 let anna: Person
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  store = await startTestEventStore()
+  database = await scope.database(commandDatabase)
+  store = await scope.eventStore()
   service = await startTestService(
+    scope,
     testEnvironment({
       COMMAND_DATABASE_URL: database.url,
       EVENTSTORE_URL: store.url,
@@ -32,11 +34,6 @@ beforeAll(async () => {
 })
 afterEach(async () => {
   store.thaw()
-})
-afterAll(async () => {
-  await service?.close()
-  await store?.remove()
-  await database?.drop()
 })
 
 const create = (key: string) =>

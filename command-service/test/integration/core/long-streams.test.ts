@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import { streamOf } from '@annals/contracts'
 import { createEventLog, type EventLog, type NewLogEvent } from '@annals/platform/event-log'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
 import { refresh as refreshOf, refreshEveryMs, sessionDecider } from '../../../src/sessions/domain/session'
 import { userDecider } from '../../../src/accounts/domain/user'
 import { createExecute } from '../../../src/core/execute'
 import { UnreadableStream } from '../../../src/core/faults'
 import { createRefreshTokens, type RefreshTokens } from '../../../src/sessions/refresh-tokens'
-import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
+import { commandDatabase, silent } from '../../support/database'
 import {
   somebody,
   startTestService,
@@ -17,6 +18,7 @@ import {
   type TestService,
 } from '../../support/service'
 
+const scope = testScope('file')
 let database: TestDatabase
 let environment: Environment
 let service: TestService
@@ -25,17 +27,12 @@ let refreshTokens: RefreshTokens
 let anna: Person
 
 beforeAll(async () => {
-  database = await createTestDatabase()
+  database = await scope.database(commandDatabase)
   environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
-  service = await startTestService(environment)
-  log = createEventLog(environment['EVENTSTORE_URL']!, silent)
+  service = await startTestService(scope, environment)
+  log = scope.add(createEventLog(environment['EVENTSTORE_URL']!, silent), (it) => it.close())
   refreshTokens = createRefreshTokens(Buffer.from(environment['REFRESH_TOKEN_KEY']!, 'base64'), 'main')
   anna = await somebody(service)
-})
-afterAll(async () => {
-  await log?.close()
-  await service?.close()
-  await database?.drop()
 })
 
 /** Events of one append: far below what EventStoreDB takes at once. */

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { createPool, type Pool } from '@annals/platform/postgres'
-import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { type Pool } from '@annals/platform/postgres'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
+import { commandDatabase } from '../../support/database'
 import {
   aPayment,
   logIn,
@@ -14,6 +15,7 @@ import {
   type TestService,
 } from '../../support/service'
 
+const scope = testScope('file')
 let database: TestDatabase
 let pool: Pool
 let environment: Environment
@@ -24,20 +26,15 @@ let anna: Person
 let berta: Person
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  pool = createPool(database.url, silent, 1)
+  database = await scope.database(commandDatabase)
+  ;({ pool } = database)
   environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
-  before = await startTestService(environment)
+  before = await startTestService(scope, environment)
   berta = await somebody(before)
-})
-afterAll(async () => {
-  await before?.close()
-  await pool?.end()
-  await database?.drop()
 })
 beforeEach(async () => {
   anna = await somebody(before)
-  service = await startTestService(environment)
+  service = await startTestService(scope, environment)
 })
 afterEach(() => service.close())
 

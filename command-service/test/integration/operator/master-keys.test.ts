@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
-import { createPool, type Pool } from '@annals/platform/postgres'
+import { beforeAll, beforeEach, describe, expect, it } from '@jest/globals'
+import { type Pool } from '@annals/platform/postgres'
 import {
   createKeyReader,
   masterKeysOf,
@@ -10,8 +10,9 @@ import {
   type MasterKeys,
   type SealedText,
 } from '@annals/platform/subject-keys'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
 import { rewrap, usesOf, wrappedKeysOf } from '../../../src/operator/master-keys'
-import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
+import { commandDatabase } from '../../support/database'
 import { password, somebody, startTestService, testEnvironment } from '../../support/service'
 
 const [oldKey, newKey] = [randomBytes(32), randomBytes(32)]
@@ -22,15 +23,12 @@ const after = masterKeysOf([newKey])
 const base64 = (...keys: Buffer[]) => keys.map((key) => key.toString('base64')).join(',')
 const subjectKeys = (masters: MasterKeys) => ({ ...wrappedKeysOf({ MASTER_KEY: [newKey] })[0]!, masters })
 
+const scope = testScope('file')
 let database: TestDatabase
 let pool: Pool
 beforeAll(async () => {
-  database = await createTestDatabase()
-  pool = createPool(database.url, silent, 2)
-})
-afterAll(async () => {
-  await pool?.end()
-  await database?.drop()
+  database = await scope.database(commandDatabase)
+  ;({ pool } = database)
 })
 beforeEach(() => pool.query('delete from subject_key'))
 
@@ -141,7 +139,7 @@ describe('a rotation under a running command API', () => {
       step: keyof typeof steps,
       work: (service: Awaited<ReturnType<typeof startTestService>>) => T,
     ) => {
-      const service = await startTestService({ ...environment, MASTER_KEY: steps[step] })
+      const service = await startTestService(scope, { ...environment, MASTER_KEY: steps[step] })
       try {
         return await work(service)
       } finally {

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import { decodeConsistencyToken } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { derivedId } from '@annals/platform/ids'
-import { eventually } from '@annals/platform/testing'
+import { eventually, testScope, type TestDatabase } from '@annals/platform/testing'
 import { createAddressHash } from '../../../src/accounts/commands/registration'
 import { createExecute } from '../../../src/core/execute'
 import { grantRoleTo } from '../../../src/operator/grant-role'
 import { settlePayment } from '../../../src/operator/settle-payment'
 import { chargeFaults } from '../../support/charge-faults'
-import { createTestDatabase, silent, type TestDatabase } from '../../support/database'
+import { commandDatabase, silent } from '../../support/database'
 import { startTestPaymentGateway, type TestPaymentGateway } from '../../support/payment-gateway'
 import {
   aPayment,
@@ -24,6 +24,7 @@ import {
   type TestService,
 } from '../../support/service'
 
+const scope = testScope('file')
 let database: TestDatabase
 let environment: Environment
 let paymentGateway: TestPaymentGateway
@@ -33,19 +34,13 @@ let anna: Person
 let berta: Person
 
 beforeAll(async () => {
-  database = await createTestDatabase()
-  paymentGateway = await startTestPaymentGateway()
+  database = await scope.database(commandDatabase)
+  paymentGateway = await startTestPaymentGateway(scope)
   environment = testEnvironment({ COMMAND_DATABASE_URL: database.url, PAYMENT_GATEWAY_URL: paymentGateway.url })
-  service = await startTestService(environment)
-  log = createEventLog(environment['EVENTSTORE_URL']!, silent)
+  service = await startTestService(scope, environment)
+  log = scope.add(createEventLog(environment['EVENTSTORE_URL']!, silent), (it) => it.close())
   anna = await somebody(service)
   berta = await somebody(service)
-})
-afterAll(async () => {
-  await log?.close()
-  await service?.close()
-  await paymentGateway?.close()
-  await database?.drop()
 })
 
 const create = (body: unknown, key: string | undefined = randomUUID(), token = anna.token, through = service) =>
@@ -175,7 +170,7 @@ describe('an idempotency key', () => {
     const key = randomUUID()
     const first = await create(aPayment(), key)
     await process(first.body.paymentId)
-    const restarted = await startTestService(environment)
+    const restarted = await startTestService(scope, environment)
     try {
       const second = await create(aPayment(), key, anna.token, restarted)
       expect([second.status, second.body]).toEqual([201, first.body])
@@ -212,7 +207,7 @@ describe('an idempotency key', () => {
   })
 
   it('makes one payment of requests that come together, to two processes', async () => {
-    const other = await startTestService(environment)
+    const other = await startTestService(scope, environment)
     try {
       const key = randomUUID()
       const replies = await Promise.all(
@@ -231,7 +226,7 @@ describe('an idempotency key', () => {
 
   it('lets one of two different requests win when they come together', async () => {
     const key = randomUUID()
-    const other = await startTestService(environment)
+    const other = await startTestService(scope, environment)
     try {
       const replies = await Promise.all([
         create(aPayment(), key),
@@ -286,7 +281,7 @@ describe('processing a payment', () => {
 
   it('charges once when asked many times at the same moment', async () => {
     const { paymentId, taken } = await ownPayment()
-    const other = await startTestService(environment)
+    const other = await startTestService(scope, environment)
     try {
       const replies = await Promise.all(
         Array.from({ length: 10 }, (_, i) => process(paymentId, {}, anna.token, i % 2 ? service : other)),
@@ -397,7 +392,7 @@ describe('a payment gateway that does not answer', () => {
   })
 
   it('and then refuses is told again to whoever repeats the command that heard it', async () => {
-    const nowhere = await startTestService({ ...environment, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
+    const nowhere = await startTestService(scope, { ...environment, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
     const paymentId = await newPayment(nowhere, anna, 'tok_declined')
     expect((await process(paymentId, {}, anna.token, nowhere)).body.status).toBe('unknown')
     await nowhere.close()
@@ -410,7 +405,7 @@ describe('a payment gateway that does not answer', () => {
   })
 
   it('at all never fails a payment', async () => {
-    const nowhere = await startTestService({ ...environment, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
+    const nowhere = await startTestService(scope, { ...environment, PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1' })
     try {
       const paymentId = await newPayment(nowhere, anna)
       for (let i = 0; i < 3; i++)
@@ -423,7 +418,7 @@ describe('a payment gateway that does not answer', () => {
   })
 
   it('is asked by its key when a process died between question and answer', async () => {
-    const slow = await startTestService({ ...environment, PAYMENT_GATEWAY_TIMEOUT_MS: '60000' })
+    const slow = await startTestService(scope, { ...environment, PAYMENT_GATEWAY_TIMEOUT_MS: '60000' })
     const paymentId = await newPayment(slow, anna, 'tok_timeout')
     const abandoned = process(paymentId, {}, anna.token, slow).catch(() => undefined)
     await eventually(async () => expect(await eventsOf(paymentId)).toEqual([created, started]))
@@ -446,7 +441,7 @@ describe('answers that are lost, and commands that are repeated', () => {
   const roundsMax = 40
 
   it('charge each payment once, over two processes, as the payment gateway itself has it', async () => {
-    const other = await startTestService(environment)
+    const other = await startTestService(scope, environment)
     const tokens = ['tok_visa', 'tok_visa', 'tok_declined', 'tok_timeout', 'tok_timeout_not_charged', 'tok_error_500']
     const made = await Promise.all(Array.from({ length: 24 }, (_, i) => ownPayment(tokens[i % tokens.length])))
     const open = new Set(made.map(({ paymentId }) => paymentId))
@@ -476,7 +471,7 @@ describe('answers that are lost, and commands that are repeated', () => {
     const ends = streams.map((events) => events.at(-1)!.type).toSorted()
     expect(ends).toEqual([...Array(4).fill(failed), ...Array(20).fill(processed)].toSorted())
     expect(taken).toHaveLength(20)
-  }, 60_000)
+  }, 240_000)
 
   it('are found when they did charge twice, not at all, or another sum', async () => {
     const { paymentId, taken } = await ownPayment()

@@ -1,30 +1,24 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { pause } from '@annals/platform/backoff'
-import { eventually, typescriptProcess } from '@annals/platform/testing'
+import { eventually, testScope, typescriptProcess, type TestProcess } from '@annals/platform/testing'
 import { compare, fill, nothingWrong, openRoute, readTopics, type Written } from './relay-world'
 
-const opened: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close()
-})
+const scope = testScope()
 
 /** Starts a relay as a process; resolves when it leads. */
-async function startRelay(category: string) {
-  const child = spawn(process.execPath, typescriptProcess(join(__dirname, 'relay-process.ts'), category), {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = once(child, 'exit')
-  const kill = async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
-    await exited
-  }
-  opened.push(kill)
-  await Promise.race([once(child.stdout, 'data'), exited])
-  expect(child.exitCode).toBeNull()
-  return { kill }
+async function startRelay(category: string): Promise<TestProcess> {
+  let said: string | undefined
+  const args = typescriptProcess(join(__dirname, 'relay-process.ts'), category)
+  const relay = scope.process(args, { onLine: (line) => (said = line) })
+  await eventually(
+    () => {
+      expect(relay.hasEnded()).toBe(false)
+      expect(said).toBeDefined()
+    },
+    { withinMs: 60_000 },
+  )
+  return relay
 }
 
 const kills = 6
@@ -32,9 +26,8 @@ const eventsPerRound = 400
 
 describe('a relay that is killed', () => {
   it(`loses, doubles and reorders nothing over ${kills} kills in the middle of its work`, async () => {
-    const { category, route, eventLog } = await openRoute(opened)
-    const reader = await readTopics(route)
-    opened.push(reader.stop)
+    const { category, route, eventLog } = await openRoute(scope)
+    const reader = await readTopics(scope, route)
 
     const inLog: Written[] = []
     let killedAtWork = 0
@@ -46,7 +39,7 @@ describe('a relay that is killed', () => {
       const enough = before + 1 + Math.floor((Math.random() * eventsPerRound) / 2)
       await eventually(() => expect(reader.seen.length).toBeGreaterThanOrEqual(enough), { withinMs: 15_000 })
       await pause(Math.random() * 20)
-      await relay.kill()
+      await relay.end('SIGKILL')
       inLog.push(...(await filling))
       if (reader.seen.length < inLog.length) killedAtWork++
     }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { afterEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { pause } from '@annals/platform/backoff'
 import type { EventLog } from '@annals/platform/event-log'
 import { createTopics } from '@annals/platform/kafka'
-import { eventually } from '@annals/platform/testing'
+import { eventually, testScope } from '@annals/platform/testing'
 import { noWishes } from '../../../src/relay/assess'
 import { fillerName, type Route } from '../../../src/relay/route'
 import {
@@ -14,6 +14,7 @@ import {
   nothingWrong,
   openLog,
   readTopics,
+  removeTopicsOf,
   routeOver,
   startRelay,
   topicFor,
@@ -23,22 +24,19 @@ import {
 jest.setTimeout(120_000)
 const soon = <T>(check: () => T) => eventually(check, { withinMs: 40_000 })
 
-const opened: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close()
-})
+const scope = testScope()
 
 /** Payments of one category, on a topic and on its next version; the route of all before and after the move, and the one that fills. */
 function world() {
-  const eventLog = openLog()
-  opened.push(() => eventLog.close())
+  const eventLog = scope.add(openLog(), (it) => it.close())
   const [moved, other] = [newCategory(), newCategory()]
   const name = `test.relay.${moved}`
   const version = `${name}.v2`
   const before = routeOver(name, [topicFor(moved), topicFor(other)])
   const after = routeOver(name, [topicFor(moved, version, 5), topicFor(other)])
   const filler = routeOver(fillerName(before, version), [topicFor(moved, version, 5)])
-  const start = (route: Route, more: object = {}) => startRelay(route, opened, { eventLog, ...more })
+  removeTopicsOf(scope, before, after)
+  const start = (route: Route, more: object = {}) => startRelay(route, scope, { eventLog, ...more })
   return { eventLog, moved, other, before, after, filler, start }
 }
 
@@ -48,8 +46,7 @@ const only = (route: Route, topic: string): Route => ({
 })
 
 async function reading(route: Route) {
-  const reader = await readTopics(route)
-  opened.push(reader.stop)
+  const reader = await readTopics(scope, route)
   return reader.seen
 }
 

@@ -1,36 +1,31 @@
 import { randomUUID } from 'node:crypto'
 import { binaryEvent, EventStoreDBClient, jsonEvent, type EventData } from '@eventstore/db-client'
-import { afterEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { fromCloudEvent } from '@annals/contracts'
 import { createEventLog } from '@annals/platform/event-log'
 import { createConsumer, type IncomingRecord } from '@annals/platform/kafka'
 import { createMetrics, type Registry } from '@annals/platform/metrics'
-import { eventually, startTestEventStore, uniqueName } from '@annals/platform/testing'
+import { eventually, testScope, uniqueName } from '@annals/platform/testing'
 import { createRelayMetrics } from '../../../src/relay/relay-metrics'
-import { ensureTopics, kafka, log, newCategory, routeOver, startRelay, topicFor } from './relay-world'
+import { ensureTopics, kafka, log, newCategory, removeTopicsOf, routeOver, startRelay, topicFor } from './relay-world'
 
 jest.setTimeout(90_000)
 
-const opened: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close()
-})
+const scope = testScope()
 
 /** A log of the test's own, which takes larger events than Kafka does, and a client that writes what it likes. */
 async function world() {
-  const store = await startTestEventStore(['--max-append-size', String(8 * 1024 * 1024)])
-  opened.push(store.remove)
+  const store = await scope.eventStore(['--max-append-size', String(8 * 1024 * 1024)])
   const eventLog = createEventLog(store.url, log)
   const client = EventStoreDBClient.connectionString(store.url)
-  opened.push(
-    () => eventLog.close(),
-    () => client.dispose(),
-  )
+  scope.onEnd(() => eventLog.close())
+  scope.onEnd(() => client.dispose())
   const category = newCategory()
   const route = routeOver(`test.relay.${category}`, [topicFor(category)])
+  removeTopicsOf(scope, route)
   await ensureTopics(route)
   const metrics = createMetrics('relay')
-  const relay = (more = {}) => startRelay(route, opened, { eventLog, ...more })
+  const relay = (more = {}) => startRelay(route, scope, { eventLog, ...more })
   const newStream = () => `${category}-${randomUUID()}`
   return { client, route, relay, newStream, metrics }
 }
@@ -43,7 +38,7 @@ async function recordsOf(topic: string) {
     topics: [topic],
     onFatal: () => undefined,
   })
-  opened.push(() => consumer.stop())
+  scope.onEnd(() => consumer.stop())
   await consumer.run({
     positions: async (assigned) => assigned.map(() => undefined),
     handle: async (batch) => {

@@ -3,7 +3,7 @@ import { pino } from 'pino'
 import { partitionOf } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { createConsumer, createPublisher, createTopics } from '@annals/platform/kafka'
-import { requireEnv, uniqueName } from '@annals/platform/testing'
+import { requireEnv, uniqueName, type TestScope } from '@annals/platform/testing'
 import { runRelay, type RelayOptions } from '../../../src/relay/relay'
 import { checkpointTopic, type RoutedTopic, type Route } from '../../../src/relay/route'
 
@@ -41,10 +41,10 @@ export const topicFor = (category: string, topic = `test.relay.${category}`, par
   prefix: `${category}-`,
 })
 
-/** A relay inside the test; it looks often, so that nobody waits. @param opened what has to be closed after the test is added to it. */
+/** A relay inside the test; it looks often, so that nobody waits. @param scope closes it. */
 export function startRelay(
   route: Route,
-  opened: (() => unknown)[],
+  scope: TestScope,
   more: Partial<RelayOptions> & Pick<RelayOptions, 'eventLog'>,
 ) {
   const stopping = new AbortController()
@@ -65,7 +65,7 @@ export function startRelay(
     stopping.abort()
     await relay.ended
   }
-  opened.push(() => stop().catch(() => undefined))
+  scope.onEnd(() => stop().catch(() => undefined))
   return { ...relay, stop }
 }
 
@@ -111,18 +111,24 @@ export async function fill(eventLog: EventLog, category: string, events: number,
 
 export const openLog = () => createEventLog(eventStoreUrl, log)
 
-/** A new route with its topics, and a log. @param opened what has to be closed after the test is added to it. */
-export async function openRoute(opened: (() => unknown)[]) {
+/** Deletes what a test's relays have made, when all of them have ended: called before the first of them is started. */
+export function removeTopicsOf(scope: TestScope, ...routes: readonly Route[]): void {
+  const names = new Set(routes.flatMap((route) => route.topics.map(({ topic }) => topic)))
+  scope.onEnd(() => createTopics(kafka).remove([...names]), 'topics')
+}
+
+/** A new route with its topics, and a log. @param scope closes it. */
+export async function openRoute(scope: TestScope) {
   const category = newCategory()
   const route = routeFor(category)
+  removeTopicsOf(scope, route)
   await ensureTopics(route)
-  const eventLog = openLog()
-  opened.push(() => eventLog.close())
+  const eventLog = scope.add(openLog(), (it) => it.close())
   return { category, route, eventLog }
 }
 
-/** Reads a route's topics from the beginning, committed transactions only, for as long as it is open. */
-export async function readTopics(route: Route) {
+/** Reads a route's topics from the beginning, committed transactions only, until it is stopped or the scope ends. */
+export async function readTopics(scope: TestScope, route: Route) {
   const seen: Written[] = []
   /** When each of them arrived, by `performance.now()`. */
   const at: number[] = []
@@ -135,6 +141,7 @@ export async function readTopics(route: Route) {
   // Positions are kept as a service keeps them: a rebalance goes on where it was, and repeats are the relay's own.
   const positions = new Map<string, { nextOffset: bigint; topicId: string }>()
   const keyOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`
+  scope.onEnd(() => consumer.stop(), 'reader of topics')
   await consumer.run({
     positions: async (assigned) => assigned.map((place) => positions.get(keyOf(place))),
     handle: async (batch) => {

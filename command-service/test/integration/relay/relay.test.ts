@@ -1,6 +1,6 @@
-import { afterEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { createTopics } from '@annals/platform/kafka'
-import { eventually } from '@annals/platform/testing'
+import { eventually, testScope } from '@annals/platform/testing'
 import { runRelay, type RelayOptions } from '../../../src/relay/relay'
 import { noWishes } from '../../../src/relay/assess'
 import { RelayRefusal } from '../../../src/relay/refusals'
@@ -23,12 +23,9 @@ jest.setTimeout(90_000)
 /** A filtered subscription walks through all that other tests have appended before it comes to its own. */
 const soon = <T>(check: () => T) => eventually(check, { withinMs: 30_000 })
 
-const opened: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close()
-})
+const scope = testScope()
 
-const world = () => openRoute(opened)
+const world = () => openRoute(scope)
 
 function relayOn(route: Route, more: Partial<RelayOptions> & Pick<RelayOptions, 'eventLog'>) {
   const stopping = new AbortController()
@@ -47,13 +44,12 @@ function relayOn(route: Route, more: Partial<RelayOptions> & Pick<RelayOptions, 
     stopping.abort()
     await relay.ended
   }
-  opened.push(() => stop().catch(() => undefined))
+  scope.onEnd(() => stop().catch(() => undefined))
   return { ...relay, stop }
 }
 
 async function reading(route: Route) {
-  const reader = await readTopics(route)
-  opened.push(reader.stop)
+  const reader = await readTopics(scope, route)
   return reader.seen
 }
 

@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it, jest } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { createEventLog } from '@annals/platform/event-log'
 import { createTopics } from '@annals/platform/kafka'
 import { createMetrics } from '@annals/platform/metrics'
-import { eventually, startTestEventStore, typescriptProcess, type TestEventStore } from '@annals/platform/testing'
+import { eventually, testScope, typescriptProcess, type TestEventStore } from '@annals/platform/testing'
 import { noWishes } from '../../../src/relay/assess'
 import { RelayRefusal } from '../../../src/relay/refusals'
 import { createRelayMetrics } from '../../../src/relay/relay-metrics'
@@ -20,6 +18,7 @@ import {
   nothingWrong,
   publisherFor,
   readTopics,
+  removeTopicsOf,
   routeOver,
   startRelay,
   topicFor,
@@ -29,31 +28,26 @@ import {
 jest.setTimeout(120_000)
 const soon = <T>(check: () => T) => eventually(check, { withinMs: 40_000 })
 
-const opened: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close()
-})
+const scope = testScope()
 
 const topics = createTopics(kafka)
 
 /** A log of the test's own, two categories with a topic each, and a relay that can be started again. */
 async function world() {
-  const store = await startTestEventStore()
-  opened.push(store.remove)
-  const eventLog = createEventLog(store.url, log)
-  opened.push(() => eventLog.close())
+  const store = await scope.eventStore()
+  const eventLog = scope.add(createEventLog(store.url, log), (it) => it.close())
   const [a, b] = [newCategory(), newCategory()] as const
   const route = routeOver(`test.relay.${a}`, [topicFor(a), topicFor(b)])
   const [first, second] = route.topics.map(({ topic }) => topic) as [string, string]
+  removeTopicsOf(scope, route)
   const relay = (more: Partial<Parameters<typeof startRelay>[2]> = {}) =>
-    startRelay(route, opened, { eventLog, ...more })
+    startRelay(route, scope, { eventLog, ...more })
   return { store, eventLog, a, b, route, first, second, relay }
 }
 
 /** What a topic holds now, read from its beginning. */
 async function contentOf(route: Route, topic: string) {
-  const reader = await readTopics({ ...route, topics: route.topics.filter((spec) => spec.topic === topic) })
-  opened.push(reader.stop)
+  const reader = await readTopics(scope, { ...route, topics: route.topics.filter((spec) => spec.topic === topic) })
   return reader.seen
 }
 
@@ -76,7 +70,7 @@ describe('a topic that is deleted', () => {
     const running = relay({ metrics: createRelayMetrics(registry) })
     const [inA, inB] = [await fill(eventLog, a, 100), await fill(eventLog, b, 100)]
     await soon(() => expect(running.role()).toBe('leader'))
-    const reader = await readTopics(route)
+    const reader = await readTopics(scope, route)
     await soon(() => expect(reader.seen.length).toBe(200))
     await reader.stop()
     await topics.remove([first])
@@ -132,8 +126,7 @@ describe('a topic that is deleted', () => {
       const before = seen.length
       const child = startFilling(store, a, b, first)
       await soon(() => expect(seen.length).toBeGreaterThan(before))
-      child.kill('SIGKILL')
-      await once(child, 'exit')
+      await child.end('SIGKILL')
     }
     expect(seen.length).toBeLessThan(1_000)
     inB.push(...(await fill(eventLog, b, 40)))
@@ -155,7 +148,7 @@ describe('a topic that is deleted', () => {
     const inB = await fill(eventLog, b, 40)
     await relay({ untilCaughtUp: true }).ended
     const wider = routeOver(route.name, [...route.topics, topicFor(c)])
-    await startRelay(wider, opened, { eventLog, untilCaughtUp: true }).ended
+    await startRelay(wider, scope, { eventLog, untilCaughtUp: true }).ended
     await holds(wider, first, inA)
     await holds(wider, second, inB)
     await holds(wider, `test.relay.${c}`, early)
@@ -167,7 +160,7 @@ describe('a topic that is deleted', () => {
     await relay({ untilCaughtUp: true }).ended
     await topics.remove([first, second])
     const emptied = { ...route, name: `${route.name}.emptied` }
-    await startRelay(emptied, opened, { eventLog, untilCaughtUp: true }).ended
+    await startRelay(emptied, scope, { eventLog, untilCaughtUp: true }).ended
     await holds(route, first, inA)
     await holds(route, second, inB)
   })
@@ -176,9 +169,7 @@ describe('a topic that is deleted', () => {
 /** A relay that fills, as a process of its own. */
 function startFilling(store: TestEventStore, a: string, b: string, topic: string) {
   const file = join(__dirname, 'refill-process.ts')
-  const child = spawn(process.execPath, typescriptProcess(file, store.url, a, b, topic), { stdio: 'inherit' })
-  opened.push(() => void child.kill('SIGKILL'))
-  return child
+  return scope.process(typescriptProcess(file, store.url, a, b, topic))
 }
 
 describe('a log that goes back', () => {
@@ -312,7 +303,7 @@ describe('a checkpoint that was lost', () => {
     const [inA, inB] = [await fill(eventLog, a, 40), await fill(eventLog, b, 40)]
     await relay({ untilCaughtUp: true }).ended
     const forgotten = { ...route, name: `${route.name}.${randomUUID()}` }
-    const start = (wishes = noWishes) => startRelay(forgotten, opened, { eventLog, untilCaughtUp: true, wishes }).ended
+    const start = (wishes = noWishes) => startRelay(forgotten, scope, { eventLog, untilCaughtUp: true, wishes }).ended
     await expect(start()).rejects.toThrow(/checkpoint is missing/)
     await expect(start({ ...noWishes, resumeAfter: 10_000_000n })).rejects.toThrow(/the log has no event there/)
     await start({ ...noWishes, refill: [first, second], deleteTopics: true })

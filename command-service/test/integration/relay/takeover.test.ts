@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { pause } from '@annals/platform/backoff'
 import type { EventLog } from '@annals/platform/event-log'
-import { eventually, typescriptProcess } from '@annals/platform/testing'
+import { eventually, testScope, typescriptProcess } from '@annals/platform/testing'
 import { compare, nothingWrong, openRoute, readTopics, type Written } from './relay-world'
 
 /** As many as wanted, for a distribution: `TAKEOVERS=30 node dev/commands/test.mjs --only integration relay/takeover`. */
@@ -16,26 +13,14 @@ const relays = 3
 const takeoverMsMax = 20_000
 const eventEveryMs = 20
 
-const opened: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close()
-})
+const scope = testScope()
 
 /** A relay as a process, with the role it said last. */
 function startRelay(category: string) {
-  const child = spawn(process.execPath, typescriptProcess(join(__dirname, 'relay-process.ts'), category), {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const exited = once(child, 'exit')
   let role = 'starting'
-  createInterface({ input: child.stdout }).on('line', (line) => (role = line))
-  const signal = (name: NodeJS.Signals) => void child.kill(name)
-  const end = async (name: NodeJS.Signals) => {
-    if (child.exitCode === null && child.signalCode === null) signal(name)
-    await exited
-  }
-  opened.push(() => end('SIGKILL'))
-  return { role: () => role, signal, end }
+  const args = typescriptProcess(join(__dirname, 'relay-process.ts'), category)
+  const relay = scope.process(args, { onLine: (line) => (role = line) })
+  return { ...relay, role: () => role }
 }
 type RelayProcess = ReturnType<typeof startRelay>
 
@@ -59,7 +44,7 @@ function flow(eventLog: EventLog, category: string) {
     await running
     return written
   }
-  opened.push(stop)
+  scope.onEnd(stop)
   return { written, stop }
 }
 
@@ -80,9 +65,8 @@ describe('a relay that stands by', () => {
   it(
     `takes over from one that is killed, stopped or frozen, ${takeovers} times, and nothing is lost, doubled or reordered`,
     async () => {
-      const { category, route, eventLog } = await openRoute(opened)
-      const reader = await readTopics(route)
-      opened.push(reader.stop)
+      const { category, route, eventLog } = await openRoute(scope)
+      const reader = await readTopics(scope, route)
 
       // One after the other: each takes over as it comes, and the one before finds itself fenced.
       const running: RelayProcess[] = []

@@ -1,16 +1,11 @@
-import { spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { join } from 'node:path'
-import { afterEach, expect, it } from '@jest/globals'
+import { expect, it } from '@jest/globals'
 import { createConsumer } from '@annals/platform/kafka'
-import { eventually, startSpanCollector, typescriptProcess, uniqueName } from '@annals/platform/testing'
+import { eventually, startSpanCollector, testScope, typescriptProcess, uniqueName } from '@annals/platform/testing'
 import { kafka, openRoute } from './relay-world'
 
-const opened: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of opened.splice(0).reverse()) await close()
-})
+const scope = testScope()
 
 /** Values of the header `ce_traceparent` by stream, as a consumer sees them. */
 async function readTraceparents(topic: string): Promise<Map<string, string | undefined>> {
@@ -28,14 +23,14 @@ async function readTraceparents(topic: string): Promise<Map<string, string | und
       return { kind: 'done' }
     },
   })
-  opened.push(() => consumer.stop())
+  scope.onEnd(() => consumer.stop())
   return seen
 }
 
 it('each batch has a span that links to the traces of its events, and records keep those of their commands', async () => {
-  const { category, route, eventLog } = await openRoute(opened)
+  const { category, route, eventLog } = await openRoute(scope)
   const { endpoint, spans, close } = await startSpanCollector()
-  opened.push(close)
+  scope.onEnd(close)
 
   const commands = new Map<string, string>()
   for (let i = 0; i < 3; i++) {
@@ -47,15 +42,11 @@ it('each batch has a span that links to the traces of its events, and records ke
   }
 
   const seen = await readTraceparents(route.topics[0]!.topic)
-  const relay = spawn(process.execPath, typescriptProcess(join(__dirname, 'relay-process.ts'), category), {
+  const relay = scope.process(typescriptProcess(join(__dirname, 'relay-process.ts'), category), {
     env: { ...process.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint },
-    stdio: ['ignore', 'ignore', 'inherit'],
   })
-  const exited = once(relay, 'exit')
-  opened.push(() => relay.kill('SIGKILL'))
   await eventually(() => expect(seen).toEqual(commands), { withinMs: 30_000 })
-  relay.kill('SIGTERM')
-  await exited
+  await relay.end('SIGTERM')
 
   const batches = spans().filter(({ name }) => name === 'publish batch')
   expect(batches.length).toBeGreaterThan(0)

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { eventually, proxyOf, type SilentProxy } from '@annals/platform/testing'
-import { createTestDatabase, type TestDatabase } from '../../support/database'
+import { beforeAll, describe, expect, it } from '@jest/globals'
+import { eventually, proxyOf, testScope, type SilentProxy, type TestDatabase } from '@annals/platform/testing'
+import { commandDatabase } from '../../support/database'
 import { distanceOf, medianOf } from '../../support/distributions'
 import {
   aPayment,
@@ -18,23 +18,20 @@ import {
 } from '../../support/service'
 
 const wrong = 'wrong horse battery'
+const scope = testScope('file')
 let database: TestDatabase
 let environment: Environment
 let service: TestService
 
 beforeAll(async () => {
-  database = await createTestDatabase()
+  database = await scope.database(commandDatabase)
   environment = testEnvironment({
     COMMAND_DATABASE_URL: database.url,
     PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
     TRUSTED_PROXIES: '127.0.0.1',
     LOGIN_ATTEMPTS_PER_ADDRESS: '10',
   })
-  service = await startTestService(environment, { BCRYPT_COST: 4 })
-})
-afterAll(async () => {
-  await service?.close()
-  await database?.drop()
+  service = await startTestService(scope, environment, { BCRYPT_COST: 4 })
 })
 
 let clients = 0
@@ -60,11 +57,8 @@ describe('400 guesses at once, of which 10 are allowed', () => {
 
   beforeAll(async () => {
     redis = await proxyOf(environment['REDIS_URL']!, 6379)
-    cut = await startTestService({ ...environment, REDIS_URL: redis.url }, { BCRYPT_COST: 4 })
-  })
-  afterAll(async () => {
-    await cut?.close()
-    await redis?.close()
+    scope.onEnd(() => redis.close())
+    cut = await startTestService(scope, { ...environment, REDIS_URL: redis.url }, { BCRYPT_COST: 4 })
   })
 
   it.each(['answers', 'is frozen', 'does as it is told and says nothing'])(
@@ -126,7 +120,7 @@ describe('repeating a registration', () => {
 
 describe('a client', () => {
   it('is a /64 of IPv6, whichever of its addresses it takes', async () => {
-    const few = await startTestService({ ...environment, LOGIN_ATTEMPTS_PER_IP: '4' }, { BCRYPT_COST: 4 })
+    const few = await startTestService(scope, { ...environment, LOGIN_ATTEMPTS_PER_IP: '4' }, { BCRYPT_COST: 4 })
     try {
       const network = `2001:db8:${randomUUID().slice(0, 4)}:${randomUUID().slice(0, 4)}`
       for (let i = 1; i <= 4; i++)
@@ -153,7 +147,7 @@ describe('a known and an unknown address', () => {
       known.push(...some)
     }
     // Another process, which has no key in its memory, after the cost was raised.
-    const later = await startTestService(environment, { BCRYPT_COST: 8 })
+    const later = await startTestService(scope, environment, { BCRYPT_COST: 8 })
     try {
       const timeOf = async (email: string) => {
         const startedAt = performance.now()
@@ -182,7 +176,7 @@ describe('a known and an unknown address', () => {
 
 describe('fairness', () => {
   it('60 connections that register leave logins their place', async () => {
-    const slow = await startTestService(environment, { BCRYPT_COST: 8 })
+    const slow = await startTestService(scope, environment, { BCRYPT_COST: 8 })
     const { email } = await somebody(slow)
     const stop = new AbortController()
     let refused = 0
@@ -217,6 +211,7 @@ describe('fairness', () => {
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
     const waiting = await startTestService(
+      scope,
       { ...environment, PAYMENT_GATEWAY_URL: url, PAYMENT_GATEWAY_TIMEOUT_MS: '3000' },
       { BCRYPT_COST: 4 },
     )
