@@ -1,25 +1,20 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { eventually } from '@annals/platform/testing'
+import { describe, expect, it } from '@jest/globals'
+import { eventually, testScope } from '@annals/platform/testing'
 import { people, registered } from '../support/facts'
 import { notifierProcesses } from '../support/notifier-processes'
 import { attempts, deliveries } from '../support/notifier'
-import { Opened } from '../support/servers'
 
 const hourMs = 3_600_000
 const waitSeconds = 3
 
-let opened: Opened
-beforeEach(() => {
-  opened = new Opened()
-})
-afterEach(() => opened.close())
+const scope = testScope()
 
 describe.each([
   ['ahead of', 5 * 24 * hourMs],
   ['behind', -5 * 24 * hourMs],
 ])('a notifier whose clock is five days %s the database’s', (_, clockShiftMs) => {
   it('skips what is too old and nothing else, and repeats when it is time', async () => {
-    const { pool, topics, mail, start } = await notifierProcesses(opened, { MAIL_RETRY_SECONDS: `${waitSeconds},1` })
+    const { pool, topics, mail, start } = await notifierProcesses(scope, { MAIL_RETRY_SECONDS: `${waitSeconds},1` })
     const crowd = people()
     const ago = (ms: number) => new Date(Date.now() - ms).toISOString()
     const fresh = registered(crowd, {}, { at: ago(0) })

@@ -1,26 +1,24 @@
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { Kafka, logLevel } from 'kafkajs'
 import { pino } from 'pino'
-import { eventually, requireEnv } from '@annals/platform/testing'
+import { eventually, requireEnv, testScope } from '@annals/platform/testing'
 import { defineRule } from '../../src/rules/rule'
 import { rules } from '../../src/rules/rules'
 import { requireNotSetBack } from '../../src/set-back/deliveries-watch'
 import { people, processed, registered, type Fact, type People } from '../support/facts'
 import { deliveries, notifierStack } from '../support/notifier'
-import { backUp, Opened } from '../support/servers'
+import { backUp } from '../support/servers'
 
-let opened: Opened
+const scope = testScope()
 let stack: Awaited<ReturnType<typeof notifierStack>>
 let crowd: People
 
 beforeEach(async () => {
-  opened = new Opened()
-  stack = await notifierStack(opened)
+  stack = await notifierStack(scope)
   crowd = people()
 }, 60_000)
-afterEach(() => opened.close())
 
 async function publish(facts: Fact[]): Promise<void> {
   await crowd.save(stack.pool)
@@ -68,7 +66,7 @@ describe('a database that was set back to a backup', () => {
     const notifier = await stack.start({ rules: [...rules, texts] })
     await publish(before)
     await accepted(before)
-    const restore = await backUp(opened, stack.url)
+    const restore = await backUp(scope, stack.url)
     await publish(gap)
     await accepted(gap)
     await notifier.stop()
@@ -116,7 +114,7 @@ describe('a database that was set back to a backup', () => {
     await accepted(before)
     await eventually(async () => expect(await stateOf(putOff.userId)).toEqual([['pending', '451']]))
     // In the backup it waits for its repeat, which goes out before the restore.
-    const restore = await backUp(opened, stack.url)
+    const restore = await backUp(scope, stack.url)
     await publish(gap)
     await accepted([...gap, putOff])
     await restore()

@@ -1,26 +1,25 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import type { AnnalsEvent } from '@annals/contracts'
 import { inTransaction, type Pool } from '@annals/platform/postgres'
 import { createMetrics } from '@annals/platform/metrics'
+import { testScope } from '@annals/platform/testing'
 import { takeCare } from '../../src/delivery/caretaker'
 import { createDeliveries, type Deliveries } from '../../src/deliveries/claims'
 import { recordIntents, recordRecipients } from '../../src/deliveries/intents'
 import { createNotifierMetrics } from '../../src/metrics'
 import type { ChannelName, Intent } from '../../src/vocabulary'
 import { attempts, deliveries } from '../support/notifier'
-import { log, Opened, ownDatabase } from '../support/servers'
+import { log, notifierDatabase } from '../support/servers'
 
-let opened: Opened
+const scope = testScope()
 let pool: Pool
 let claims: Deliveries
 
 beforeEach(async () => {
-  opened = new Opened()
-  pool = (await ownDatabase(opened)).pool
+  pool = (await scope.database(notifierDatabase)).pool
   claims = createDeliveries(pool)
 })
-afterEach(() => opened.close())
 
 const eventFor = (recipient: string, id = randomUUID()) =>
   ({

@@ -1,21 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
-import { eventually } from '@annals/platform/testing'
+import { eventually, testScope } from '@annals/platform/testing'
 import { failed, people, processed, registered, type Fact } from '../support/facts'
 import { attempts, deliveries, notifierStack } from '../support/notifier'
-import { Opened } from '../support/servers'
 
 /** One notifier runs throughout, on a database, topics and a mail server of its own; each test has people of its own. */
-const opened = new Opened()
+const scope = testScope('file')
 const crowd = people()
 let stack: Awaited<ReturnType<typeof notifierStack>>
 let notifier: Awaited<ReturnType<typeof stack.start>>
 
 beforeAll(async () => {
-  stack = await notifierStack(opened)
+  stack = await notifierStack(scope)
   notifier = await stack.start()
 }, 60_000)
-afterAll(() => opened.close())
 
 async function publish(...facts: Fact[]): Promise<void> {
   await crowd.save(stack.pool)

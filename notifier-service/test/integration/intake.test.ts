@@ -1,21 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
-import { eventually } from '@annals/platform/testing'
+import { eventually, testScope } from '@annals/platform/testing'
 import { people, processed, registered, type People } from '../support/facts'
 import { attempts, deliveries, notifierStack } from '../support/notifier'
-import { Opened } from '../support/servers'
 
 /** What needs a notifier that nothing else is asked of: it stops, stands still, or meets a dead server. */
-let opened: Opened
+const scope = testScope()
 let stack: Awaited<ReturnType<typeof notifierStack>>
 let crowd: People
 
 beforeEach(async () => {
-  opened = new Opened()
-  stack = await notifierStack(opened)
+  stack = await notifierStack(scope)
   crowd = people()
 }, 60_000)
-afterEach(() => opened.close())
 
 const accepted = (recipient: string, count: number) =>
   eventually(async () => {

@@ -1,16 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import type { Pool } from '@annals/platform/postgres'
 import { BrokenSeal, createKeyReader, masterKeysOf, sealText, UnknownSubject } from '@annals/platform/subject-keys'
+import { testScope } from '@annals/platform/testing'
 import { master, masters, people } from '../support/facts'
-import { Opened, ownDatabase } from '../support/servers'
+import { notifierDatabase } from '../support/servers'
 
-const opened = new Opened()
+const scope = testScope('file')
 let pool: Pool
 beforeAll(async () => {
-  pool = (await ownDatabase(opened)).pool
+  pool = (await scope.database(notifierDatabase)).pool
 })
-afterAll(() => opened.close())
 
 describe('opening with keys that leave the cache', () => {
   // A mail that is not sent because its recipient only seemed erased is never sent.
@@ -74,7 +74,7 @@ describe('opening with keys that leave the cache', () => {
   })
 
   it('takes a row for lost only in a table that has keys of others, which open', async () => {
-    const empty = await ownDatabase(opened)
+    const empty = await scope.database(notifierDatabase)
     const asked: string[] = []
     const keysOf = (of: Pool, key = masters) =>
       createKeyReader(of, key, { onMissing: (subject) => void asked.push(subject) })

@@ -1,22 +1,20 @@
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { eventually } from '@annals/platform/testing'
+import { beforeEach, describe, expect, it } from '@jest/globals'
+import { eventually, testScope } from '@annals/platform/testing'
 import { requireLog, watchLog } from '../../src/set-back/log-watch'
 import { failed, people, processed, registered, type Fact, type People } from '../support/facts'
 import { deliveries, notifierStack } from '../support/notifier'
-import { log, Opened } from '../support/servers'
+import { log } from '../support/servers'
 
-let opened: Opened
+const scope = testScope()
 let stack: Awaited<ReturnType<typeof notifierStack>>
 let crowd: People
 
 beforeEach(async () => {
-  opened = new Opened()
-  stack = await notifierStack(opened)
+  stack = await notifierStack(scope)
   crowd = people()
 }, 60_000)
-afterEach(() => opened.close())
 
 async function publish(...facts: Fact[]): Promise<void> {
   await crowd.save(stack.pool)

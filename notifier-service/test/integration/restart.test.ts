@@ -1,19 +1,17 @@
-import { afterAll, describe, expect, it } from '@jest/globals'
-import { eventually } from '@annals/platform/testing'
+import { describe, expect, it } from '@jest/globals'
+import { eventually, testScope } from '@annals/platform/testing'
 import { allAccepted, expectEachMailOnce } from '../support/each-mail-once'
 import { failed, people, processed, registered, type Fact } from '../support/facts'
 import { notifierProcesses } from '../support/notifier-processes'
-import { Opened } from '../support/servers'
 
 const kills = 5
 const factsPerRound = 60
 
-const opened = new Opened()
-afterAll(() => opened.close())
+const scope = testScope('file')
 
 describe('a notifier that is killed again and again', () => {
   it('records each intended mail exactly once, misses none, and repeats only under the same Message-ID', async () => {
-    const { pool, topics, mail, start } = await notifierProcesses(opened)
+    const { pool, topics, mail, start } = await notifierProcesses(scope)
     const count = async (table: 'delivery' | 'attempt') =>
       Number((await pool.query<{ n: bigint }>(`select count(*) as n from ${table}`)).rows[0]!.n)
 

@@ -1,22 +1,19 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
-import { eventually } from '@annals/platform/testing'
+import { eventually, testScope } from '@annals/platform/testing'
 import { rules } from '../../src/rules/rules'
 import { failed, people, processed, registered, type Fact, type People } from '../support/facts'
 import { deliveries, notifierStack } from '../support/notifier'
-import { Opened } from '../support/servers'
 
 /** What is read is judged by its stream's revision, and what is missing is read from the log. */
-let opened: Opened
+const scope = testScope()
 let stack: Awaited<ReturnType<typeof notifierStack>>
 let crowd: People
 
 beforeEach(async () => {
-  opened = new Opened()
-  stack = await notifierStack(opened)
+  stack = await notifierStack(scope)
   crowd = people()
 }, 60_000)
-afterEach(() => opened.close())
 
 async function publish(...facts: Fact[]): Promise<void> {
   await crowd.save(stack.pool)

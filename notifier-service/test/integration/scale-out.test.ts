@@ -1,18 +1,17 @@
-import { afterAll, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { AssignerProtocol, Kafka, logLevel } from 'kafkajs'
 import { pause } from '@annals/platform/backoff'
-import { eventually, requireEnv } from '@annals/platform/testing'
+import { eventually, requireEnv, testScope, type TestProcess } from '@annals/platform/testing'
 import { allAccepted, expectEachMailOnce } from '../support/each-mail-once'
 import { failed, people, processed, registered } from '../support/facts'
-import { notifierProcesses, type NotifierProcess } from '../support/notifier-processes'
-import { Opened, partitions } from '../support/servers'
+import { notifierProcesses } from '../support/notifier-processes'
+import { partitions } from '../support/servers'
 
 /** Groups settle in some ten seconds; on a machine that is busy with other things it takes its time. */
 const withinMs = 120_000
 const stepEveryMs = 2_500
 
-const opened = new Opened()
-afterAll(() => opened.close())
+const scope = testScope('file')
 
 /** How many partitions each member of the group holds. */
 async function shares(group: string): Promise<number[]> {
@@ -37,10 +36,10 @@ describe('several notifiers', () => {
   it(
     'record each mail once and send it, while instances join, leave, are killed and freeze every few seconds',
     async () => {
-      const { pool, topics, mail, group, start } = await notifierProcesses(opened)
-      const running: NotifierProcess[] = []
-      const frozen: NotifierProcess[] = []
-      const attemptsOf = async ({ pid }: NotifierProcess) =>
+      const { pool, topics, mail, group, start } = await notifierProcesses(scope)
+      const running: TestProcess[] = []
+      const frozen: TestProcess[] = []
+      const attemptsOf = async ({ pid }: TestProcess) =>
         Number(
           (await pool.query<{ n: bigint }>(`select count(*) as n from attempt where worker like $1`, [`${pid}-%`]))
             .rows[0]!.n,
@@ -60,7 +59,7 @@ describe('several notifiers', () => {
         }
       })()
       // A test that fails before its end must not go on publishing.
-      opened.add(stopping, async () => {
+      scope.add(stopping, async () => {
         stopping.abort()
         await flow.catch(() => undefined)
       })

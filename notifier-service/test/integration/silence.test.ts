@@ -1,28 +1,26 @@
-import { afterEach, expect, it, jest } from '@jest/globals'
+import { expect, it, jest } from '@jest/globals'
 import { createPool } from '@annals/platform/postgres'
-import { eventually, proxyOf, type SilentProxy } from '@annals/platform/testing'
+import { eventually, proxyOf, testScope, type SilentProxy } from '@annals/platform/testing'
 import { createSmtpChannel } from '../../src/channels/email/smtp'
 import { allAccepted, expectEachMailOnce } from '../support/each-mail-once'
 import { failed, people, processed, registered } from '../support/facts'
 import { attempts, deliveries, mailFrom, notifierStack } from '../support/notifier'
-import { log, Opened } from '../support/servers'
+import { log } from '../support/servers'
 
 jest.setTimeout(120_000)
 
-let opened: Opened
-afterEach(() => opened.close())
+const scope = testScope()
 
 const behind = async (url: string, defaultPort: number) => {
   const proxy = await proxyOf(url, defaultPort)
-  return opened.add<SilentProxy & { url: string }>(proxy, (it) => it.close())
+  return scope.add<SilentProxy & { url: string }>(proxy, (it) => it.close())
 }
 
 it('PostgreSQL connections that fall silent stop nothing: each mail is recorded once, and goes out', async () => {
-  opened = new Opened()
-  const stack = await notifierStack(opened)
+  const stack = await notifierStack(scope)
   const proxy = await behind(stack.url, 5432)
   // A tenth of the usual deadlines, and nothing else.
-  const pool = opened.add(createPool(proxy.url, log, 8, { statement_timeout: 1_400 }), (it) => it.end())
+  const pool = scope.add(createPool(proxy.url, log, 8, { statement_timeout: 1_400 }), (it) => it.end())
   await stack.start({ pool })
   const crowd = people()
   const intended = new Set<string>()
@@ -45,10 +43,9 @@ it('PostgreSQL connections that fall silent stop nothing: each mail is recorded 
 })
 
 it('an SMTP connection that falls silent ends one attempt in its time, and the next one goes out on another', async () => {
-  opened = new Opened()
-  const stack = await notifierStack(opened)
+  const stack = await notifierStack(scope)
   const proxy = await behind(stack.mail.smtpUrl, 25)
-  const smtp = opened.add(createSmtpChannel({ url: proxy.url, from: mailFrom, connections: 1 }), (it) => it.close())
+  const smtp = scope.add(createSmtpChannel({ url: proxy.url, from: mailFrom, connections: 1 }), (it) => it.close())
   await stack.start({ channels: [smtp], attemptMsMax: 1_500, concurrency: 1 })
   const crowd = people()
   const welcome = async () => {

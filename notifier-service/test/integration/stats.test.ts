@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { randomUUID } from 'node:crypto'
@@ -9,11 +9,12 @@ import { createAuthenticator } from '@annals/platform/access-tokens'
 import type { EventLog } from '@annals/platform/event-log'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
+import { testScope } from '@annals/platform/testing'
 import { buildApp } from '../../src/api/app'
 import { createHasEnded } from '../../src/api/ended-sessions'
-import { log, Opened, ownDatabase, ownLog } from '../support/servers'
+import { log, notifierDatabase, ownLog } from '../support/servers'
 
-const opened = new Opened()
+const scope = testScope('file')
 const issuer = 'https://annals.example'
 const audience = 'annals'
 let pool: Pool
@@ -31,18 +32,18 @@ function appWith(keysFrom: string): FastifyInstance {
     claims: AccessTokenClaims,
     hasEnded: createHasEnded(eventLog),
   })
-  return opened.add(buildApp({ pool, authenticate, registry: createMetrics('test'), log }), (app) => app.close())
+  return scope.add(buildApp({ pool, authenticate, registry: createMetrics('test'), log }), (app) => app.close())
 }
 const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 })
 
 beforeAll(async () => {
-  pool = (await ownDatabase(opened)).pool
-  eventLog = (await ownLog(opened)).eventLog
+  pool = (await scope.database(notifierDatabase)).pool
+  eventLog = (await ownLog(scope)).eventLog
   const pair = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
   privateKey = pair.privateKey
   strangersKey = (await generateKeyPair('EdDSA', { crv: 'Ed25519' })).privateKey
   const jwks = JSON.stringify({ keys: [{ ...(await exportJWK(pair.publicKey)), kid: 'k1', alg: 'EdDSA', use: 'sig' }] })
-  const server = opened.add(
+  const server = scope.add(
     createServer((_, response) => response.setHeader('content-type', 'application/json').end(jwks)),
     (server) => new Promise((resolve) => server.close(resolve)),
   )
@@ -61,7 +62,6 @@ beforeAll(async () => {
   await pool.query(insert, ['payment-failed', 'accepted', now])
   await pool.query(insert, ['payment-failed', 'accepted', '2020-01-01T00:00:00Z'])
 })
-afterAll(() => opened.close())
 
 interface TokenOptions {
   roles?: string[]

@@ -1,21 +1,18 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { eventually } from '@annals/platform/testing'
+import { beforeEach, describe, expect, it } from '@jest/globals'
+import { eventually, testScope } from '@annals/platform/testing'
 import { knownTypes } from '../../src/intake/read-record'
 import { rules } from '../../src/rules/rules'
 import { failed, people, processed, registered, type People } from '../support/facts'
 import { deliveries, notifierStack } from '../support/notifier'
-import { Opened } from '../support/servers'
 
-let opened: Opened
+const scope = testScope()
 let stack: Awaited<ReturnType<typeof notifierStack>>
 let crowd: People
 
 beforeEach(async () => {
-  opened = new Opened()
-  stack = await notifierStack(opened)
+  stack = await notifierStack(scope)
   crowd = people()
 }, 60_000)
-afterEach(() => opened.close())
 
 /** A release from before there was payment.failed. */
 const former = {

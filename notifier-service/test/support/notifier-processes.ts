@@ -1,28 +1,20 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
+import type { TestProcess, TestScope } from '@annals/platform/testing'
 import { master } from './facts'
 import { mailFrom } from './notifier'
-import { ownServers, type Opened } from './servers'
+import { ownServers } from './servers'
 
 const main = path.join(__dirname, '../../dist/main.js')
 const shiftedClock = path.join(__dirname, 'shifted-clock.cjs')
-
-export interface NotifierProcess {
-  pid: number
-  signal(name: NodeJS.Signals): void
-  /** Resolves when the process has ended. @throws Error when it had ended before. */
-  end(name: 'SIGTERM' | 'SIGKILL'): Promise<void>
-}
 
 /**
  * Notifiers as they are run, of one group, on a database, topics and a mail server of the test's own.
  * @param settings written over the environment.
  */
-export async function notifierProcesses(opened: Opened, settings: Record<string, string> = {}) {
+export async function notifierProcesses(scope: TestScope, settings: Record<string, string> = {}) {
   if (!existsSync(main)) throw new Error('notifier-service is not built: run `npm run build` first')
-  const { pool, url, topics, mail, store, group } = await ownServers(opened)
+  const { pool, url, topics, mail, store, group } = await ownServers(scope)
   const env = {
     ...process.env,
     NOTIFIER_DATABASE_URL: url,
@@ -42,27 +34,12 @@ export async function notifierProcesses(opened: Opened, settings: Record<string,
   }
 
   /** @param clockShiftMs how far the clock of this process is ahead of the machine's. */
-  function start({ clockShiftMs = 0 }: { clockShiftMs?: number } = {}): NotifierProcess {
+  function start({ clockShiftMs = 0 }: { clockShiftMs?: number } = {}): TestProcess {
     const shifted = clockShiftMs === 0 ? [] : ['--require', shiftedClock]
-    const child = spawn(process.execPath, [...shifted, main], {
+    return scope.process([...shifted, main], {
       env: { ...env, CLOCK_SHIFT_MS: String(clockShiftMs) },
-      stdio: 'ignore',
+      showsErrors: false,
     })
-    const exited = once(child, 'exit')
-    const hasEnded = () => child.exitCode !== null || child.signalCode !== null
-    opened.add(child, async () => {
-      if (!hasEnded()) child.kill('SIGKILL')
-      await exited
-    })
-    return {
-      pid: child.pid!,
-      signal: (name) => void child.kill(name),
-      async end(name) {
-        if (hasEnded()) throw new Error(`a notifier ended by itself: ${child.exitCode ?? child.signalCode}`)
-        child.kill(name)
-        await exited
-      },
-    }
   }
 
   return { pool, topics, mail, group, start }

@@ -3,14 +3,14 @@ import { createConsumer, createGroupOffsets } from '@annals/platform/kafka'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { createKeyReader } from '@annals/platform/subject-keys'
-import { requireEnv } from '@annals/platform/testing'
+import { requireEnv, type TestScope } from '@annals/platform/testing'
 import type { Channel } from '../../src/vocabulary'
 import { createSmtpChannel } from '../../src/channels/email/smtp'
 import { startNotifier, type NotifierDeps } from '../../src/notifier'
 import { rules } from '../../src/rules/rules'
 import { loadTemplates } from '../../src/templates/templates'
 import { masters } from './facts'
-import { log, ownServers, type Opened } from './servers'
+import { log, ownServers } from './servers'
 
 export const templates = loadTemplates(path.join(__dirname, '../../templates'))
 export const mailFrom = 'Annals <no-reply@annals.example>'
@@ -50,8 +50,8 @@ export async function attempts(pool: Pool, deliveryId: string): Promise<AttemptR
 }
 
 /** A whole notifier in this process, on a database, topics and a mail server of its own. */
-export async function notifierStack(opened: Opened, options: Partial<NotifierDeps> & { channels?: Channel[] } = {}) {
-  const { pool, url, topics, mail, store, eventLog, group } = await ownServers(opened)
+export async function notifierStack(scope: TestScope, options: Partial<NotifierDeps> & { channels?: Channel[] } = {}) {
+  const { pool, url, topics, mail, store, eventLog, group } = await ownServers(scope)
   const smtp = createSmtpChannel({ url: mail.smtpUrl, from: mailFrom, connections: 5 })
 
   async function start(more: Partial<NotifierDeps> = {}) {
@@ -83,10 +83,10 @@ export async function notifierStack(opened: Opened, options: Partial<NotifierDep
       ...options,
       ...more,
     })
-    opened.add(notifier, () => notifier.stop())
+    scope.add(notifier, () => notifier.stop())
     await notifier.joined
     return Object.assign(notifier, { registry })
   }
-  opened.add(smtp, () => smtp.close())
+  scope.add(smtp, () => smtp.close())
   return { pool, url, topics, mail, store, eventLog, group, smtp, start }
 }

@@ -1,64 +1,38 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { Kafka, logLevel } from 'kafkajs'
 import { pino } from 'pino'
 import { partitionOf } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { createPublisher, createTopics } from '@annals/platform/kafka'
-import { createPool, migrate, type Pool } from '@annals/platform/postgres'
-import { eventually, requireEnv, startTestEventStore, uniqueName, type TestEventStore } from '@annals/platform/testing'
+import { createPool } from '@annals/platform/postgres'
+import {
+  eventually,
+  requireEnv,
+  uniqueName,
+  type DatabaseRecipe,
+  type TestEventStore,
+  type TestProcess,
+  type TestScope,
+} from '@annals/platform/testing'
 import type { Fact } from './facts'
 
 export const root = path.join(__dirname, '../../..')
 export const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' })
 
-/** What a test has opened, closed in reverse. */
-export class Opened {
-  readonly #closers: (() => unknown)[] = []
-  #isClosed = false
-
-  /** @throws Error when the test has failed meanwhile: what comes too late would outlive it. */
-  add<T>(resource: T, close: (resource: T) => unknown): T {
-    if (this.#isClosed) {
-      void close(resource)
-      throw new Error('the test is over')
-    }
-    this.#closers.push(() => close(resource))
-    return resource
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true
-    for (const close of this.#closers.splice(0).reverse()) await close()
-  }
-}
-
-/** A database of the test's own, with the deliveries and the table of subject keys in it. */
-export async function ownDatabase(opened: Opened): Promise<{ url: string; pool: Pool }> {
-  const adminUrl = requireEnv('POSTGRES_ADMIN_URL')
-  const name = uniqueName('test_notify').replace('.', '_')
-  const admin = createPool(adminUrl, log, 1)
-  await admin.query(`create database ${name}`)
-  opened.add(admin, async () => {
-    await admin.query(`drop database ${name} with (force)`)
-    await admin.end()
-  })
-  const url = Object.assign(new URL(adminUrl), { pathname: `/${name}` }).href
-  await migrate(url, path.join(__dirname, '../../migrations'), log)
-  const pool = opened.add(createPool(url, log), (pool) => pool.end())
-  await pool.query(readFileSync(path.join(root, 'command-service/migrations/0001-subject-key.sql'), 'utf8'))
-  return { url, pool }
+/** The deliveries, and the key table that is the command service's. */
+export const notifierDatabase: DatabaseRecipe = {
+  name: 'notifier',
+  migrations: path.join(__dirname, '../../migrations'),
+  sql: [path.join(root, 'command-service/migrations/0001-subject-key.sql')],
 }
 
 /** Copies a database, as a backup does. @returns puts it back, as a restore does, under whoever is connected. */
-export async function backUp(opened: Opened, url: string): Promise<() => Promise<void>> {
+export async function backUp(scope: TestScope, url: string): Promise<() => Promise<void>> {
   const name = new URL(url).pathname.slice(1)
   const copy = uniqueName('test_backup').replace('.', '_')
-  const admin = opened.add(createPool(requireEnv('POSTGRES_ADMIN_URL'), log, 1), async (pool) => {
+  const admin = scope.add(createPool(requireEnv('POSTGRES_ADMIN_URL'), log, 1), async (pool) => {
     await pool.query(`drop database if exists ${copy}`)
     await pool.end()
   })
@@ -88,40 +62,30 @@ export interface Topics {
 export const partitions = 6
 
 /** A log of the test's own, which can be set back. */
-export async function ownLog(opened: Opened): Promise<{ store: TestEventStore; eventLog: EventLog }> {
-  const store = opened.add(await startTestEventStore(), (it) => it.remove())
-  return { store, eventLog: opened.add(createEventLog(store.url, log), (it) => it.close()) }
+export async function ownLog(scope: TestScope): Promise<{ store: TestEventStore; eventLog: EventLog }> {
+  const store = await scope.eventStore()
+  return { store, eventLog: scope.add(createEventLog(store.url, log), (it) => it.close()) }
 }
 
 /** @param eventLog the log that facts are appended to before they are published. */
-export async function ownTopics(opened: Opened, eventLog: EventLog): Promise<Topics> {
+export async function ownTopics(scope: TestScope, eventLog: EventLog): Promise<Topics> {
   const brokers = requireEnv('KAFKA_BROKERS').split(',')
   const options = { brokers, clientId: 'test', log }
   const [users, payments, checkpoint] = ['users', 'payments', 'checkpoint'].map((name) =>
     uniqueName(`test.notify.${name}`),
   )
   const topics = createTopics(options)
-  await topics.ensure(
-    [
-      { topic: users!, partitions },
-      { topic: payments!, partitions },
-      { topic: checkpoint!, partitions: 1 },
-    ],
-    1,
-  )
-  const removed = async (names: string[]) => {
-    const admin = new Kafka({ brokers, clientId: 'test', logLevel: logLevel.NOTHING }).admin()
-    await admin.connect()
-    await admin.deleteTopics({ topics: names })
-    await admin.disconnect()
-  }
-  opened.add(checkpoint, () => removed([users!, payments!, checkpoint!]))
+  await scope.topics([
+    { topic: users!, partitions },
+    { topic: payments!, partitions },
+    { topic: checkpoint!, partitions: 1 },
+  ])
   const publisher = createPublisher({
     ...options,
     transactionalId: checkpoint!,
     checkpoint: { groupId: checkpoint!, topic: checkpoint! },
   })
-  opened.add(publisher, () => publisher.close())
+  scope.add(publisher, () => publisher.close())
   await publisher.takeOver()
   let batches = 0n
   const positions = new Map<string, bigint>()
@@ -137,8 +101,7 @@ export async function ownTopics(opened: Opened, eventLog: EventLog): Promise<Top
     payments: payments!,
     record,
     async remake() {
-      await removed([users!, payments!])
-      // A broker forgets a topic some moments after it has said so.
+      await topics.remove([users!, payments!])
       const specs = [users!, payments!].map((topic) => ({ topic, partitions }))
       await eventually(() => topics.ensure(specs, 1), { withinMs: 30_000 })
       await publisher.takeOver()
@@ -192,19 +155,17 @@ type MailFault = 'reject' | 'reject-recipient' | 'defer' | 'hang' | 'drop' | 'ke
 /** The mail sandbox as a process of the test's own, so that its faults meet nobody else. */
 export class MailServer {
   readonly #directory = mkdtempSync(path.join(tmpdir(), 'annals-mail-'))
-  #child: ChildProcess | undefined
+  #process: TestProcess | undefined
 
   private constructor(
+    readonly scope: TestScope,
     readonly smtpPort: number,
     readonly httpPort: number,
   ) {}
 
-  static async start(opened: Opened): Promise<MailServer> {
-    const server = new MailServer(await freePort(), await freePort())
-    opened.add(server, async () => {
-      await server.stop()
-      rmSync(server.#directory, { recursive: true })
-    })
+  static async start(scope: TestScope): Promise<MailServer> {
+    const server = new MailServer(scope, await freePort(), await freePort())
+    scope.onEnd(() => rmSync(server.#directory, { recursive: true }), 'folder of mails')
     await server.start()
     return server
   }
@@ -216,18 +177,13 @@ export class MailServer {
   async start(): Promise<void> {
     const { smtpPort, httpPort } = this
     const args = ['--smtp-port', String(smtpPort), '--http-port', String(httpPort), '--data', this.#directory]
-    this.#child = spawn(process.execPath, [path.join(root, 'dev/sandboxes/mail/main.mjs'), ...args], {
-      stdio: 'ignore',
-    })
+    this.#process = this.scope.process([path.join(root, 'dev/sandboxes/mail/main.mjs'), ...args])
     await eventually(() => this.#fetch('/healthz'), { withinMs: 25_000 })
   }
 
   async stop(): Promise<void> {
-    const child = this.#child
-    this.#child = undefined
-    if (!child || child.exitCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
+    await this.#process?.end('SIGKILL')
+    this.#process = undefined
   }
 
   async #fetch(url: string, init?: RequestInit): Promise<Response> {
@@ -271,12 +227,12 @@ export class MailServer {
 }
 
 /** What a notifier needs, all of it the test's own, and a name for its group. */
-export async function ownServers(opened: Opened) {
+export async function ownServers(scope: TestScope) {
   const [{ pool, url }, { store, eventLog }, mail] = await Promise.all([
-    ownDatabase(opened),
-    ownLog(opened),
-    MailServer.start(opened),
+    scope.database(notifierDatabase),
+    ownLog(scope),
+    MailServer.start(scope),
   ])
-  const topics = await ownTopics(opened, eventLog)
+  const topics = await ownTopics(scope, eventLog)
   return { pool, url, topics, mail, store, eventLog, group: uniqueName('test.notifier') }
 }
