@@ -1,18 +1,17 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
-import { getPriority, tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
+import { beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
-import { eventually, requireEnv } from '@annals/platform/testing'
+import { eventually, requireEnv, testScope, type TestDatabase } from '@annals/platform/testing'
 import { shareGenerationSql } from '../../src/engine/tables/registry'
 import { payments, paymentTotals } from '../../src/projections'
 import { exitCodes } from '../../src/replay/exit-code'
 import type { RebuildRecord } from '../../src/replay/rebuild/rebuild-history'
 import { ReportLine } from '../../src/replay/reporting/report'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { projectionDatabase, silent } from '../support/database'
 import { aPayment, paymentFacts } from '../support/facts'
 import { createReadModels } from '../support/read-models'
 
@@ -20,30 +19,17 @@ import { createReadModels } from '../support/read-models'
 jest.setTimeout(180_000)
 
 const cli = path.join(__dirname, '../../dist/replay/main.js')
-const eventstore = path.join(__dirname, '../../../dev/eventstore/dist/main.js')
 
+const scope = testScope('file')
 let database: TestDatabase
 let log: EventLog
-let server: ChildProcess
-let data: string
 let env: NodeJS.ProcessEnv
-
-const freePort = () =>
-  new Promise<number>((resolve) => {
-    const probe = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo
-      probe.close(() => resolve(port))
-    })
-  })
 
 beforeAll(async () => {
   // A log of its own: the CLI reads all that a log holds.
-  const port = await freePort()
-  data = mkdtempSync(path.join(tmpdir(), 'annals-cli-test-'))
-  server = spawn(process.execPath, [eventstore, '--port', String(port), '--data', data], { stdio: 'ignore' })
-  const url = `esdb://127.0.0.1:${port}?tls=false`
-  log = createEventLog(url, silent)
-  database = await createTestDatabase()
+  const { url } = await scope.eventStore()
+  log = scope.add(createEventLog(url, silent), (it) => it.close())
+  database = await scope.database(projectionDatabase)
   env = {
     ...process.env,
     EVENTSTORE_URL: url,
@@ -51,7 +37,6 @@ beforeAll(async () => {
     SUBJECT_KEYS_DATABASE_URL: requireEnv('SUBJECT_KEYS_DATABASE_URL'),
     MASTER_KEY: requireEnv('MASTER_KEY'),
   }
-  await eventually(() => log.head(), { withinMs: 30_000 })
   const models = await createReadModels(database.pool, [payments, paymentTotals])
   for (let i = 0; i < 40; i++) {
     const [created, started, processed] = paymentFacts(aPayment(), 0n)
@@ -66,12 +51,6 @@ beforeAll(async () => {
   const events = []
   for await (const event of log.readAll({ after: undefined })) events.push(event)
   await models.feed(events)
-})
-afterAll(async () => {
-  await log.close()
-  server.kill('SIGKILL')
-  await database.drop()
-  rmSync(data, { recursive: true, force: true })
 })
 
 interface Run {
@@ -382,14 +361,10 @@ describe('a throttled rebuild', () => {
   it('leaves the priority of others in its session alone', async () => {
     const before = prioritiesOf(process.pid)
     // Somebody who does not wait for the rebuild, whoever else is in this session.
-    const other = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 600_000)'], { stdio: 'ignore' })
-    try {
-      const { own, ours } = await prioritiesAmidst(['--throttle', '1000'])
-      expect(own).toEqual({ threads: own.threads.map(() => 19), session: before.session })
-      expect(ours.session).toBe(before.session)
-    } finally {
-      other.kill('SIGKILL')
-    }
+    scope.process(['-e', 'setTimeout(() => {}, 600_000)'])
+    const { own, ours } = await prioritiesAmidst(['--throttle', '1000'])
+    expect(own).toEqual({ threads: own.threads.map(() => 19), session: before.session })
+    expect(ours.session).toBe(before.session)
   })
 
   it('is the only one that does', async () => {

@@ -1,8 +1,8 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
+import { beforeAll, describe, expect, it, jest } from '@jest/globals'
 import { Kafka, logLevel } from 'kafkajs'
 import { placeOf, toCloudEvent, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
-import { createPublisher, createTopics } from '@annals/platform/kafka'
-import { requireEnv, uniqueName } from '@annals/platform/testing'
+import { createPublisher } from '@annals/platform/kafka'
+import { requireEnv, testScope, uniqueName } from '@annals/platform/testing'
 import type { PlacedEvent } from '../../src/replay/fold/bulk-fold'
 import { logSource, type EventSource } from '../../src/replay/source/event-source'
 import { exitCodeOf, exitCodes } from '../../src/replay/exit-code'
@@ -16,6 +16,7 @@ jest.setTimeout(120_000)
 const brokers = requireEnv('KAFKA_BROKERS').split(',')
 const names: readonly TopicName[] = ['annals.payments']
 
+const scope = testScope('file')
 let own: OwnLog
 let events: RecordedEvent[]
 let middle: bigint
@@ -23,11 +24,9 @@ let topicPrefix: string
 
 /** As the relay does: records and position in one transaction, so that markers lie between and behind them. */
 async function publish(prefix: string, published: readonly RecordedEvent[]): Promise<void> {
-  const admin = createTopics({ brokers, clientId: 'test', log: silent })
   const checkpoint = `${prefix}checkpoint`
   const specs = names.map((name) => ({ topic: `${prefix}${name}`, partitions: topics[name].partitions }))
-  await admin.ensure([...specs, { topic: checkpoint, partitions: 1 }], 1)
-  await admin.close()
+  await scope.topics([...specs, { topic: checkpoint, partitions: 1 }])
   const name = uniqueName('test-source')
   const publisher = createPublisher({
     brokers,
@@ -49,13 +48,12 @@ async function publish(prefix: string, published: readonly RecordedEvent[]): Pro
 }
 
 beforeAll(async () => {
-  own = await openOwnLog()
+  own = await openOwnLog(scope)
   ;({ events } = await own.pay(40, 2))
   middle = events[70]!.position
   topicPrefix = `${uniqueName('test.source')}.`
   await publish(topicPrefix, events)
 })
-afterAll(() => own.close())
 
 async function all(source: EventSource, signal = new AbortController().signal): Promise<PlacedEvent[]> {
   const found: PlacedEvent[] = []

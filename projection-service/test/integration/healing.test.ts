@@ -8,7 +8,7 @@ import type { Projection } from '../../src/engine/definition/projection'
 import { installProjection } from '../../src/engine/tables/registry'
 import { createHealer, type HealingOutcome } from '@annals/platform/healing'
 import { payments, paymentHistory, paymentTotals } from '../../src/projections'
-import { createTestDatabase, silent } from '../support/database'
+import { projectionDatabase, silent } from '../support/database'
 import { batchOf, opensNothing, recorded, withReferences } from '../support/facts'
 import { useOwnWorld } from '../support/own-world'
 import { nobody } from '../support/read-models'
@@ -83,8 +83,7 @@ describe('a hole in a stream', () => {
     const whole = await fed(it, 2)
     await whole.feed([...one, ...two])
     const expected = await contents(it)
-    await world.database.drop()
-    world.database = await createTestDatabase()
+    world.database = await world.scope.database(projectionDatabase)
 
     const holed = await fed(it, 2)
     // Lost: the middle of one stream, the beginning of the other.
@@ -210,8 +209,7 @@ describe('a record that refers to the log', () => {
       const whole = await fed(it, 2)
       await whole.feed([...one, ...two])
       const expected = await contents(it)
-      await world.database.drop()
-      world.database = await createTestDatabase()
+      world.database = await world.scope.database(projectionDatabase)
 
       const referring = await fed(it, 2)
       expect(await referring.feedReferences([...one, ...two], 0, 2, 4)).toEqual({ kind: 'done' })

@@ -1,22 +1,20 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { beforeAll, expect, it } from '@jest/globals'
 import { formatMoney, type NewEvent, type RecordedEvent } from '@annals/contracts'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
 import { parkedStreams } from '../../src/engine/parking/parked'
 import { payments, paymentTotals } from '../../src/projections'
+import { projectionDatabase } from '../support/database'
 import { startTestApi, type TestApi } from '../support/api'
-import { createTestDatabase, type TestDatabase } from '../support/database'
 import { recorded } from '../support/facts'
 import { createReadModels } from '../support/read-models'
 
+const scope = testScope('file')
 let database: TestDatabase
 let api: TestApi
 beforeAll(async () => {
-  database = await createTestDatabase()
-  api = await startTestApi({ pool: database.pool })
-})
-afterAll(async () => {
-  await api?.close()
-  await database?.drop()
+  database = await scope.database(projectionDatabase)
+  api = await startTestApi(scope, { pool: database.pool })
 })
 
 const day = '2026-03-01'

@@ -1,20 +1,21 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import type { RecordedEvent } from '@annals/contracts'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
 import { createLiveProjection, type LiveObserver } from '../../src/engine/live/live'
 import { retryParked } from '../../src/engine/parking/parked'
 import { installProjection } from '../../src/engine/tables/registry'
 import type { Projection } from '../../src/engine/definition/projection'
 import { payments, paymentTotals } from '../../src/projections'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { projectionDatabase, silent } from '../support/database'
 import { aTopicId, batchOf, opensNothing, paymentFacts, paymentOn, recorded } from '../support/facts'
 
+const scope = testScope('file')
 let database: TestDatabase
 beforeAll(async () => {
-  database = await createTestDatabase()
+  database = await scope.database(projectionDatabase)
   await installProjection(database.pool, payments)
   await installProjection(database.pool, paymentTotals)
 })
-afterAll(() => database.drop())
 
 const observer = (): LiveObserver & { counts: Record<string, number>; stopped: (string | undefined)[] } => {
   const counts: Record<string, number> = {}

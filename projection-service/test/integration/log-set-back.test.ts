@@ -1,8 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { beforeEach, describe, expect, it, jest } from '@jest/globals'
 import type { RecordedEvent } from '@annals/contracts'
 import { createEventLog, type EventLog, type LogEvent } from '@annals/platform/event-log'
 import { createTopics } from '@annals/platform/kafka'
-import { eventually, requireEnv, startTestEventStore, type TestEventStore } from '@annals/platform/testing'
+import { eventually, requireEnv, type TestEventStore } from '@annals/platform/testing'
 import { logStateTable } from '../../src/engine/tables/log-state-table'
 import { payments, paymentTotals } from '../../src/projections'
 import { watchLog } from '../../src/projector/log-state'
@@ -22,20 +22,10 @@ interface OwnStore {
   store: TestEventStore
   log: EventLog
 }
-const opened: OwnStore[] = []
-
 async function openStore(): Promise<OwnStore> {
-  const store = await startTestEventStore()
-  const own = { store, log: createEventLog(store.url, silent) }
-  opened.push(own)
-  return own
+  const store = await world.scope.eventStore()
+  return { store, log: world.scope.add(createEventLog(store.url, silent), (it) => it.close()) }
 }
-afterEach(async () => {
-  for (const { store, log } of opened.splice(0)) {
-    await log.close()
-    await store.remove()
-  }
-})
 
 const factsOf = (count: number): RecordedEvent[] =>
   Array.from({ length: count }, () => paymentFacts(aPayment(), 0n)).flat()

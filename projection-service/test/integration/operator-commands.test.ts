@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import path from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals'
+import { beforeAll, describe, expect, it, jest } from '@jest/globals'
 import type { RecordedEvent } from '@annals/contracts'
-import { startTestEventStore, type TestEventStore } from '@annals/platform/testing'
+import { testScope, type TestDatabase, type TestEventStore } from '@annals/platform/testing'
 import { payments, paymentHistory, paymentTotals } from '../../src/projections'
 import { exitCodes } from '../../src/replay/exit-code'
-import { createTestDatabase, type TestDatabase } from '../support/database'
+import { projectionDatabase } from '../support/database'
 import type { PaymentFacts } from '../support/facts'
 import { openOwnLog, type OwnLog } from '../support/own-log'
 import { createReadModels } from '../support/read-models'
@@ -15,6 +15,7 @@ jest.setTimeout(60_000)
 
 const cli = path.join(__dirname, '../../dist/replay/main.js')
 
+const scope = testScope('file')
 let database: TestDatabase
 /** A drift check goes through all that a log holds: what other tests wrote would be missing. */
 let store: TestEventStore
@@ -22,9 +23,9 @@ let own: OwnLog
 let paid: PaymentFacts[]
 let events: RecordedEvent[]
 beforeAll(async () => {
-  database = await createTestDatabase()
-  store = await startTestEventStore()
-  own = await openOwnLog(undefined, store.url)
+  database = await scope.database(projectionDatabase)
+  store = await scope.eventStore()
+  own = await openOwnLog(scope, undefined, store.url)
   ;({ payments: paid, events } = await own.pay(4))
   const broken = {
     ...payments,
@@ -36,11 +37,6 @@ beforeAll(async () => {
     },
   }
   await (await createReadModels(database.pool, [broken, paymentHistory, paymentTotals])).feed(events)
-})
-afterAll(async () => {
-  await own.close()
-  await store.remove()
-  await database.drop()
 })
 
 function replay(...args: string[]): Promise<{ code: number | null; output: string }> {

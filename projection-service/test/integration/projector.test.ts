@@ -50,25 +50,21 @@ describe('the projector', () => {
   })
 
   it('goes on over a swap without a fact lost or doubled', async () => {
-    const own = await openOwnLog()
-    try {
-      await startProjector()
-      const { events } = await own.pay(30)
-      await publish(events)
-      await eventually(async () => expect(await seen()).toEqual([90, 90, 90]), { withinMs })
-      const rebuilding = rebuildAll([payments, paymentTotals], rebuildDependencies({ database: world.database, own }))
-      for (let i = 0; i < 5; i++) await publish((await own.pay(4)).events)
-      await rebuilding
-      await publish((await own.pay(4)).events)
-      await eventually(async () => expect(await seen()).toEqual([162, 162, 162]), { withinMs })
-      expect(await completed()).toBe(54)
-    } finally {
-      await own.close()
-    }
+    const own = await openOwnLog(world.scope)
+    await startProjector()
+    const { events } = await own.pay(30)
+    await publish(events)
+    await eventually(async () => expect(await seen()).toEqual([90, 90, 90]), { withinMs })
+    const rebuilding = rebuildAll([payments, paymentTotals], rebuildDependencies({ database: world.database, own }))
+    for (let i = 0; i < 5; i++) await publish((await own.pay(4)).events)
+    await rebuilding
+    await publish((await own.pay(4)).events)
+    await eventually(async () => expect(await seen()).toEqual([162, 162, 162]), { withinMs })
+    expect(await completed()).toBe(54)
   })
 
   it('keeps its places over a swap, unless it is told to begin again; a rollback goes back to those of the former rows', async () => {
-    const own = await openOwnLog()
+    const own = await openOwnLog(world.scope)
     const { pool } = world.database
     const places = async () => {
       const { rows } = await pool.query<{ next_offset: bigint; topic_id: string | null }>(
@@ -76,33 +72,29 @@ describe('the projector', () => {
       )
       return rows
     }
-    try {
-      const projector = await startProjector()
-      await publish((await own.pay(12)).events)
-      await eventually(async () => expect(await seen()).toEqual([36, 36, 36]), { withinMs })
-      await projector.stop()
-      const read = await places()
-      expect(read.reduce((sum, { next_offset }) => sum + next_offset, 0n)).toBeGreaterThanOrEqual(36n)
+    const projector = await startProjector()
+    await publish((await own.pay(12)).events)
+    await eventually(async () => expect(await seen()).toEqual([36, 36, 36]), { withinMs })
+    await projector.stop()
+    const read = await places()
+    expect(read.reduce((sum, { next_offset }) => sum + next_offset, 0n)).toBeGreaterThanOrEqual(36n)
 
-      const dependencies = rebuildDependencies({ database: world.database, own })
-      await rebuildAll([payments], dependencies)
-      expect(await places()).toEqual(read)
-      await rebuildAll([payments], { ...dependencies, fromFirstOffset: true })
-      const begun = (await places()).map(({ next_offset, topic_id }) => ({ next_offset, topic_id }))
-      expect(begun).toEqual(Array(6).fill({ next_offset: 0n, topic_id: null }))
-      await startProjector()
-      await publish((await own.pay(4)).events)
-      await eventually(async () => expect(await seen()).toEqual([48, 48, 48]), { withinMs })
+    const dependencies = rebuildDependencies({ database: world.database, own })
+    await rebuildAll([payments], dependencies)
+    expect(await places()).toEqual(read)
+    await rebuildAll([payments], { ...dependencies, fromFirstOffset: true })
+    const begun = (await places()).map(({ next_offset, topic_id }) => ({ next_offset, topic_id }))
+    expect(begun).toEqual(Array(6).fill({ next_offset: 0n, topic_id: null }))
+    await startProjector()
+    await publish((await own.pay(4)).events)
+    await eventually(async () => expect(await seen()).toEqual([48, 48, 48]), { withinMs })
 
-      await rollBack(pool, payments)
-      expect(await places()).toEqual(read)
-      await publish((await own.pay(4)).events)
-      await eventually(async () => expect(await seen()).toEqual([60, 60, 60]), { withinMs })
-      const { rows } = await pool.query('select count(*) as n from payments.payment where attempts = 1')
-      expect(rows[0].n).toBe(20n)
-    } finally {
-      await own.close()
-    }
+    await rollBack(pool, payments)
+    expect(await places()).toEqual(read)
+    await publish((await own.pay(4)).events)
+    await eventually(async () => expect(await seen()).toEqual([60, 60, 60]), { withinMs })
+    const { rows } = await pool.query('select count(*) as n from payments.payment where attempts = 1')
+    expect(rows[0].n).toBe(20n)
   })
 
   it('reads all topics again that were deleted and made anew, and lacks nothing then', async () => {
@@ -124,49 +116,41 @@ describe('the projector', () => {
   })
 
   it('reads one topic again that is deleted and made anew while it runs, and mends from the log what that lacks', async () => {
-    const own = await openOwnLog()
-    try {
-      await startProjector({
-        healerOf: (_, log) => createHealer({ eventLog: own.log, log, onOutcome: () => undefined }),
-      })
-      const { events: before } = await own.pay(40)
-      // The last facts of ten payments are lost with the topic.
-      const lost = before.slice(-10)
-      await publish(before.slice(0, -10))
-      await eventually(async () => expect(await seen()).toEqual([110, 110, 110]), { withinMs })
+    const own = await openOwnLog(world.scope)
+    await startProjector({
+      healerOf: (_, log) => createHealer({ eventLog: own.log, log, onOutcome: () => undefined }),
+    })
+    const { events: before } = await own.pay(40)
+    // The last facts of ten payments are lost with the topic.
+    const lost = before.slice(-10)
+    await publish(before.slice(0, -10))
+    await eventually(async () => expect(await seen()).toEqual([110, 110, 110]), { withinMs })
 
-      await makeAnew(['annals.payments'])
-      const began = performance.now()
-      // What comes goes on where the relay stands; it is less than the topic had, so that no offset is reached again.
-      const { events: next } = await own.pay(20)
-      await publish(next)
-      await eventually(async () => expect(await seen()).toEqual([170, 170, 170]), { withinMs })
-      await publish([...lost, ...next])
-      await eventually(async () => expect(await seen()).toEqual([180, 180, 180]), { withinMs })
-      expect(await completed()).toBe(60)
-      expect(performance.now() - began).toBeLessThan(withinMs)
-    } finally {
-      await own.close()
-    }
+    await makeAnew(['annals.payments'])
+    const began = performance.now()
+    // What comes goes on where the relay stands; it is less than the topic had, so that no offset is reached again.
+    const { events: next } = await own.pay(20)
+    await publish(next)
+    await eventually(async () => expect(await seen()).toEqual([170, 170, 170]), { withinMs })
+    await publish([...lost, ...next])
+    await eventually(async () => expect(await seen()).toEqual([180, 180, 180]), { withinMs })
+    expect(await completed()).toBe(60)
+    expect(performance.now() - began).toBeLessThan(withinMs)
   })
 
   it('reads from the log what Kafka did not bring, and holds nothing up', async () => {
-    const own = await openOwnLog()
-    try {
-      const outcomes: string[] = []
-      const projector = await startProjector({
-        healerOf: (projection, log) =>
-          createHealer({ eventLog: own.log, log, onOutcome: (outcome) => outcomes.push(`${projection} ${outcome}`) }),
-      })
-      const { events } = await own.pay(4)
-      await publish(events.filter((_, i) => i !== 4))
-      await eventually(async () => expect(await seen()).toEqual([12, 12, 12]), { withinMs })
-      expect(await completed()).toBe(4)
-      expect(outcomes.toSorted()).toEqual(['activity healed', 'payment_totals healed', 'payments healed'])
-      expect(projector.assigned().filter(({ waiting }) => waiting)).toEqual([])
-    } finally {
-      await own.close()
-    }
+    const own = await openOwnLog(world.scope)
+    const outcomes: string[] = []
+    const projector = await startProjector({
+      healerOf: (projection, log) =>
+        createHealer({ eventLog: own.log, log, onOutcome: (outcome) => outcomes.push(`${projection} ${outcome}`) }),
+    })
+    const { events } = await own.pay(4)
+    await publish(events.filter((_, i) => i !== 4))
+    await eventually(async () => expect(await seen()).toEqual([12, 12, 12]), { withinMs })
+    expect(await completed()).toBe(4)
+    expect(outcomes.toSorted()).toEqual(['activity healed', 'payment_totals healed', 'payments healed'])
+    expect(projector.assigned().filter(({ waiting }) => waiting)).toEqual([])
   })
 
   it('is told to be behind while a partition waits, and others flow', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import {
   PaymentEventsResponse,
   PaymentPage,
@@ -10,10 +10,10 @@ import {
 } from '@annals/contracts'
 import { createRedis } from '@annals/platform/redis'
 import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
-import { eventually, requireEnv } from '@annals/platform/testing'
+import { eventually, requireEnv, testScope, type TestDatabase } from '@annals/platform/testing'
 import { payments, projections, userLogins, users } from '../../src/projections'
 import { consistencyTokenOf, startTestApi, type TestApi } from '../support/api'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { projectionDatabase, silent } from '../support/database'
 import { aPayment, paymentFacts, recorded } from '../support/facts'
 import { createReadModels } from '../support/read-models'
 
@@ -42,6 +42,7 @@ const login = (userId: string, sessionId: string, position: bigint, at: string) 
     at,
   )
 
+const scope = testScope('file')
 let database: TestDatabase
 let api: TestApi
 let feed: Awaited<ReturnType<typeof createReadModels>>['feed']
@@ -60,7 +61,9 @@ const marks = createRevocationMarks({
 })
 
 beforeAll(async () => {
-  database = await createTestDatabase()
+  scope.onEnd(() => redis.disconnect())
+  scope.onEnd(() => marks.close())
+  database = await scope.database(projectionDatabase)
   ;({ feed } = await createReadModels(database.pool, projections))
   await feed([
     account(alice, 'alice@example.org', 1n, '2026-03-01T08:00:00.000Z'),
@@ -71,7 +74,7 @@ beforeAll(async () => {
     ...paymentFacts(alicePayment, 10n),
     ...bobPayments.flatMap((payment, i) => paymentFacts(payment, BigInt(20 + 3 * i))),
   ])
-  api = await startTestApi({
+  api = await startTestApi(scope, {
     pool: database.pool,
     marks,
     waitMs: 300,
@@ -79,12 +82,6 @@ beforeAll(async () => {
   asAlice = await api.tokenFor(alice, { sessionId: aliceSession })
   asBob = await api.tokenFor(bob)
   asRoot = await api.tokenFor(root, { roles: ['user', 'admin'] })
-})
-afterAll(async () => {
-  marks.close()
-  redis.disconnect()
-  await api.close()
-  await database.drop()
 })
 
 describe('who asks', () => {
@@ -107,9 +104,8 @@ describe('who asks', () => {
   })
 
   it('is refused when another key signed', async () => {
-    const other = await startTestApi({ pool: database.pool })
+    const other = await startTestApi(scope, { pool: database.pool })
     const token = await other.tokenFor(alice)
-    await other.close()
     expect((await api.get('/users/me', { token })).status).toBe(401)
   })
 
@@ -143,18 +139,15 @@ describe('who asks', () => {
   })
 
   it('is looked up in the read models, and counted, while Redis does not answer', async () => {
-    const deaf = await startTestApi({ pool: database.pool, marks: { ask: async () => 'unknown' } })
+    const deaf = await startTestApi(scope, { pool: database.pool, marks: { ask: async () => 'unknown' } })
     expect((await deaf.get('/users/me', { token: await deaf.tokenFor(alice) })).status).toBe(200)
     expect(deaf.revocationsUnknown()).toBe(1)
-    await deaf.close()
   })
 
   it('is not let in while neither Redis nor the read model of what people did can tell', async () => {
-    const empty = await createTestDatabase()
-    const blind = await startTestApi({ pool: empty.pool, marks: { ask: async () => 'unknown' } })
+    const empty = await scope.database(projectionDatabase)
+    const blind = await startTestApi(scope, { pool: empty.pool, marks: { ask: async () => 'unknown' } })
     expect((await blind.get('/users/me', { token: await blind.tokenFor(alice) })).status).toBe(503)
-    await blind.close()
-    await empty.drop()
   })
 })
 
@@ -377,10 +370,10 @@ describe('consistency', () => {
   })
 
   it('keeps nobody from an answer because another read model is not there', async () => {
-    const own = await createTestDatabase()
+    const own = await scope.database(projectionDatabase)
     const world = await createReadModels(own.pool, [users, userLogins, payments])
     const payment = aPayment({ userId: alice })
-    const half = await startTestApi({ pool: own.pool, waitMs: 2_000 })
+    const half = await startTestApi(scope, { pool: own.pool, waitMs: 2_000 })
     const token = await half.tokenFor(alice)
     const consistency = consistencyTokenOf({ stream: payment.stream, revision: 2, position: 12n })
     const waiting = half.get(`/payments/${payment.paymentId}`, { token, consistency })
@@ -388,8 +381,6 @@ describe('consistency', () => {
     expect(events).toMatchObject({ status: 503, body: { code: 'read-model-rebuilding' } })
     await world.feed(paymentFacts(payment, 10n))
     expect((await waiting).status).toBe(200)
-    await half.close()
-    await own.drop()
   })
 
   it('does not wait for a stream that the route has nothing from', async () => {
@@ -407,7 +398,7 @@ describe('consistency', () => {
   })
 
   it('lets one person wait for twenty things at a time, and others beside', async () => {
-    const patient = await startTestApi({ pool: database.pool, waitMs: 4_000 })
+    const patient = await startTestApi(scope, { pool: database.pool, waitMs: 4_000 })
     const [mine, others] = [await patient.tokenFor(alice), await patient.tokenFor(bob)]
     const consistency = consistencyTokenOf({ stream: alicePayment.stream, revision: 999, position: 1_000_000n })
     const asked = Array.from({ length: 30 }, () => patient.get('/payments', { token: mine, consistency }))
@@ -418,7 +409,6 @@ describe('consistency', () => {
     expect(codes.filter((code) => code === 'overloaded')).toHaveLength(10)
     // And again, when those have ended.
     expect((await patient.get('/payments', { token: mine, consistency })).body['code']).toBe('read-model-behind')
-    await patient.close()
   })
 
   it('refuses a token that is none', async () => {
@@ -492,13 +482,11 @@ describe('another log than the read models were made from', () => {
 
 describe('a read model that is not there', () => {
   it('is said to be on its way', async () => {
-    const empty = await createTestDatabase()
-    const early = await startTestApi({ pool: empty.pool })
+    const empty = await scope.database(projectionDatabase)
+    const early = await startTestApi(scope, { pool: empty.pool })
     const { status, body, headers } = await early.get('/users/me', { token: await early.tokenFor(alice) })
     expect({ status, code: body['code'] }).toEqual({ status: 503, code: 'read-model-rebuilding' })
     expect(headers.get('retry-after')).toBe('2')
-    await early.close()
-    await empty.drop()
   })
 })
 

@@ -1,20 +1,21 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { beforeAll, expect, it } from '@jest/globals'
 import { createMetrics } from '@annals/platform/metrics'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
 import { tryRebuildLock } from '../../src/engine/tables/registry'
 import { payments, users } from '../../src/projections'
 import { addRebuildMetrics } from '../../src/projector/rebuild-metrics'
 import { excludingRebuilds } from '../../src/replay/rebuild/rebuild'
 import { recordingFailure } from '../../src/replay/rebuild/rebuild-run'
 import { abortRebuild, enterStage, openRebuild } from '../../src/replay/rebuild/rebuild-state'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { projectionDatabase, silent } from '../support/database'
 import { createReadModels } from '../support/read-models'
 
+const scope = testScope('file')
 let database: TestDatabase
 beforeAll(async () => {
-  database = await createTestDatabase()
+  database = await scope.database(projectionDatabase)
   await createReadModels(database.pool, [payments, users])
 })
-afterAll(() => database.drop())
 
 /** Lines about rebuilds, without those that are 0. */
 async function scraped(now = () => performance.now()): Promise<string[]> {

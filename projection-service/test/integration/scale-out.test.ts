@@ -1,23 +1,25 @@
 import { randomUUID } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { placeOf, toCloudEvent, topicNames, topics, type RecordedEvent } from '@annals/contracts'
+import { beforeEach, describe, expect, it } from '@jest/globals'
+import { placeOf, toCloudEvent, type RecordedEvent } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
-import { createPublisher, createTopics, type CheckpointedPublisher } from '@annals/platform/kafka'
-import { eventually, requireEnv, uniqueName } from '@annals/platform/testing'
+import type { CheckpointedPublisher } from '@annals/platform/kafka'
+import { eventually, testScope, type TestDatabase } from '@annals/platform/testing'
 import { installProjection } from '../../src/engine/tables/registry'
 import { placesOf } from '../../src/engine/tables/generation'
 import { projectionNamed } from '../../src/projections'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { projectionDatabase } from '../support/database'
 import { comparedModels, differences, expectedRows, rowsIn } from '../support/expected-rows'
 import { aPayment, paymentFacts, recorded } from '../support/facts'
+import { openOwnTopics } from '../support/own-topics'
 import { startInstance, type Instance } from '../support/projector-instances'
 
-const brokers = requireEnv('KAFKA_BROKERS').split(',')
 /** Groups settle in some ten seconds; on a machine that is busy with other things it takes its time. */
 const withinMs = 120_000
 const stepEveryMs = 2_500
 
+const scope = testScope()
 let database: TestDatabase
+let brokers: string[]
 let prefix: string
 let publisher: CheckpointedPublisher
 let instances: Instance[]
@@ -27,31 +29,13 @@ beforeEach(async () => {
   instances = []
   events = []
   published = Promise.resolve()
-  database = await createTestDatabase()
-  prefix = `${uniqueName('test.scale')}.`
-  const admin = createTopics({ brokers, clientId: 'test', log: silent })
-  const specs = topicNames.map((topic) => ({ topic: `${prefix}${topic}`, partitions: topics[topic].partitions }))
-  const checkpoint = `${prefix}checkpoint`
-  await admin.ensure([...specs, { topic: checkpoint, partitions: 1 }], 1)
-  await admin.close()
-  publisher = createPublisher({
-    brokers,
-    clientId: 'test',
-    log: silent,
-    transactionalId: prefix,
-    checkpoint: { groupId: prefix, topic: checkpoint },
-  })
-  await publisher.takeOver()
+  database = await scope.database(projectionDatabase)
+  ;({ brokers, prefix, publisher } = await openOwnTopics(scope))
   for (const name of comparedModels) await installProjection(database.pool, projectionNamed(name)!)
-})
-afterEach(async () => {
-  await Promise.all(instances.map((instance) => instance.end('SIGKILL')))
-  await publisher.close()
-  await database.drop()
 })
 
 function start(freezeAt?: string): Instance {
-  const instance = startInstance({
+  const instance = startInstance(scope, {
     projections: comparedModels,
     brokers,
     databaseUrl: database.url,

@@ -1,17 +1,18 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
+import { beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { streamOf, type RecordedEvent, type Seal } from '@annals/contracts'
 import { createPool } from '@annals/platform/postgres'
 import { createKeyReader, masterKeysOf, sealText, UnknownSubject, wrapKey } from '@annals/platform/subject-keys'
+import { testScope, type TestDatabase } from '@annals/platform/testing'
 import { parkedStreams, retryParked } from '../../src/engine/parking/parked'
 import { compareStream } from '../../src/drift/stream-comparison'
 import { refoldStream } from '../../src/drift/refold'
 import { activity, payments, userLogins, users } from '../../src/projections'
 import { rebuildAll } from '../../src/replay/rebuild/rebuild'
 import { startTestApi } from '../support/api'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { projectionDatabase, silent } from '../support/database'
 import { openOwnLog, type OwnLog } from '../support/own-log'
 import { rebuildDependencies } from '../support/own-world'
 import { createReadModels } from '../support/read-models'
@@ -21,6 +22,7 @@ jest.setTimeout(60_000)
 const masters = masterKeysOf([Buffer.alloc(32, 7)])
 const keyTable = path.join(__dirname, '../../../command-service/migrations/0001-subject-key.sql')
 
+const scope = testScope()
 let database: TestDatabase
 let own: OwnLog
 let keys: Map<string, Buffer>
@@ -28,17 +30,13 @@ let keys: Map<string, Buffer>
 let broken: string | undefined
 
 beforeEach(async () => {
-  database = await createTestDatabase()
+  database = await scope.database(projectionDatabase)
   await database.pool.query(readFileSync(keyTable, 'utf8'))
   keys = new Map()
   broken = undefined
   const seal: Seal = ({ subject, context }, personal) =>
     sealText(JSON.stringify(personal), keys.get(subject)!, subject === broken ? 'elsewhere' : context)
-  own = await openOwnLog(seal)
-})
-afterEach(async () => {
-  await own.close()
-  await database.drop()
+  own = await openOwnLog(scope, seal)
 })
 
 async function newPerson(): Promise<string> {
@@ -150,15 +148,11 @@ describe('an event of a person whose row in the key table was lost', () => {
     const { people, events } = await oneLost()
     const { openAll } = createKeyReader(database.pool, masters)
     await (await createReadModels(database.pool, [users, userLogins, activity], openAll)).feed(events)
-    const api = await startTestApi({ pool: database.pool })
-    try {
-      const me = async (userId: string) => api.get('/users/me', { token: await api.tokenFor(userId) })
-      expect((await me(people[0]!)).status).toBe(200)
-      const { status, body } = await me(people[1]!)
-      expect([status, body['code']]).toEqual([503, 'read-model-parked'])
-    } finally {
-      await api.close()
-    }
+    const api = await startTestApi(scope, { pool: database.pool })
+    const me = async (userId: string) => api.get('/users/me', { token: await api.tokenFor(userId) })
+    expect((await me(people[0]!)).status).toBe(200)
+    const { status, body } = await me(people[1]!)
+    expect([status, body['code']]).toEqual([503, 'read-model-parked'])
   })
 
   it('that was folded before is no drift, and can not be refolded into nothing', async () => {

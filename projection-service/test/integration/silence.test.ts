@@ -30,7 +30,7 @@ async function seen(): Promise<number> {
 }
 
 it('a projector whose PostgreSQL connections fall silent goes on by itself, and applies each fact once', async () => {
-  const topics = await openOwnTopics()
+  const topics = await openOwnTopics(world.scope)
   const proxy = await proxyOf(world.database.url, 5432)
   // A tenth of the usual deadlines, and nothing else: this test is no longer for it.
   const pool = createPool(proxy.url, silent, 6, { statement_timeout: 1_400 })
@@ -65,7 +65,6 @@ it('a projector whose PostgreSQL connections fall silent goes on by itself, and 
     await projector.stop()
     await pool.end()
     await proxy.close()
-    await topics.close()
   }
 })
 

@@ -1,13 +1,13 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
+import { beforeAll, expect, it, jest } from '@jest/globals'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
-import { requireEnv, startTestEventStore, type TestEventStore } from '@annals/platform/testing'
+import { requireEnv, testScope, type TestDatabase, type TestEventStore } from '@annals/platform/testing'
 import { payments } from '../../src/projections'
 import { exitCodes } from '../../src/replay/exit-code'
 import { ReportLine } from '../../src/replay/reporting/report'
-import { createTestDatabase, silent, type TestDatabase } from '../support/database'
+import { projectionDatabase, silent } from '../support/database'
 import { aPayment, paymentFacts } from '../support/facts'
 import { createReadModels } from '../support/read-models'
 
@@ -20,23 +20,19 @@ const user = '00000000-0000-4000-8000-000000000000'
 
 let store: TestEventStore
 let log: EventLog
+const scope = testScope('file')
 let database: TestDatabase
 const paid = [aPayment(), aPayment(), aPayment()]
 
 beforeAll(async () => {
-  store = await startTestEventStore()
-  log = createEventLog(store.url, silent)
-  database = await createTestDatabase()
+  store = await scope.eventStore()
+  log = scope.add(createEventLog(store.url, silent), (it) => it.close())
+  database = await scope.database(projectionDatabase)
   const models = await createReadModels(database.pool, [payments])
   for (const payment of paid) await log.append(payment.stream, paymentFacts(payment, 0n), -1)
   const events = []
   for await (const event of log.readAll({ after: undefined })) events.push(event)
   await models.feed(events)
-})
-afterAll(async () => {
-  await log.close()
-  await store.remove()
-  await database.drop()
 })
 
 const environment = () => ({

@@ -217,25 +217,19 @@ describe('a snapshot', () => {
   it('is served by a query API that is pointed at it', async () => {
     const { position, changed, second } = await twoMoments()
     await make({ source: logSource(world.own.log, topicsOf(three), { kind: 'position', position }) })
-    const live = await startTestApi({ pool: world.database.pool })
-    const past = await startTestApi({ pool: world.database.pool, generation: 'asof_then' })
-    try {
-      const ask = async (api: typeof live, path: string) =>
-        api.get(path, { token: await api.tokenFor(randomUUID(), { roles: ['admin'] }) })
-      const path = `/payments/${changed.paymentId}`
-      expect((await ask(live, path)).body).toMatchObject({ status: 'failed' })
-      const before = await ask(past, path)
-      expect(before.body).toMatchObject({ status: 'completed', freshness: { position: String(position) } })
-      expect((await ask(past, `${path}/events`)).body.items).toHaveLength(3)
-      expect((await ask(past, `/payments/${second.payments[0]!.paymentId}`)).status).toBe(404)
-      expect((await ask(live, `/payments/${second.payments[0]!.paymentId}`)).status).toBe(200)
-      const nowhere = await startTestApi({ pool: world.database.pool, generation: 'asof_nowhere' })
-      expect((await ask(nowhere, path)).status).toBe(503)
-      await nowhere.close()
-    } finally {
-      await live.close()
-      await past.close()
-    }
+    const live = await startTestApi(world.scope, { pool: world.database.pool })
+    const past = await startTestApi(world.scope, { pool: world.database.pool, generation: 'asof_then' })
+    const ask = async (api: typeof live, path: string) =>
+      api.get(path, { token: await api.tokenFor(randomUUID(), { roles: ['admin'] }) })
+    const path = `/payments/${changed.paymentId}`
+    expect((await ask(live, path)).body).toMatchObject({ status: 'failed' })
+    const before = await ask(past, path)
+    expect(before.body).toMatchObject({ status: 'completed', freshness: { position: String(position) } })
+    expect((await ask(past, `${path}/events`)).body.items).toHaveLength(3)
+    expect((await ask(past, `/payments/${second.payments[0]!.paymentId}`)).status).toBe(404)
+    expect((await ask(live, `/payments/${second.payments[0]!.paymentId}`)).status).toBe(200)
+    const nowhere = await startTestApi(world.scope, { pool: world.database.pool, generation: 'asof_nowhere' })
+    expect((await ask(nowhere, path)).status).toBe(503)
   })
 })
 

@@ -3,7 +3,7 @@
  * through every projection into PostgreSQL, and come back equal.
  */
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { beforeAll, describe, expect, it } from '@jest/globals'
 import * as fc from 'fast-check'
 import { z } from 'zod'
 import {
@@ -17,12 +17,12 @@ import {
   type OpenAll,
   type RecordedEvent,
 } from '@annals/contracts'
-import { arbitraryOf } from '@annals/platform/testing'
+import { arbitraryOf, testScope, type TestDatabase } from '@annals/platform/testing'
 import { tablesOf } from '../../src/engine/tables/generation'
 import { columnsOf, encodeRow, type Projection, type StoredRow } from '../../src/engine/definition/projection'
 import { rowTable } from '../../src/engine/tables/row-table'
 import { projections } from '../../src/projections'
-import { createTestDatabase, type TestDatabase } from '../support/database'
+import { projectionDatabase } from '../support/database'
 import { fold, nothing } from '../support/fold'
 import { createReadModels } from '../support/read-models'
 
@@ -107,13 +107,13 @@ for (const { type, written } of published) {
 }
 const events = [...accepted.values()].flat(2)
 
+const scope = testScope('file')
 let database: TestDatabase
 beforeAll(async () => {
-  database = await createTestDatabase()
+  database = await scope.database(projectionDatabase)
   const { feed } = await createReadModels(database.pool, projections, openAll)
   for (let from = 0; from < events.length; from += 500) await feed(events.slice(from, from + 500))
 }, 120_000)
-afterAll(() => database?.drop())
 
 /** A row as a text; `jsonb` keeps the fields of an object in an order of its own. */
 const lineOf = (projection: Projection, row: StoredRow) => {

@@ -14,6 +14,7 @@ import type { Pool } from '@annals/platform/postgres'
 import { createOperations } from '@annals/platform/process'
 import type { RevocationMarks } from '@annals/platform/revocation'
 import { createSignedText } from '@annals/platform/signed-text'
+import type { TestScope } from '@annals/platform/testing'
 import { buildQueryApi, queryReadiness } from '../../src/query/app'
 import { createConsistencyWait } from '../../src/query/consistency'
 import { createHasEnded } from '../../src/query/ended-sessions'
@@ -41,7 +42,6 @@ export interface TestApi {
   revocationsUnknown(): number
   /** Whether it calls itself ready. */
   isReady(): Promise<boolean>
-  close(): Promise<void>
 }
 
 export interface TokenOptions {
@@ -52,13 +52,16 @@ export interface TokenOptions {
   typ?: string
 }
 
-/** The query API on a port of its own, with keys of its own published as the command API does. */
-export async function startTestApi(options: {
-  pool: Pool
-  marks?: Pick<RevocationMarks, 'ask'>
-  waitMs?: number
-  generation?: Generation
-}): Promise<TestApi> {
+/** The query API on a port of its own, with keys of its own published as the command API does. @param scope closes it. */
+export async function startTestApi(
+  scope: TestScope,
+  options: {
+    pool: Pool
+    marks?: Pick<RevocationMarks, 'ask'>
+    waitMs?: number
+    generation?: Generation
+  },
+): Promise<TestApi> {
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
   const jwk = { ...(await exportJWK(publicKey)), kid: 'test', alg: 'EdDSA', use: 'sig' }
   const jwks = createServer((_, response) => {
@@ -86,6 +89,10 @@ export async function startTestApi(options: {
     consistency: createConsistencyWait(models, logState, signed, options.waitMs ?? 2_000),
     now: () => new Date(),
   })
+  scope.onEnd(async () => {
+    await app.close()
+    await new Promise((resolve) => jwks.close(resolve))
+  }, 'query API')
   const base = await app.listen({ host: '127.0.0.1', port: 0 })
   return {
     async get(path, { token, consistency } = {}) {
@@ -111,9 +118,5 @@ export async function startTestApi(options: {
         .sign(privateKey),
     revocationsUnknown: () => unknown,
     isReady: async () => Object.values(await operations.results()).every(Boolean),
-    async close() {
-      await app.close()
-      await new Promise((resolve) => jwks.close(resolve))
-    },
   }
 }

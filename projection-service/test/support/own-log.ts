@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { encodeEvent, type NewEvent, type RecordedEvent, type Seal } from '@annals/contracts'
 import { createEventLog, type EventLog, type LogEvent } from '@annals/platform/event-log'
-import { requireEnv } from '@annals/platform/testing'
+import { requireEnv, type TestScope } from '@annals/platform/testing'
 import { silent } from './database'
 import { aPayment, type PaymentFacts } from './facts'
 
@@ -23,7 +23,6 @@ export interface OwnLog {
   payFormerly(description: string): Promise<string>
   /** Events of this test's streams, after a position. */
   events(after?: bigint): Promise<LogEvent[]>
-  close(): Promise<void>
 }
 
 const envelope = (occurredAt = new Date().toISOString()) => {
@@ -44,11 +43,16 @@ const sealsNothing = () => {
 }
 
 /**
+ * @param scope closes it.
  * @param seal for events with personal data; without one there are none.
  * @param url of a server of the test's own; default: the one that all tests share.
  */
-export async function openOwnLog(seal: Seal = sealsNothing, url = requireEnv('EVENTSTORE_URL')): Promise<OwnLog> {
-  const real = createEventLog(url, silent)
+export async function openOwnLog(
+  scope: TestScope,
+  seal: Seal = sealsNothing,
+  url = requireEnv('EVENTSTORE_URL'),
+): Promise<OwnLog> {
+  const real = scope.add(createEventLog(url, silent), (it) => it.close())
   const began = await real.head()
   const own = new Set<string>()
   const later = (after: bigint | undefined) =>
@@ -118,6 +122,5 @@ export async function openOwnLog(seal: Seal = sealsNothing, url = requireEnv('EV
       const streams = new Set(payments.map(({ stream }) => stream))
       return { payments, events: (await events(before)).filter(({ stream }) => streams.has(stream)) }
     },
-    close: () => real.close(),
   }
 }

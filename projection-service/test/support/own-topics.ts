@@ -1,6 +1,6 @@
-import { placeOf, toCloudEvent, topicNames, topics, type RecordedEvent } from '@annals/contracts'
-import { createPublisher, createTopics } from '@annals/platform/kafka'
-import { requireEnv, uniqueName } from '@annals/platform/testing'
+import { placeOf, toCloudEvent, topicNames, topics, type RecordedEvent, type TopicName } from '@annals/contracts'
+import { createPublisher, createTopics, type CheckpointedPublisher } from '@annals/platform/kafka'
+import { eventually, requireEnv, uniqueName, type TestScope } from '@annals/platform/testing'
 import { silent } from './database'
 
 /** Copies of the published topics, which nobody else writes to. */
@@ -8,37 +8,62 @@ export interface OwnTopics {
   brokers: string[]
   /** Stands before their names. */
   prefix: string
-  /** In one Kafka transaction, as the relay does. */
+  publisher: CheckpointedPublisher
+  /** As the relay does: in one transaction, into the partitions of the streams. */
   publish(events: readonly RecordedEvent[]): Promise<void>
-  close(): Promise<void>
+  /** Deletes topics and makes them anew, empty. */
+  makeAnew(names: readonly TopicName[]): Promise<void>
 }
 
-export async function openOwnTopics(): Promise<OwnTopics> {
+/** @param scope deletes them. */
+export async function openOwnTopics(scope: TestScope): Promise<OwnTopics> {
   const brokers = requireEnv('KAFKA_BROKERS').split(',')
   const prefix = `${uniqueName('test.projector')}.`
   const checkpoint = `${prefix}checkpoint`
   const options = { brokers, clientId: 'test', log: silent }
-  const admin = createTopics(options)
-  const specs = topicNames.map((topic) => ({ topic: `${prefix}${topic}`, partitions: topics[topic].partitions }))
-  await admin.ensure([...specs, { topic: checkpoint, partitions: 1 }], 1)
-  await admin.close()
-  const name = uniqueName('test-projector')
-  const place = { groupId: name, topic: checkpoint }
-  const publisher = createPublisher({ ...options, transactionalId: name, checkpoint: place })
+  const specsOf = (names: readonly TopicName[]) =>
+    names.map((topic) => ({ topic: `${prefix}${topic}`, partitions: topics[topic].partitions }))
+  await scope.topics([...specsOf(topicNames), { topic: checkpoint, partitions: 1 }])
+  const place = { groupId: prefix, topic: checkpoint }
+  const publisher = scope.add(createPublisher({ ...options, transactionalId: prefix, checkpoint: place }), (it) =>
+    it.close(),
+  )
   await publisher.takeOver()
   let position = 0n
+
   return {
     brokers,
     prefix,
+    publisher,
     async publish(events) {
       const records = events.map((event) => {
         const { topic, partition } = placeOf(event.stream)!
-        const { key, value, headers, timestamp } = toCloudEvent(event)
-        return { topic: `${prefix}${topic}`, partition, key, value, headers, timestamp }
+        return { ...toCloudEvent(event), topic: `${prefix}${topic}`, partition }
       })
       position += BigInt(events.length)
-      await publisher.publish(records, position)
+      // As the relay does: brokers that made a topic anew refuse for a moment, and what was committed is not published twice.
+      await eventually(
+        async () => {
+          try {
+            await publisher.publish(records, position)
+          } catch (error) {
+            if ((await publisher.takeOver())?.position !== position) throw error
+          }
+        },
+        { withinMs: 30_000 },
+      )
     },
-    close: () => publisher.close(),
+
+    async makeAnew(names) {
+      const specs = specsOf(names)
+      const prefixed = specs.map(({ topic }) => topic)
+      const admin = createTopics(options)
+      await admin.remove(prefixed)
+      await eventually(() => admin.ensure(specs, 1))
+      // Only a leader tells where a partition ends.
+      for (const topic of prefixed) await eventually(async () => void (await admin.offsets(topic)))
+      // It looks at the cluster again.
+      await publisher.takeOver()
+    },
   }
 }
