@@ -21,6 +21,7 @@ import {
   UnknownAppendOutcome,
 } from './errors'
 import { createRenewableClient } from './renewable-client'
+import { eventLogDeadlines, type EventLogDeadlines } from './deadlines'
 import { answered, Silent, whileAlive } from './silence'
 
 /** An event as the log holds it. Nothing about data and metadata has been checked. */
@@ -105,9 +106,7 @@ export interface EventLog {
   close(): Promise<void>
 }
 
-/** How long one append may take before its outcome counts as unknown; the client itself does not end it when the server is frozen. */
-const appendTimeoutMs = 5_000
-/** Attempts of one append; with the timeout, a caller waits 15 s at most. */
+/** Attempts of one append; with their deadline, a caller waits 15 s at most. */
 const appendAttemptsMax = 3
 const closeTimeoutMs = 2_000
 const appendBackoff = { firstMs: 50, maxMs: 500 }
@@ -139,8 +138,8 @@ const toLogEvent = (resolved: ResolvedEvent): LogEvent | undefined => {
 }
 
 /** Opens the log through the official client. `url`: an `esdb://` connection string. */
-export function createEventLog(url: string, log: Logger): EventLog {
-  const client = createRenewableClient(url, log)
+export function createEventLog(url: string, log: Logger, deadlines: EventLogDeadlines = eventLogDeadlines): EventLog {
+  const client = createRenewableClient(url, log, deadlines.renewEveryMs)
   const appends = createAppends()
   const filterOf = (prefixes: readonly string[] | undefined) =>
     prefixes ? streamNameFilter({ prefixes: [...prefixes] }) : excludeSystemEvents()
@@ -150,7 +149,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
   /** As {@link answered}; what is silent is not asked again on the same connection. */
   async function* inTime<T>(read: StreamingRead<T>): AsyncGenerator<T> {
     try {
-      yield* answered(read)
+      yield* answered(read, deadlines.answerMs)
     } catch (error) {
       if (error instanceof Silent) client.failed(error)
       throw error
@@ -180,7 +179,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
     const isWanted = (stream: string) => !prefixes || prefixes.some((prefix) => stream.startsWith(prefix))
     const events = client.current.readAll({ fromPosition: fromOf(after) })
     try {
-      for await (const resolved of whileAlive(events)) {
+      for await (const resolved of whileAlive(events, deadlines.quietMs)) {
         const event = toLogEvent(resolved)
         // A read from a position includes the event at it.
         if (event && (after === undefined || event.position > after) && isWanted(event.stream)) yield event
@@ -274,7 +273,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
     options.signal.addEventListener('abort', stop)
     let isCompared = last === undefined
     try {
-      for await (const resolved of whileAlive(subscription, head)) {
+      for await (const resolved of whileAlive(subscription, deadlines.quietMs, head)) {
         const event = toLogEvent(resolved)
         if (!event || (last !== undefined && event.position <= last.position)) continue
         // Asked after the subscription has spoken: the log that it reads from is the one that answers.
@@ -303,7 +302,7 @@ export function createEventLog(url: string, log: Logger): EventLog {
     async append(stream, events, expectedRevision) {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await appends.append(client.current, stream, events, expectedRevision, appendTimeoutMs)
+          return await appends.append(client.current, stream, events, expectedRevision, deadlines.appendMs)
         } catch (error) {
           if (appendErrorKind(error) !== 'unknown') throw asDeleted(stream, error)
           client.failed(error)

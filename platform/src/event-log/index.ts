@@ -6,4 +6,5 @@ export {
   type LogSubscription,
   type NewLogEvent,
 } from './event-log'
+export { eventLogDeadlines, type EventLogDeadlines } from './deadlines'
 export { appendErrorKind, errorCode, LogChanged, StreamDeleted, UnknownAppendOutcome } from './errors'

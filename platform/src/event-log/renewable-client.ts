@@ -2,8 +2,6 @@ import { ErrorType, EventStoreDBClient } from '@eventstore/db-client'
 import type { Logger } from 'pino'
 import { errorCode } from './errors'
 
-/** Between two renewals: an outage makes few connections, and whoever waits for an answer (5 s) has had his time. */
-const renewEveryMs = 5_000
 /** What was asked on the former client may still be answered for so long. */
 const graceMs = 5_000
 
@@ -24,7 +22,7 @@ export interface RenewableClient {
  * The official client, made anew when its connection may be dead. Whatever else @eventstore/db-client 6.2.1 keeps of a connection
  * that failed while it was made (which features the server has, for one) goes with it.
  */
-export function createRenewableClient(url: string, log: Logger): RenewableClient {
+export function createRenewableClient(url: string, log: Logger, renewEveryMs: number): RenewableClient {
   let generation = 0
   const open = () => EventStoreDBClient.connectionString(withOwnConnection(url, generation++))
   let current = open()

@@ -1,18 +1,28 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals'
-import { createEventLog, type EventLog } from '@annals/platform/event-log'
+import { afterEach, beforeAll, beforeEach, expect, it, jest } from '@jest/globals'
+import { createEventLog, eventLogDeadlines, type EventLog, type EventLogDeadlines } from '@annals/platform/event-log'
 import { createLogger } from '@annals/platform/log'
-import { eventually, startSilentProxy, startTestEventStore, type SilentProxy } from '@annals/platform/testing'
+import {
+  eventually,
+  startSilentProxy,
+  testScope,
+  type SilentProxy,
+  type TestEventStore,
+} from '@annals/platform/testing'
 
 jest.setTimeout(60_000)
 
 const silent = createLogger('test', 'silent')
-let store: Awaited<ReturnType<typeof startTestEventStore>>
+/** A fifth of the real ones: what is waited for is the same, and shorter. */
+const shortDeadlines = { appendMs: 1_000, answerMs: 1_000, quietMs: 2_000, renewEveryMs: 1_000 }
+
+const scope = testScope('file')
+let store: TestEventStore
 let proxy: SilentProxy
 let log: EventLog
 
 beforeAll(async () => {
-  store = await startTestEventStore()
+  store = await scope.eventStore()
 })
 beforeEach(async () => {
   const { hostname: host, port } = new URL(store.url.replace('esdb:', 'http:'))
@@ -22,15 +32,16 @@ afterEach(async () => {
   await log.close()
   await proxy.close()
 })
-afterAll(() => store?.remove())
 
 /** @param more settings of the client. */
-const open = (more = '') => createEventLog(`esdb://127.0.0.1:${proxy.port}?tls=false${more}`, silent)
+const open = (deadlines: EventLogDeadlines, more = '') =>
+  createEventLog(`esdb://127.0.0.1:${proxy.port}?tls=false${more}`, silent, deadlines)
 const fact = () => ({ id: randomUUID(), type: 'test.happened', data: {}, metadata: {} })
 const newStream = () => `test-${randomUUID()}`
 
 it('appends on a new connection what a dead one did not answer, once, and long before the client notices', async () => {
-  log = open()
+  // The real ones, against the client's own 20 s.
+  log = open(eventLogDeadlines)
   await log.append(newStream(), [fact()], -1)
   for (const what of ['both', 'answers'] as const) {
     proxy.silence('established', what)
@@ -43,9 +54,9 @@ it('appends on a new connection what a dead one did not answer, once, and long b
 })
 
 it('reads again at once after one read that a dead connection did not answer', async () => {
-  log = open()
+  log = open(shortDeadlines)
   const stream = newStream()
-  await log.append(stream, [fact(), fact()], -1)
+  await eventually(() => log.append(stream, [fact(), fact()], -1))
   proxy.silence('established')
   await expect(log.readStream(stream)).rejects.toThrow('no answer within')
   const began = performance.now()
@@ -55,7 +66,7 @@ it('reads again at once after one read that a dead connection did not answer', a
 
 it('appends again after a connection that fell silent while it was made', async () => {
   // The client's own keepalive notices after two seconds instead of twenty, in the middle of our attempts.
-  log = open('&keepAliveInterval=1000&keepAliveTimeout=1000')
+  log = open({ ...shortDeadlines, appendMs: 1_500 }, '&keepAliveInterval=1000&keepAliveTimeout=1000')
   await log.append(newStream(), [fact()], -1)
   proxy.silence('all', 'answers')
   const stream = newStream()
@@ -68,7 +79,7 @@ it('appends again after a connection that fell silent while it was made', async 
 })
 
 it('follows on by itself, without an event lost or told twice', async () => {
-  log = open()
+  log = open(shortDeadlines)
   const seen: string[] = []
   const ending = new AbortController()
   const direct = createEventLog(store.url, silent)

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { EventStoreDBClient } from '@eventstore/db-client'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import {
   appendErrorKind,
   createEventLog,
@@ -11,21 +11,22 @@ import {
   type LogEvent,
 } from '@annals/platform/event-log'
 import { createLogger } from '@annals/platform/log'
-import { eventually, startTestEventStore, type TestEventStore } from '@annals/platform/testing'
+import { eventually, testScope, type TestEventStore } from '@annals/platform/testing'
 
 const silent = createLogger('test', 'silent')
 let store: TestEventStore
 let log: EventLog
+/** Waits a fifth as long for a server that is frozen, and does all else as the other does. */
+let impatient: EventLog
+const shortDeadlines = { appendMs: 1_000, answerMs: 1_000, quietMs: 2_000, renewEveryMs: 1_000 }
 
+const scope = testScope('file')
 beforeAll(async () => {
-  store = await startTestEventStore()
-  log = createEventLog(store.url, silent)
+  store = await scope.eventStore()
+  log = scope.add(createEventLog(store.url, silent), (it) => it.close())
+  impatient = scope.add(createEventLog(store.url, silent, shortDeadlines), (it) => it.close())
 })
 afterEach(() => store.thaw())
-afterAll(async () => {
-  await log?.close()
-  await store?.remove()
-})
 
 const fact = (text = 'x') => ({ id: randomUUID(), type: 'test.happened', data: { text }, metadata: { tenant: 'main' } })
 const newStream = (category = 'test') => `${category}-${randomUUID()}`
@@ -67,14 +68,15 @@ describe('appending', () => {
     expect(await log.readStream(stream)).toHaveLength(2)
   })
 
-  it('to a frozen server has an unknown outcome within 20 s, and its repeat finds one event', async () => {
+  it('to a frozen server has an unknown outcome after its attempts, and its repeat finds one event', async () => {
     const stream = newStream()
     const once = fact()
-    await log.append(newStream(), [fact()], -1)
+    await eventually(() => impatient.append(newStream(), [fact()], -1))
     store.freeze()
     const startedAt = Date.now()
-    await expect(log.append(stream, [once], -1)).rejects.toThrow(UnknownAppendOutcome)
-    expect(Date.now() - startedAt).toBeLessThan(20_000)
+    await expect(impatient.append(stream, [once], -1)).rejects.toThrow(UnknownAppendOutcome)
+    // Three attempts of a second each, and the pauses between them.
+    expect(Date.now() - startedAt).toBeLessThan(8_000)
     store.thaw()
     await eventually(() => log.append(stream, [once], -1))
     expect(await log.readStream(stream)).toHaveLength(1)
@@ -90,16 +92,16 @@ describe('reading', () => {
     expect((await log.readStream(stream, 1)).map(textOf)).toEqual(['b', 'c'])
   })
 
-  it('of a frozen server fails within 10 s', async () => {
+  it('of a frozen server fails in time', async () => {
     const stream = newStream()
     await log.append(stream, [fact()], -1)
     store.freeze()
     const startedAt = Date.now()
-    await expect(log.readStream(stream)).rejects.toThrow()
-    await expect(log.head()).rejects.toThrow()
-    expect(Date.now() - startedAt).toBeLessThan(15_000)
+    await expect(impatient.readStream(stream)).rejects.toThrow()
+    await expect(impatient.head()).rejects.toThrow()
+    expect(Date.now() - startedAt).toBeLessThan(6_000)
     store.thaw()
-    await eventually(async () => expect(await log.readStream(stream)).toHaveLength(1))
+    await eventually(async () => expect(await impatient.readStream(stream)).toHaveLength(1))
   }, 40_000)
 
   it('of everything is in log order, by category, after a position, and may be left early', async () => {
@@ -297,7 +299,7 @@ describe('a log', () => {
 })
 
 describe('a server that is frozen', () => {
-  it('ends a long read within 15 s, and a subscription goes on when it is back', async () => {
+  it('ends a long read in time, and a subscription goes on when it is back', async () => {
     const category = `f${randomUUID().slice(0, 8)}`
     const stream = newStream(category)
     // More than a connection holds: the read is in its middle when the server freezes.
@@ -310,12 +312,16 @@ describe('a server that is frozen', () => {
     const stop = new AbortController()
     const seen: number[] = []
     const subscribed = (async () => {
-      for await (const event of log.subscribe({ after: undefined, prefixes: [`${category}-`], signal: stop.signal }))
+      for await (const event of impatient.subscribe({
+        after: undefined,
+        prefixes: [`${category}-`],
+        signal: stop.signal,
+      }))
         seen.push(event.revision)
     })()
-    await eventually(() => expect(seen).toHaveLength(1_000))
+    await eventually(() => expect(seen).toHaveLength(1_000), { withinMs: 30_000 })
 
-    const read = log.readAll({ after: undefined })[Symbol.asyncIterator]()
+    const read = impatient.readAll({ after: undefined })[Symbol.asyncIterator]()
     await read.next()
     store.freeze()
     const startedAt = Date.now()
@@ -324,9 +330,9 @@ describe('a server that is frozen', () => {
         while (!(await read.next()).done);
       })(),
     ).rejects.toThrow()
-    expect(Date.now() - startedAt).toBeLessThan(15_000)
-    // So long that the subscription has given its connection up.
-    await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(17_000), { withinMs: 20_000 })
+    expect(Date.now() - startedAt).toBeLessThan(6_000)
+    // So long that the subscription has asked for the head as well, and has given its connection up.
+    await eventually(() => expect(Date.now() - startedAt).toBeGreaterThan(4_500))
     store.thaw()
     await eventually(() => log.append(stream, [fact()], 999))
     await eventually(() => expect(seen).toHaveLength(1_001), { withinMs: 20_000 })
