@@ -132,10 +132,10 @@ export function startNotifier(deps: NotifierDeps): Notifier {
     while (!ending.signal.aborted) {
       try {
         const events = await catchUp({ ...deps, eventTypes, metrics, onDue })
-        if (events > 0) log.warn({ events }, 'events that a release before this one had set aside were caught up with')
+        if (events > 0) log.warn({ events }, 'read events that an earlier release had set aside')
         metrics.caughtUp.inc(events)
       } catch (error) {
-        log.warn({ err: error }, 'what was set aside could not be caught up with')
+        log.warn({ err: error }, 'events that were set aside could not be read')
       }
       await pause(catchUpEveryMs, ending.signal)
     }

@@ -28,12 +28,12 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
   'invalid-refresh-token': { problem: 'invalid-refresh-token', detail: 'Log in again.' },
   'password-too-common': {
     problem: 'password-too-common',
-    detail: 'Many people have it, or it is the address itself: it would be guessed first. Take a phrase of your own.',
+    detail: 'Many people use it, or it is the address itself, so it is guessed first. Choose a phrase of your own.',
   },
   'payment-not-found': { problem: 'payment-not-found' },
   'payment-not-processable': {
     problem: 'payment-not-processable',
-    detail: 'The payment gateway has refused it, and that is final; create another payment.',
+    detail: 'The payment gateway has refused it. This is final: create another payment.',
   },
   'session-ended': { problem: 'session-ended', detail: 'Log in again.' },
   'user-not-found': { problem: 'user-not-found' },
@@ -65,13 +65,13 @@ export function toProblem(error: unknown): HttpProblem | undefined {
     return problemOf('deleted', 'Whoever keeps the log has deleted it; it can not be brought back.')
   if (error instanceof PersonalDataLocked)
     return new HttpProblem('personal-data-locked', {
-      detail: 'An operator has to put the key of this person back; nothing was changed.',
+      detail: 'An operator has to restore the key of this person. Nothing was changed.',
       headers: retryAfter(60),
       cause: error,
     })
   if (error instanceof DependencyUnavailable)
     return new HttpProblem('dependency-unavailable', {
-      detail: 'Repeat the request; with the same Idempotency-Key it is carried out once at most.',
+      detail: 'Repeat the request. With the same Idempotency-Key it is carried out once at most.',
       headers: retryAfterFault,
       cause: error,
     })

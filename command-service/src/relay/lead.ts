@@ -109,7 +109,7 @@ type Limits = ReadonlyMap<string, number>
 async function prepared({ checkpoint, remove, enter, takeOver, states }: Beginning, options: LeadOptions) {
   const { route, topics, log } = options
   if (remove.length > 0) {
-    log.warn({ topics: remove }, 'deleting topics, as the operator has said')
+    log.warn({ topics: remove }, 'deleting topics, as the operator decided')
     await topics.remove(remove)
   }
   const isComplete = route.topics.every(({ topic, partitions }) => states.get(topic)?.partitions.length === partitions)
@@ -202,7 +202,7 @@ class Lead {
       } catch (error) {
         if (signal.aborted) return
         if (error instanceof RelayRefusal) return this.#give(error)
-        log.warn({ err: error }, 'log and topics can not be compared with the checkpoint now')
+        log.warn({ err: error }, 'log and topics cannot be compared with the checkpoint now')
       }
     }
   }
@@ -270,7 +270,7 @@ class Lead {
     if (queued === 'too-large') {
       metrics?.leftOut()
       const { id, position } = event
-      log.error({ id, position: String(position) }, 'the name of its stream is too large for Kafka: event left out')
+      log.error({ id, position: String(position) }, 'the name of the stream is too large for Kafka: event left out')
     } else if (queued && !this.publication.has(queued.record, queued.position)) await queue.put(queued)
   }
 

@@ -182,7 +182,7 @@ class RunningRelay {
     // A fault after a while of work is a new fault.
     this.#failures = Date.now() - began > retryBackoff.maxMs ? 1 : this.#failures + 1
     const waitMs = backoffMs(retryBackoff, this.#failures, Math.random())
-    log.warn({ err: error, waitMs }, 'publishing failed, taking over anew from the checkpoint')
+    log.warn({ err: error, waitMs }, 'publishing failed, taking over again from the checkpoint')
     await pause(waitMs, signal)
   }
 

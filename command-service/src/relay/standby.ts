@@ -54,7 +54,7 @@ export async function standBy(options: StandbyOptions): Promise<number> {
     try {
       return (await publisher.committed())?.position ?? -1n
     } catch (error) {
-      log.warn({ err: error }, 'the checkpoint can not be read, nothing is known about the active relay')
+      log.warn({ err: error }, 'the checkpoint cannot be read, so nothing is known about the active relay')
       return undefined
     }
   }

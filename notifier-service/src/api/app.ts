@@ -19,7 +19,10 @@ function toProblem(error: unknown): HttpProblem | undefined {
     return new HttpProblem('dependency-unavailable', { headers: { 'retry-after': '2' }, cause: error })
   // All values of the statement come from the request.
   if (isDataException(error))
-    return new HttpProblem('invalid-request', { detail: 'A value of the request can not be looked for.', cause: error })
+    return new HttpProblem('invalid-request', {
+      detail: 'The request has a value that cannot be searched for.',
+      cause: error,
+    })
   return undefined
 }
 

@@ -15,7 +15,7 @@ export const createHasEnded =
       return last === undefined || last.type === 'session.ended'
     } catch (error) {
       throw new HttpProblem('dependency-unavailable', {
-        detail: 'The event log does not answer, and with it nothing tells whether the session has ended.',
+        detail: 'The event log does not answer, so nobody knows whether the session has ended.',
         headers: { 'retry-after': '2' },
         cause: error,
       })

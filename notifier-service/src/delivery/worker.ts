@@ -99,7 +99,7 @@ class RunningWorker {
   #hold(claim: Claim, work: Promise<void>): void {
     const ended = work
       .catch((error: unknown) =>
-        this.deps.log.error({ err: error, deliveryId: claim.id }, 'not recorded; its lease runs out'),
+        this.deps.log.error({ err: error, deliveryId: claim.id }, 'not recorded; its lease will expire'),
       )
       .finally(() => {
         this.#inHand.delete(claim)

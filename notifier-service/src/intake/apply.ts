@@ -131,7 +131,7 @@ export function createApply({ pool, rules, admission, mailDomain, metrics, log, 
       } catch (error) {
         if (!isRecordFault(error)) throw error
         const { topic, partition } = batch
-        log.error({ err: error, topic, partition, offset: String(one.offset) }, 'record can not be applied')
+        log.error({ err: error, topic, partition, offset: String(one.offset) }, 'record cannot be applied')
         // The error's code only: its words may quote the record.
         const { code, name } = error as { code?: string; name: string }
         const read = { kind: 'park' as const, at: one.read.at!, reason: `not applied: ${code ?? name}` }

@@ -127,7 +127,7 @@ export function watchDeliveries({ pool, committed, log }: DeliveriesWatchDeps): 
         done = true
         isCompared()
       } catch (error) {
-        log.warn({ err: error }, 'the deliveries could not be compared with what Kafka knows of them')
+        log.warn({ err: error }, 'the deliveries could not be compared with their witnesses in Kafka')
       }
       await pause(done ? compareEveryMs : retryEveryMs, ending.signal)
     }

@@ -113,7 +113,7 @@ export function createAuthenticator<Principal extends { expiresAt: number }>(
     const checked = await jwtVerify(token, keyOf, expected).catch((error: unknown) => {
       if (!isKeySetFault(error)) throw unauthenticated()
       throw new HttpProblem('dependency-unavailable', {
-        detail: 'The keys that access tokens are checked with can not be fetched now.',
+        detail: 'The keys that verify access tokens cannot be fetched now.',
         headers: { 'retry-after': '2' },
         cause: error,
       })

@@ -105,7 +105,7 @@ export function createRefusals({ problems, problemType, toProblem }: ProblemTabl
       if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
       const correlationId = newId()
       const code = clientProblems[error.code ?? ''] ?? 'invalid-request'
-      const detail = code === 'invalid-request' ? { detail: 'This is no HTTP request.' } : {}
+      const detail = code === 'invalid-request' ? { detail: 'This is not an HTTP request.' } : {}
       const body = bodyOf(new HttpProblem(code, detail), correlationId)
       const text = JSON.stringify(body)
       log.info({ correlationId, status: body.status, problem: code }, 'no request')

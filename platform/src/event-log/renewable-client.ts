@@ -31,7 +31,7 @@ export function createRenewableClient(url: string, log: Logger, renewEveryMs: nu
   function renew(reason: string): void {
     if (performance.now() - renewedAt < renewEveryMs) return
     renewedAt = performance.now()
-    log.warn({ reason }, 'the client of the log is made anew')
+    log.warn({ reason }, 'the client of the log is replaced')
     const stuck = current
     current = open()
     setTimeout(() => void end(stuck), graceMs).unref()

@@ -98,7 +98,10 @@ export function createBatches(
       // It may have been on its way when its partition was placed elsewhere, or kafkajs went elsewhere by itself.
       const { fetchedOffset } = batch as FetchedBatch
       if (BigInt(fetchedOffset) !== flow.at) {
-        log.warn({ topic, partition, at: String(flow.at), fetchedOffset }, 'a batch from elsewhere is refused')
+        log.warn(
+          { topic, partition, at: String(flow.at), fetchedOffset },
+          'a batch from another place of the partition is refused',
+        )
         return placing.placeAnew(flow)
       }
       const all = batch.messages.map(toRecord)
@@ -139,7 +142,7 @@ export function createBatches(
           meter?.handled(topic, records.length)
           if (outcome.commit !== undefined)
             await testify(flow, nextOffset, outcome.commit).catch((error: unknown) =>
-              log.warn({ err: error, topic, partition }, 'how far reading has come could not be committed to Kafka'),
+              log.warn({ err: error, topic, partition }, 'the reading position could not be committed to Kafka'),
             )
           return resolveOffset(lastOffset)
         case 'wait': {

@@ -81,7 +81,7 @@ export class Membership {
         this.#isConnected = true
         return await this.consumer.subscribe({ topics: [...topics], fromBeginning: true })
       } catch (error) {
-        if (!said) log.warn({ err: error, topics }, 'Kafka or its topics are not there yet, waiting for them')
+        if (!said) log.warn({ err: error, topics }, 'waiting for Kafka and its topics')
         said = true
         await pause(topicsRetryMs, signal)
       }

@@ -119,7 +119,7 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
        where ${unchanged(4)}`,
       [identity, last?.position ?? null, last?.eventId ?? null, state?.identity ?? null, state?.position ?? null],
     )
-    if (refusal !== undefined) log.warn('the event log is one that may be read, again: reading goes on')
+    if (refusal !== undefined) log.warn('the event log is the right one again: reading continues')
     refusal = undefined
     said = undefined
   }
@@ -130,7 +130,7 @@ export function createLogWatch(options: LogWatchOptions): LogWatch {
         () => true,
         (error: unknown) => {
           if (!said)
-            log.warn({ err: error }, 'the event log could not be compared with what was read of it, trying again')
+            log.warn({ err: error }, 'the event log could not be compared with what was read from it, trying again')
           return false
         },
       )

@@ -42,7 +42,7 @@ export function createPool(connectionString: string, log: Logger, size = 10, ext
   // A connection that is lost while it is in use fails the query in hand; without a listener it would end the process too.
   pool.on('connect', (client) => client.on('error', () => undefined))
   throwAwaySilent(pool, (thrownAway) =>
-    log.warn({ thrownAway }, 'PostgreSQL fell silent: its connections are made anew'),
+    log.warn({ thrownAway }, 'PostgreSQL fell silent: its connections are opened again'),
   )
   return pool
 }

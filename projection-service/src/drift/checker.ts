@@ -83,7 +83,7 @@ export function createDriftChecker(
   function tellDeleted(stream: string): void {
     if (deleted.has(stream) || deleted.size >= differingMax) return
     deleted.add(stream)
-    logger.warn({ stream }, 'somebody has deleted this stream in the log: it can not be checked any more')
+    logger.warn({ stream }, 'somebody has deleted this stream in the log: it cannot be checked any more')
   }
 
   async function checkOne({ projection, differing }: (typeof checked)[number], mentions: readonly Mention[]) {

@@ -25,7 +25,7 @@ export function addRebuildMetrics(
     try {
       return await looked.found
     } catch (error) {
-      log.warn({ err: error }, 'how rebuilds stand could not be read')
+      log.warn({ err: error }, 'the state of rebuilds could not be read')
       return undefined
     }
   }

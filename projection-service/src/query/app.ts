@@ -24,7 +24,10 @@ function toProblem(error: unknown): HttpProblem | undefined {
   const retry = { headers: { 'Retry-After': '2' }, cause: error }
   // All values of these statements come from the request. Its schemas should have refused it: the log tells.
   if (isDataException(error))
-    return new HttpProblem('invalid-request', { detail: 'A value of the request can not be looked for.', cause: error })
+    return new HttpProblem('invalid-request', {
+      detail: 'The request has a value that cannot be searched for.',
+      cause: error,
+    })
   if (isMissingTable(error)) return new HttpProblem('read-model-rebuilding', retry)
   return isTransientPostgresError(error) ? new HttpProblem('dependency-unavailable', retry) : undefined
 }

@@ -35,15 +35,15 @@ export type ExitName = keyof typeof exitCodes
 /** For `--help`; at most 80 columns. */
 export const exitCodeHelp = `Exit codes
   0    done
-  1    fault; run it again, it goes on from where it was
-  2    wrong call or configuration, or not possible as things stand
+  1    fault; run it again, and it continues where it was
+  2    wrong call or configuration, or not possible in this state
   3    rebuilt and live differ, nothing was swapped; rows differ (drift, diff);
        still parked (parked retry, drop)
   4    another rebuild is running, or unfinished (--verify-only)
   5    the swap was not let in; run it again
-  6    the log can not be folded by this release, or lacks what live has applied
-  7    nothing speaks for what was rebuilt; swap it with --accept-unverified
-  130  interrupted; run it again, it goes on from where it was`
+  6    this release cannot fold the log, or the log lacks what live has applied
+  7    no check speaks for what was rebuilt; swap it with --accept-unverified
+  130  interrupted; run it again, and it continues where it was`
 
 export function exitNameOf(error: unknown): ExitName {
   // `--help` ends by an error, too.

@@ -335,7 +335,7 @@ function refuseUnverified(
 ): void {
   if (!isUnverified(builder, verification)) return
   if (!acceptUnverified) throw new Unverified(name, verification)
-  logger.warn({ projection: name }, 'nothing speaks for what was rebuilt; accepted by the operator')
+  logger.warn({ projection: name }, 'no check speaks for what was rebuilt; accepted by the operator')
 }
 
 /** The planner must know the new tables before the first query meets them. */
