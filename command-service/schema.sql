@@ -1,6 +1,17 @@
 -- The schema that command-service/migrations make together. Read it; do not edit it: `npm run schema` writes it, and
 -- `npm test` compares it with what a new database has after all migrations.
 
+create table public.secret_key (
+  tenant text not null,
+  key_id uuid not null,
+  wrapped_key bytea not null,
+  master_key_id text not null,
+  created_at timestamp with time zone default now() not null,
+  constraint secret_key_tenant_form CHECK ((tenant ~ '^[a-z0-9-]{1,64}$'::text)),
+  constraint secret_key_wrapped_length CHECK ((octet_length(wrapped_key) = 61)),
+  constraint secret_key_pk PRIMARY KEY (tenant, key_id)
+);
+
 create table public.subject_key (
   tenant text not null,
   subject text not null,

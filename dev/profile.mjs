@@ -168,6 +168,7 @@ export function freshSecrets() {
   const { privateKey } = generateKeyPairSync('ed25519')
   return {
     MASTER_KEY: randomBytes(32).toString('base64'),
+    SECRETS_MASTER_KEY: randomBytes(32).toString('base64'),
     RESERVATION_KEY: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_KEY: randomBytes(32).toString('base64'),
     CONSISTENCY_TOKEN_KEY: randomBytes(32).toString('base64'),

@@ -75,11 +75,20 @@ export const openHistory = ({ env, signal, withDatabase }, events) =>
 
 function seederOf({ env, signal, query }, extent) {
   const { current: master } = masterKeysOf([Buffer.from(env.MASTER_KEY, 'base64')])
+  const { current: secretMaster } = masterKeysOf([Buffer.from(env.SECRETS_MASTER_KEY, 'base64')])
   return createSeeder({
     extent,
     tenant: env.TENANT,
     master,
+    secretMaster,
     signal,
+    saveSecretKey: ({ id, wrappedKey }) =>
+      query('insert into secret_key (tenant, key_id, wrapped_key, master_key_id) values ($1, $2, $3, $4)', [
+        env.TENANT,
+        id,
+        wrappedKey,
+        secretMaster.id,
+      ]),
     saveKeys: (rows) =>
       query(
         `insert into subject_key (tenant, subject, wrapped_key, master_key_id)

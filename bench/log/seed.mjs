@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { createRequire } from 'node:module'
 import { createRandom } from './random.mjs'
 import { history } from './history.mjs'
@@ -6,7 +6,7 @@ import { history } from './history.mjs'
 const require = createRequire(import.meta.url)
 const { EventStoreDBClient, jsonEvent, NO_STREAM } = require('@eventstore/db-client')
 const { encodeEvent, topicOfCategory, categoryOf } = require('@annals/contracts')
-const { sealText, wrapKey } = require('@annals/platform/subject-keys')
+const { sealText, secretSealingKey, wrapKey } = require('@annals/platform/subject-keys')
 
 /** Appends on their way at once: enough for the server's group commit, and the client's memory stays small. */
 const inFlightMax = 256
@@ -37,10 +37,12 @@ const keyRowsMax = 2_000
  * @param {import('./history.mjs').Extent} options.extent of the whole history
  * @param {string} options.tenant
  * @param {{ id: string, key: Buffer }} options.master wraps the data keys
+ * @param {{ id: string, key: Buffer }} options.secretMaster wraps the key of secrets
+ * @param {(row: { id: string, wrappedKey: Buffer }) => Promise<void>} options.saveSecretKey called once, first
  * @param {(rows: { tenant: string, subject: string, wrappedKey: Buffer }[]) => Promise<void>} options.saveKeys
  * @param {AbortSignal} options.signal
  */
-export function createSeeder({ extent, tenant, master, saveKeys, signal }) {
+export function createSeeder({ extent, tenant, master, secretMaster, saveKeys, saveSecretKey, signal }) {
   const writes = history(extent)
   const random = createRandom(2)
   const keys = new Map()
@@ -56,6 +58,11 @@ export function createSeeder({ extent, tenant, master, saveKeys, signal }) {
     }
     return key
   }
+  const secretKey = { id: randomUUID(), key: randomBytes(32), saved: false }
+  const sealSecret = (part, secrets) => {
+    const key = secretSealingKey(secretKey.key, keyOf(part.subject))
+    return { key: secretKey.id, sealed: sealText(JSON.stringify(secrets), key, part.context) }
+  }
   const seal = (part, personal) => sealText(JSON.stringify(personal), keyOf(part.subject), part.context)
   const encode = ({ events: decided, actor, at }) => {
     const commandId = random.uuid()
@@ -70,7 +77,7 @@ export function createSeeder({ extent, tenant, master, saveKeys, signal }) {
       occurredAt: at,
       source: 'command-service',
     }
-    return decided.map((event) => encodeEvent(event, random.uuid(), envelope, seal))
+    return decided.map((event) => encodeEvent(event, random.uuid(), envelope, seal, sealSecret))
   }
 
   return {
@@ -84,6 +91,11 @@ export function createSeeder({ extent, tenant, master, saveKeys, signal }) {
      * @returns {Promise<Counts>} of all that was written so far
      */
     async fill(sink, until, onProgress) {
+      if (!secretKey.saved) {
+        const wrappedKey = wrapKey(secretKey.key, secretMaster, `secret|${tenant}|${secretKey.id}`)
+        await saveSecretKey({ id: secretKey.id, wrappedKey })
+        secretKey.saved = true
+      }
       while (counts.events < until) {
         const { value: write, done } = writes.next()
         if (done) break

@@ -604,7 +604,13 @@ describe('the system', () => {
       secrets.add(name)
     }
     for (const description of descriptions.values()) if (description) secrets.add(description)
-    for (const name of ['MASTER_KEY', 'RESERVATION_KEY', 'REFRESH_TOKEN_KEY', 'CONSISTENCY_TOKEN_KEY'])
+    for (const name of [
+      'MASTER_KEY',
+      'SECRETS_MASTER_KEY',
+      'RESERVATION_KEY',
+      'REFRESH_TOKEN_KEY',
+      'CONSISTENCY_TOKEN_KEY',
+    ])
       secrets.add(system.env[name]!)
     secrets.add(JSON.parse(system.env['JWT_PRIVATE_JWK']!).d)
     for (const name of services) {

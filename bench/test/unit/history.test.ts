@@ -58,6 +58,7 @@ describe('history', () => {
     for (const { stream, revision, events, actor, at } of writes(1_500)) {
       for (const [i, event] of events.entries()) {
         let personal: Record<string, unknown> | undefined
+        let secrets: Record<string, unknown> | undefined
         const envelope = {
           tenant: 'main',
           commandId: id,
@@ -67,11 +68,16 @@ describe('history', () => {
           occurredAt: at,
           source: 'bench',
         }
-        const encoded = encodeEvent(event, id, envelope, (_part, hidden) => {
+        const seal = (_part: unknown, hidden: Record<string, unknown>) => {
           personal = hidden
           return 'AQ'
-        })
-        const result = decodeEvent({ ...encoded, stream, revision: revision + i, position: 0n }, personal)
+        }
+        const sealSecret = (_part: unknown, hidden: Record<string, unknown>) => {
+          secrets = hidden
+          return { key: id, sealed: 'AQ' }
+        }
+        const encoded = encodeEvent(event, id, envelope, seal, sealSecret)
+        const result = decodeEvent({ ...encoded, stream, revision: revision + i, position: 0n }, personal, secrets)
         expect(result).toMatchObject({ kind: 'event', event: { data: event.data } })
         kinds.add(event.type)
       }

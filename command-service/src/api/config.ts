@@ -12,6 +12,7 @@ export const logFields = {
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   COMMAND_DATABASE_URL: field.url('postgres', 'postgresql'),
   MASTER_KEY: field.keys256(),
+  SECRETS_MASTER_KEY: field.keys256(),
   RESERVATION_KEY: field.key256(),
 }
 
@@ -29,33 +30,45 @@ const privateJwk = z
     message: 'must be a private key, OKP on Ed25519',
   })
 
+interface MasterKeyFields {
+  MASTER_KEY: Buffer[]
+  SECRETS_MASTER_KEY: Buffer[]
+}
+
+/** One key for both would let every reader of personal data open secrets. */
+export const hasSeparateMasterKeys = ({ MASTER_KEY, SECRETS_MASTER_KEY }: MasterKeyFields): boolean =>
+  !MASTER_KEY.some((key) => SECRETS_MASTER_KEY.some((secret) => secret.equals(key)))
+export const separateMasterKeys = { path: ['SECRETS_MASTER_KEY'], error: 'must hold no key of MASTER_KEY' }
+
 /** The command API's configuration; `.env.example` explains each. */
-export const CommandConfig = z.object({
-  ...processFields(3100),
-  ...httpFields(3000),
-  ...logFields,
-  ...redisFields,
-  REFRESH_TOKEN_KEY: field.key256(),
-  /** The query API has the same: it believes no token that was not signed with it. */
-  CONSISTENCY_TOKEN_KEY: field.key256(),
-  JWT_PRIVATE_JWK: privateJwk,
-  JWT_ISSUER: z.string().min(1),
-  JWT_AUDIENCE: z.string().min(1),
-  ACCESS_TOKEN_SECONDS: field.integer(15 * 60, 60, accessTokenSecondsMax),
-  SESSION_SECONDS: field.integer(30 * 86_400, 60, 365 * 86_400),
-  /** Below 10 a hash is guessed too fast, above 15 a login takes seconds. */
-  BCRYPT_COST: field.integer(12, 10, 15),
-  LOGIN_ATTEMPTS_PER_ADDRESS: field.integer(10, 1, 1_000),
-  LOGIN_ATTEMPTS_PER_IP: field.integer(100, 1, 100_000),
-  LOGIN_WINDOW_SECONDS: field.integer(15 * 60, 1, 86_400),
-  /** Base URL of the payment gateway; the sandbox of `npm start` listens on http://127.0.0.1:3010. */
-  PAYMENT_GATEWAY_URL: field.url('http', 'https'),
-  /** Its credentials: a token from the payment gateway's own console. */
-  PAYMENT_GATEWAY_TOKEN: z.string().min(1).optional(),
-  PAYMENT_GATEWAY_TIMEOUT_MS: field.integer(10_000, 100, 60_000),
-  /** How long the payment gateway remembers the key of a charge for certain; an hour less than Stripe promises. */
-  PAYMENT_GATEWAY_KEY_HOURS: field.integer(23, 1, 24 * 365),
-  /** Proxies in front whose `X-Forwarded-For` is believed. */
-  TRUSTED_PROXIES: field.trustedProxies(),
-})
+export const CommandConfig = z
+  .object({
+    ...processFields(3100),
+    ...httpFields(3000),
+    ...logFields,
+    ...redisFields,
+    REFRESH_TOKEN_KEY: field.key256(),
+    /** The query API has the same: it believes no token that was not signed with it. */
+    CONSISTENCY_TOKEN_KEY: field.key256(),
+    JWT_PRIVATE_JWK: privateJwk,
+    JWT_ISSUER: z.string().min(1),
+    JWT_AUDIENCE: z.string().min(1),
+    ACCESS_TOKEN_SECONDS: field.integer(15 * 60, 60, accessTokenSecondsMax),
+    SESSION_SECONDS: field.integer(30 * 86_400, 60, 365 * 86_400),
+    /** Below 10 a hash is guessed too fast, above 15 a login takes seconds. */
+    BCRYPT_COST: field.integer(12, 10, 15),
+    LOGIN_ATTEMPTS_PER_ADDRESS: field.integer(10, 1, 1_000),
+    LOGIN_ATTEMPTS_PER_IP: field.integer(100, 1, 100_000),
+    LOGIN_WINDOW_SECONDS: field.integer(15 * 60, 1, 86_400),
+    /** Base URL of the payment gateway; the sandbox of `npm start` listens on http://127.0.0.1:3010. */
+    PAYMENT_GATEWAY_URL: field.url('http', 'https'),
+    /** Its credentials: a token from the payment gateway's own console. */
+    PAYMENT_GATEWAY_TOKEN: z.string().min(1).optional(),
+    PAYMENT_GATEWAY_TIMEOUT_MS: field.integer(10_000, 100, 60_000),
+    /** How long the payment gateway remembers the key of a charge for certain; an hour less than Stripe promises. */
+    PAYMENT_GATEWAY_KEY_HOURS: field.integer(23, 1, 24 * 365),
+    /** Proxies in front whose `X-Forwarded-For` is believed. */
+    TRUSTED_PROXIES: field.trustedProxies(),
+  })
+  .refine(hasSeparateMasterKeys, separateMasterKeys)
 export type CommandConfig = z.infer<typeof CommandConfig>

@@ -76,7 +76,13 @@ export async function openCommandService({
 
   const missingKeys = missingKeysCounter(metrics)
   const onMissing = () => missingKeys.inc()
-  const keys = createKeyWriter({ pool, masters: masterKeysOf(config.MASTER_KEY), log: eventLog, onMissing })
+  const keys = createKeyWriter({
+    pool,
+    masters: masterKeysOf(config.MASTER_KEY),
+    secretMasters: masterKeysOf(config.SECRETS_MASTER_KEY),
+    log: eventLog,
+    onMissing,
+  })
   const observe = {
     append: (seconds: number) => appendSeconds.observe(seconds),
     conflict: (category: string) => conflicts.inc({ category }),

@@ -13,7 +13,7 @@ import { appendErrorKind, StreamDeleted, type Appended, type EventLog, type LogE
 import { derivedId } from '@annals/platform/ids'
 import { currentTraceparent } from '@annals/platform/tracing'
 import type { Decider, Decision, Past } from './decider'
-import type { KeyWriter } from './key-writer'
+import type { KeyWriter, Needs } from './key-writer'
 import type { CommandContext } from './command-context'
 import {
   ConcurrentChange,
@@ -26,7 +26,7 @@ import {
 
 export interface ExecuteDeps {
   log: EventLog
-  keys: Pick<KeyWriter, 'sealFor' | 'openAll'>
+  keys: Pick<KeyWriter, 'sealFor' | 'openAll' | 'openSecrets'>
   tenant: string
   observe: {
     /** Seconds that an append took, answered or not. */
@@ -115,7 +115,9 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
       if (error instanceof StreamDeleted || error instanceof UnreadableStream) throw error
       throw new DependencyUnavailable('event-log', error)
     })
-    const decoded = await decodeAll(recorded, reading.readsPersonal ? keys.openAll : opensNothing)
+    const decoded = await (reading.readsPersonal
+      ? decodeAll(recorded, keys.openAll, keys.openSecrets)
+      : decodeAll(recorded, opensNothing))
     return decoded.map((result) => {
       if (result.kind === 'event') return result.event
       if (result.kind === 'invalid' && result.cause)
@@ -148,9 +150,11 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
       ...(traceparent ? { traceparent } : {}),
       source: 'command-service',
     }
-    const seal = await keys.sealFor(tenant, events.flatMap(subjectsOf))
+    const { seal, sealSecret } = await keys.sealFor(tenant, needsOf(events))
     // The fingerprint is part of the id: the log answers a repeat of known ids with success, without comparing contents.
-    return events.map((event, i) => encodeEvent(event, derivedId(commandId, fingerprint ?? '', i), envelope, seal))
+    return events.map((event, i) =>
+      encodeEvent(event, derivedId(commandId, fingerprint ?? '', i), envelope, seal, sealSecret),
+    )
   }
 
   async function append(stream: string, events: Awaited<ReturnType<typeof encode>>, revision: number) {
@@ -220,9 +224,18 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
   })
 }
 
-/** Persons whose data key an event needs: the subject of an event that has something personal to hide. */
-function subjectsOf({ type, data }: NewEvent): string[] {
-  const { subject, personal } = eventDefinitions[type] as { subject?: string; personal: readonly string[] }
-  const fields = data as Record<string, unknown>
-  return subject && personal.some((field) => fields[field] !== null) ? [String(fields[subject])] : []
+/** The keys that events need: those of the subjects of whom something is hidden. */
+function needsOf(events: readonly NewEvent[]): Needs {
+  const subjects = new Set<string>()
+  let hasSecrets = false
+  for (const { type, data } of events) {
+    const definition: { subject?: string; personal: readonly string[]; secrets: readonly string[] } =
+      eventDefinitions[type]
+    const { subject, personal, secrets } = definition
+    const fields = data as Record<string, unknown>
+    const isThere = (field: string) => fields[field] !== null
+    if (subject && [...personal, ...secrets].some(isThere)) subjects.add(String(fields[subject]))
+    hasSecrets ||= secrets.some(isThere)
+  }
+  return { subjects: [...subjects], secrets: hasSecrets }
 }

@@ -1,21 +1,39 @@
 import { randomBytes } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
-import { streamOf, type OpenAll, type Seal } from '@annals/contracts'
+import { streamOf, type OpenAll, type Opened, type OpenSecrets, type Seal, type SealSecret } from '@annals/contracts'
 import { StreamDeleted, type EventLog } from '@annals/platform/event-log'
 import { isTransientPostgresError, type Pool } from '@annals/platform/postgres'
 import {
-  createKeyReader,
+  createDataKeys,
+  keyReaderOf,
+  openSealed,
   sealText,
+  secretSealingKey,
   UnknownSubject,
   unwrapKey,
   wrapKey,
   UnknownMasterKey,
   type MasterKeys,
 } from '@annals/platform/subject-keys'
+import { createSecretKeys } from './secret-keys'
 import { Rejected } from './rejected'
 import { DependencyUnavailable, PersonalDataLocked } from './faults'
 
-/** The command side's hold on data keys: it alone makes them. */
+/** What one command seals with. */
+export interface Sealers {
+  seal: Seal
+  sealSecret: SealSecret
+}
+
+/** Who a command needs keys of. */
+export interface Needs {
+  /** Persons about whom something is hidden. */
+  subjects: readonly string[]
+  /** Whether secrets are among it. */
+  secrets: boolean
+}
+
+/** The command side's hold on data keys, which it alone makes, and on keys of secrets, which it alone has. */
 export interface KeyWriter {
   /**
    * Makes sure that every subject has a data key, then seals with it. A key is made for those only who have no events yet: a
@@ -23,9 +41,11 @@ export interface KeyWriter {
    * @throws Rejected `user-not-found` when a subject's key was destroyed: nothing is ever written about an erased person;
    *   PersonalDataLocked when the row of somebody's key was lost.
    */
-  sealFor(tenant: string, subjects: readonly string[]): Promise<Seal>
+  sealFor(tenant: string, needs: Needs): Promise<Sealers>
   /** Opens what was sealed; `null` where the key was destroyed. */
   openAll: OpenAll
+  /** The same for secrets. */
+  openSecrets: OpenSecrets
   /** Asks for one person's key, as `KeyReader` does. */
   lookUp(tenant: string, subject: string): Promise<void>
 }
@@ -35,22 +55,37 @@ const cacheMs = 5 * 60_000
 /** Keys of 32 bytes with their names: about 5 MB. */
 const cachedKeysMax = 20_000
 
-const noSeal: Seal = () => {
-  throw new Error('sealing was asked for without a subject')
+const noSealers: Sealers = {
+  seal: () => {
+    throw new Error('sealing was asked for without a subject')
+  },
+  sealSecret: () => {
+    throw new Error('a secret was to be sealed without its key')
+  },
 }
 
 export interface KeyWriterDeps {
   pool: Pool
   masters: MasterKeys
+  /** Of secrets: no reader has these. */
+  secretMasters: MasterKeys
   log: Pick<EventLog, 'readStream'>
   /** As KeyReaderOptions has it. */
   onMissing?: (subject: string) => void
 }
 
 /** @throws DependencyUnavailable from its methods, when the key table or the log does not answer. */
-export function createKeyWriter({ pool, masters, log, onMissing = () => undefined }: KeyWriterDeps): KeyWriter {
+export function createKeyWriter({
+  pool,
+  masters,
+  secretMasters,
+  log,
+  onMissing = () => undefined,
+}: KeyWriterDeps): KeyWriter {
   const cache = new LRUCache<string, Buffer>({ max: cachedKeysMax, ttl: cacheMs })
-  const reader = createKeyReader(pool, masters, { cacheMs, onMissing })
+  const dataKeys = createDataKeys(pool, masters, { cacheMs, onMissing })
+  const reader = keyReaderOf(dataKeys)
+  const secretKeys = createSecretKeys(pool, secretMasters)
 
   const available = async <T>(work: Promise<T>): Promise<T> => {
     try {
@@ -106,14 +141,42 @@ export function createKeyWriter({ pool, masters, log, onMissing = () => undefine
     return key
   }
 
+  const openSecrets: OpenSecrets = async (parts) => {
+    const found = await dataKeys.of(parts)
+    const keysOf = new Map<string, Map<string, Buffer>>()
+    for (const tenant of new Set(parts.map((part) => part.tenant))) {
+      const ids = parts.filter((part) => part.tenant === tenant).map(({ key }) => key)
+      keysOf.set(tenant, await secretKeys.of(tenant, ids))
+    }
+    return parts.map((part, i): Opened => {
+      const dataKey = found[i]
+      if (!Buffer.isBuffer(dataKey)) return dataKey ?? null
+      const secretKey = keysOf.get(part.tenant)?.get(part.key)
+      if (secretKey) return openSealed(part, secretSealingKey(secretKey, dataKey))
+      onMissing(part.key)
+      return new UnknownSubject(
+        `the table secret_key has no row ${part.key}: it was lost. Put it back (docs/runbooks/lost-key.md)`,
+      )
+    })
+  }
+
   return {
-    async sealFor(tenant, subjects) {
-      if (subjects.length === 0) return noSeal
+    async sealFor(tenant, { subjects, secrets }) {
+      if (subjects.length === 0) return noSealers
       const keys = new Map<string, Buffer>()
       for (const subject of subjects) keys.set(subject, await dataKey(tenant, subject))
-      return ({ subject, context }, personal) => sealText(JSON.stringify(personal), keys.get(subject)!, context)
+      const secretKey = secrets ? await available(secretKeys.current(tenant)) : undefined
+      return {
+        seal: ({ subject, context }, personal) => sealText(JSON.stringify(personal), keys.get(subject)!, context),
+        sealSecret(part, fields) {
+          if (!secretKey) return noSealers.sealSecret(part, fields)
+          const key = secretSealingKey(secretKey.key, keys.get(part.subject)!)
+          return { key: secretKey.id, sealed: sealText(JSON.stringify(fields), key, part.context) }
+        },
+      }
     },
     openAll: (parts) => available(reader.openAll(parts)),
-    lookUp: (tenant, subject) => available(reader.lookUp(tenant, subject)),
+    openSecrets: (parts) => available(openSecrets(parts)),
+    lookUp: (tenant, subject) => available(dataKeys.lookUp(tenant, subject)),
   }
 }

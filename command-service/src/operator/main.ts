@@ -7,7 +7,7 @@ import { createPool, type Pool } from '@annals/platform/postgres'
 import { exitWithMessage, runOnce } from '@annals/platform/process'
 import { masterKeysOf } from '@annals/platform/subject-keys'
 import { createAddressHash, type AddressHash } from '../accounts/commands/registration'
-import { logFields } from '../api/config'
+import { hasSeparateMasterKeys, logFields, separateMasterKeys } from '../api/config'
 import { Rejected } from '../core/rejected'
 import { createExecute, type Execute } from '../core/execute'
 import { createKeyWriter } from '../core/key-writer'
@@ -22,12 +22,19 @@ interface Opened {
   at: string
 }
 
+const LogConfig = z.object(logFields).refine(hasSeparateMasterKeys, separateMasterKeys)
+
 /** Opens the log and what is sealed in it, does one thing, and closes them again. */
 const withLog = <T>(work: (opened: Opened) => Promise<T>): Promise<T> =>
-  runOnce({ name: 'operator', Config: z.object(logFields), env: process.env }, ({ config, log, scope }) => {
+  runOnce({ name: 'operator', Config: LogConfig, env: process.env }, ({ config, log, scope }) => {
     const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (open) => open.close())
     const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
-    const keys = createKeyWriter({ pool, masters: masterKeysOf(config.MASTER_KEY), log: eventLog })
+    const keys = createKeyWriter({
+      pool,
+      masters: masterKeysOf(config.MASTER_KEY),
+      secretMasters: masterKeysOf(config.SECRETS_MASTER_KEY),
+      log: eventLog,
+    })
     const observe = { append: () => undefined, conflict: () => undefined }
     return work({
       execute: createExecute({ log: eventLog, keys, tenant: config.TENANT, observe }),
@@ -38,11 +45,14 @@ const withLog = <T>(work: (opened: Opened) => Promise<T>): Promise<T> =>
   })
 
 /** What the commands about master keys need: the key table and its keys, not the log. */
-const keyFields = { COMMAND_DATABASE_URL: logFields.COMMAND_DATABASE_URL, MASTER_KEY: logFields.MASTER_KEY }
+const { COMMAND_DATABASE_URL, MASTER_KEY, SECRETS_MASTER_KEY } = logFields
+const KeyConfig = z
+  .object({ COMMAND_DATABASE_URL, MASTER_KEY, SECRETS_MASTER_KEY })
+  .refine(hasSeparateMasterKeys, separateMasterKeys)
 
 /** Opens the key table, goes through every kind of data key, and closes it. */
 const withDataKeys = (work: (pool: Pool, keys: WrappedKeys) => Promise<void>): Promise<void> =>
-  runOnce({ name: 'operator', Config: z.object(keyFields), env: process.env }, async ({ config, log, scope }) => {
+  runOnce({ name: 'operator', Config: KeyConfig, env: process.env }, async ({ config, log, scope }) => {
     const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
     for (const keys of wrappedKeysOf(config)) await work(pool, keys)
   })

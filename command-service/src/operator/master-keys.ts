@@ -1,19 +1,35 @@
 import { longQuery, type Pool } from '@annals/platform/postgres'
 import { masterKeysOf, UnknownMasterKey, unwrapKey, wrapKey, type MasterKeys } from '@annals/platform/subject-keys'
+import { secretKeyOwner } from '../core/secret-keys'
 
 /** A table of wrapped data keys, and what a row's key is wrapped for. */
 export interface WrappedKeys {
-  table: 'subject_key'
+  table: 'subject_key' | 'secret_key'
   /** With the tenant the primary key. */
-  column: 'subject'
+  column: 'subject' | 'key_id'
   /** The setting that holds its master keys. */
-  setting: 'MASTER_KEY'
+  setting: 'MASTER_KEY' | 'SECRETS_MASTER_KEY'
   masters: MasterKeys
+  /** What wrapping authenticates. */
+  ownerOf: (tenant: string, name: string) => string
 }
 
 /** Every kind of data key there is. */
-export const wrappedKeysOf = (config: { MASTER_KEY: [Buffer, ...Buffer[]] }): WrappedKeys[] => [
-  { table: 'subject_key', column: 'subject', setting: 'MASTER_KEY', masters: masterKeysOf(config.MASTER_KEY) },
+export const wrappedKeysOf = (config: Record<WrappedKeys['setting'], [Buffer, ...Buffer[]]>): WrappedKeys[] => [
+  {
+    table: 'subject_key',
+    column: 'subject',
+    setting: 'MASTER_KEY',
+    masters: masterKeysOf(config.MASTER_KEY),
+    ownerOf: (tenant, name) => `${tenant}|${name}`,
+  },
+  {
+    table: 'secret_key',
+    column: 'key_id',
+    setting: 'SECRETS_MASTER_KEY',
+    masters: masterKeysOf(config.SECRETS_MASTER_KEY),
+    ownerOf: secretKeyOwner,
+  },
 ]
 
 interface Row {
@@ -67,7 +83,7 @@ const namedMax = 100
  */
 export async function rewrap(
   pool: Pool,
-  { table, column, masters }: WrappedKeys,
+  { table, column, masters, ownerOf }: WrappedKeys,
   onProgress: (looked: number) => void = () => undefined,
 ): Promise<Rewrapped> {
   const found = { rewrapped: 0, unknown: new Map<string, number>(), broken: [] as string[], brokenRows: 0 }
@@ -84,7 +100,7 @@ export async function rewrap(
     const changes: { row: Row; anew: Buffer }[] = []
     for (const row of rows) {
       if (!row.wrapped_key || row.master_key_id === masters.current.id) continue
-      const owner = `${row.tenant}|${row.name}`
+      const owner = ownerOf(row.tenant, row.name)
       try {
         const dataKey = unwrapKey(row.wrapped_key, masters.of(row.master_key_id), owner)
         changes.push({ row, anew: wrapKey(dataKey, masters.current, owner) })

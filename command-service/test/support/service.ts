@@ -41,6 +41,7 @@ export function testEnvironment(given: Environment): Environment {
     EVENTSTORE_URL: given['EVENTSTORE_URL'] ?? requireEnv('EVENTSTORE_URL'),
     REDIS_URL: given['REDIS_URL'] ?? requireEnv('REDIS_URL'),
     MASTER_KEY: randomBytes(32).toString('base64'),
+    SECRETS_MASTER_KEY: randomBytes(32).toString('base64'),
     RESERVATION_KEY: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_KEY: randomBytes(32).toString('base64'),
     CONSISTENCY_TOKEN_KEY: randomBytes(32).toString('base64'),

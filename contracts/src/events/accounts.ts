@@ -42,11 +42,13 @@ export const EmailReserved = defineEvent({
   data: z.object({ userId: UserId }),
 })
 
-/** A password's bcrypt hash, sealed like personal data, on a stream that is not published. */
+/** A password's bcrypt hash, a secret of the command service, on a stream that is not published. */
 export const CredentialSet = defineEvent({
   type: 'credential.set',
-  version: 1,
+  version: 2,
   subject: 'userId',
-  personal: ['passwordHash'],
+  secrets: ['passwordHash'],
   data: z.object({ userId: UserId, credentialId: CredentialId, passwordHash: z.string().min(1).max(200) }),
+  // v1 sealed the hash as personal data, which other services open as well. Opened it reads the same.
+  upcast: { 1: (data) => data },
 })

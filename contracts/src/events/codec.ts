@@ -24,8 +24,23 @@ export interface SealedPart {
   sealed: string
 }
 
+/**
+ * The ciphertext of an event's secret fields. Two keys are needed to open it: the data key of the person, so that erasing the person
+ * erases their secrets, and the secret key that is named, which one service alone has.
+ */
+export interface SecretPart extends SealedPart {
+  /** UUID of the secret key. */
+  key: string
+}
+
 /** Encrypts the JSON of the personal fields under the subject's data key; given in, since this package has no IO. */
 export type Seal = (part: Omit<SealedPart, 'sealed'>, personal: Record<string, unknown>) => string
+
+/** Encrypts the JSON of the secret fields. @returns the ciphertext, and the id of the secret key. */
+export type SealSecret = (
+  part: Omit<SecretPart, 'sealed' | 'key'>,
+  secrets: Record<string, unknown>,
+) => Pick<SecretPart, 'sealed' | 'key'>
 
 /**
  * The personal fields of an event; `null`: the key was destroyed, the person is erased; an error: they do not open, and will not as
@@ -35,6 +50,8 @@ export type Opened = Record<string, unknown> | null | Error
 
 /** Decrypts many sealed parts, in order. Throws only what may be otherwise later: no key table, another master key. */
 export type OpenAll = (parts: readonly SealedPart[]) => Promise<Opened[]>
+/** The same for secret parts; who has none of the keys does without it. */
+export type OpenSecrets = (parts: readonly SecretPart[]) => Promise<Opened[]>
 
 export type DecodeResult<T extends EventType = EventType> =
   | { kind: 'event'; event: AnnalsEvent<T> }
@@ -53,6 +70,9 @@ const definitionOf = (type: string): EventDefinition | undefined =>
 const contextOf = (tenant: string, subject: string, type: string, eventId: string) =>
   `${tenant}|${subject}|${type}|${eventId}`
 
+const hiddenOf = ({ personal, secrets }: EventDefinition) => [...personal, ...secrets]
+const allNull = (fields: Record<string, unknown>) => Object.values(fields).every((value) => value === null)
+
 /** An event that may not be written: a fault of ours, found before it becomes a fact. Says where, never what stands there. */
 export class UnfitEvent extends Error {
   override readonly name = 'UnfitEvent'
@@ -66,30 +86,45 @@ function assertFits(type: string, part: 'data' | 'metadata', schema: z.ZodType, 
   if (pointer) throw new UnfitEvent(`${type}: ${part}${pointer}: holds characters that can not be stored everywhere`)
 }
 
+const noSecrets: SealSecret = () => {
+  throw new Error('this writer has no key for secrets')
+}
+
 /**
- * Turns a decided event into what is written to the log: validated, versioned, personal fields sealed. What it lets through, every
+ * Turns a decided event into what is written to the log: validated, versioned, hidden fields sealed. What it lets through, every
  * read model can hold: this is the door that all writers share.
  * @param id of the event; it is part of what the seal authenticates.
  * @throws UnfitEvent when data or metadata are not what may be written today.
  */
-export function encodeEvent(event: NewEvent, id: string, input: EnvelopeInput, seal: Seal) {
+export function encodeEvent(
+  event: NewEvent,
+  id: string,
+  input: EnvelopeInput,
+  seal: Seal,
+  sealSecret: SealSecret = noSecrets,
+) {
   const definition = definitionOf(event.type)!
   assertFits(event.type, 'data', definition.written, event.data)
   const data = definition.data.parse(event.data) as Record<string, unknown>
   const metadata: Envelope = { ...input, schemaVersion: definition.version }
   assertFits(event.type, 'metadata', WrittenEnvelope, metadata)
-  if (definition.personal.length === 0) return { id, type: event.type, data, metadata }
+  const personal: Record<string, unknown> = {}
+  const secrets: Record<string, unknown> = {}
+  const open: Record<string, unknown> = {}
+  for (const [field, value] of Object.entries(data)) {
+    const kind = definition.personal.includes(field) ? personal : definition.secrets.includes(field) ? secrets : open
+    kind[field] = value
+  }
+  // Nothing to hide (an optional description that was not given): no key is needed to read it.
+  if (allNull(personal) && allNull(secrets)) return { id, type: event.type, data, metadata }
 
   const subject = String(data[definition.subject!])
-  const personal: Record<string, unknown> = {}
-  const open: Record<string, unknown> = {}
-  for (const [field, value] of Object.entries(data))
-    (definition.personal.includes(field) ? personal : open)[field] = value
-  // Nothing to hide (an optional description that was not given): no key is needed to read it.
-  if (Object.values(personal).every((value) => value === null)) return { id, type: event.type, data, metadata }
-
   const part = { tenant: input.tenant, subject, context: contextOf(input.tenant, subject, event.type, id) }
-  return { id, type: event.type, data: { ...open, sealed: seal(part, personal) }, metadata: { ...metadata, subject } }
+  const sealed = {
+    ...(allNull(personal) ? personal : { sealed: seal(part, personal) }),
+    ...(allNull(secrets) ? secrets : { secret: sealSecret(part, secrets) }),
+  }
+  return { id, type: event.type, data: { ...open, ...sealed }, metadata: { ...metadata, subject } }
 }
 
 /** The part of a recorded event that needs a key, or `undefined` when all of it is in clear. */
@@ -100,15 +135,26 @@ export function sealedPartOf({ id, type, data, metadata }: RecordedEvent): Seale
   return { tenant, subject, context: contextOf(tenant, subject, type, id), sealed }
 }
 
-/** Makes the personal fields of a schema nullable: what erased data decodes as. Made once per definition. */
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** The secret part of a recorded event, or `undefined` when it has none. */
+export function secretPartOf({ id, type, data, metadata }: RecordedEvent): SecretPart | undefined {
+  const { key, sealed } = ((data as { secret?: unknown } | null)?.secret ?? {}) as { key?: unknown; sealed?: unknown }
+  const { tenant, subject } = (metadata ?? {}) as { tenant?: unknown; subject?: unknown }
+  if (typeof key !== 'string' || !uuid.test(key) || typeof sealed !== 'string') return undefined
+  if (typeof tenant !== 'string' || typeof subject !== 'string') return undefined
+  return { tenant, subject, context: contextOf(tenant, subject, type, id), key, sealed }
+}
+
+/** Makes the hidden fields of a schema nullable: what erased data decodes as. Made once per definition. */
 const openedSchemas = new WeakMap<EventDefinition, z.ZodObject>()
 function openedSchemaOf(definition: EventDefinition): z.ZodObject {
   let schema = openedSchemas.get(definition)
   if (!schema) {
     const nullable = Object.fromEntries(
-      definition.personal.map((field) => [field, z.nullable(definition.data.shape[field] as z.ZodType)]),
+      hiddenOf(definition).map((field) => [field, z.nullable(definition.data.shape[field] as z.ZodType)]),
     )
-    schema = definition.personal.length ? definition.data.extend(nullable) : definition.data
+    schema = hiddenOf(definition).length ? definition.data.extend(nullable) : definition.data
     openedSchemas.set(definition, schema)
   }
   return schema
@@ -118,8 +164,10 @@ function openedSchemaOf(definition: EventDefinition): z.ZodObject {
  * Reads one recorded event as today's version. Never throws: what cannot be read is a result of its own. Texts of former releases are
  * made {@link readable} first.
  * @param personal what `OpenAll` has made of the sealed part; `undefined` when nothing was sealed.
+ * @param secrets what `OpenSecrets` has made of the secret part; `undefined` reads as `null`: to who can not open them, secrets are not
+ *   there.
  */
-export function decodeEvent(recorded: RecordedEvent, personal?: Opened): DecodeResult {
+export function decodeEvent(recorded: RecordedEvent, personal?: Opened, secrets?: Opened): DecodeResult {
   const { type } = recorded
   const definition = definitionOf(type)
   if (!definition) return { kind: 'unknown-type', type }
@@ -131,12 +179,17 @@ export function decodeEvent(recorded: RecordedEvent, personal?: Opened): DecodeR
 
   if (personal instanceof Error)
     return { kind: 'invalid', type, reason: `personal data: ${personal.message}`, cause: personal }
+  if (secrets instanceof Error) return { kind: 'invalid', type, reason: `secrets: ${secrets.message}`, cause: secrets }
 
   let data = recorded.data as Record<string, unknown>
   if (typeof data !== 'object' || data === null) return { kind: 'invalid', type, reason: 'data is no object' }
   if (personal !== undefined) {
     const { sealed: _, ...open } = data
-    data = { ...open, ...(personal ?? Object.fromEntries(definition.personal.map((field) => [field, null]))) }
+    data = { ...open, ...(personal ?? Object.fromEntries(hiddenOf(definition).map((field) => [field, null]))) }
+  }
+  if (secretPartOf(recorded)) {
+    const { secret: _, ...open } = data
+    data = { ...open, ...(secrets ?? Object.fromEntries(definition.secrets.map((field) => [field, null]))) }
   }
   data = readable(data)
   try {
@@ -162,13 +215,28 @@ export function decodeEvent(recorded: RecordedEvent, personal?: Opened): DecodeR
 }
 
 /**
- * Reads a batch of recorded events, in order, opening all personal data with one call.
- * @throws whatever `openAll` throws: a key store that does not answer is transient, and nothing has been decided.
+ * Reads a batch of recorded events, in order, opening all personal data with one call, and all secrets with one.
+ * @param openSecrets left out by who has no key for them.
+ * @throws whatever `openAll` and `openSecrets` throw: a key store that does not answer is transient, and nothing has been decided.
  */
-export async function decodeAll(recorded: readonly RecordedEvent[], openAll: OpenAll): Promise<DecodeResult[]> {
+export async function decodeAll(
+  recorded: readonly RecordedEvent[],
+  openAll: OpenAll,
+  openSecrets?: OpenSecrets,
+): Promise<DecodeResult[]> {
   const parts = recorded.map(sealedPartOf)
-  const sealed = parts.filter((part) => part !== undefined)
-  const opened = sealed.length ? await openAll(sealed) : []
-  let next = 0
-  return recorded.map((event, i) => (parts[i] ? decodeEvent(event, opened[next++]) : decodeEvent(event)))
+  const secretParts = recorded.map((event) => (openSecrets ? secretPartOf(event) : undefined))
+  const [sealed, secret] = [
+    parts.filter((part) => part !== undefined),
+    secretParts.filter((part) => part !== undefined),
+  ]
+  // At once: a login that has both kinds to open asks the key table no longer than one that has one.
+  const [opened, openedSecrets] = await Promise.all([
+    sealed.length ? openAll(sealed) : [],
+    secret.length && openSecrets ? openSecrets(secret) : [],
+  ])
+  let [next, nextSecret] = [0, 0]
+  return recorded.map((event, i) =>
+    decodeEvent(event, parts[i] ? opened[next++] : undefined, secretParts[i] ? openedSecrets[nextSecret++] : undefined),
+  )
 }

@@ -4,11 +4,14 @@ import {
   decodeEvent,
   encodeEvent,
   sealedPartOf,
+  secretPartOf,
   UnfitEvent,
   type EnvelopeInput,
   type NewEvent,
   type RecordedEvent,
   type SealedPart,
+  type SealSecret,
+  type SecretPart,
 } from '@annals/contracts'
 
 const userId = '3f1c9f0e-6a55-5b1e-9d6a-0c7b6a3f2e11'
@@ -35,6 +38,78 @@ const record = (event: NewEvent, over: Partial<RecordedEvent> = {}): RecordedEve
   const { data, metadata, ...rest } = encodeEvent(event, 'id-1', envelope, seal)
   return { ...rest, data, metadata, stream: `user-${userId}`, revision: 0, position: 7n, ...over }
 }
+
+describe('a secret', () => {
+  const set: NewEvent = { type: 'credential.set', data: { userId, credentialId, passwordHash: '$2b$12$hash' } }
+  const key = '0b9c1d2e-3f4a-4b5c-8d6e-7f8091a2b3c4'
+  const sealSecret: SealSecret = ({ context }, secrets) => ({ key, sealed: JSON.stringify({ context, secrets }) })
+  const openSecrets = async (parts: readonly SecretPart[]) => parts.map((part) => JSON.parse(part.sealed).secrets)
+  const neverSeals = () => {
+    throw new Error('nothing personal is in it')
+  }
+  const recorded: RecordedEvent = {
+    ...encodeEvent(set, 'id-1', envelope, neverSeals, sealSecret),
+    stream: `credential-${credentialId}`,
+    revision: 0,
+    position: 7n,
+  }
+
+  it('is sealed apart from personal data, under the key that is named', () => {
+    expect(recorded.data).toEqual({ userId, credentialId, secret: { key, sealed: expect.any(String) } })
+    expect(recorded.metadata).toMatchObject({ subject: userId })
+    expect(sealedPartOf(recorded)).toBeUndefined()
+    expect(secretPartOf(recorded)).toMatchObject({
+      key,
+      subject: userId,
+      context: `main|${userId}|credential.set|id-1`,
+    })
+  })
+
+  it('is there for who opens it, and null for everybody else', async () => {
+    const [opened] = await decodeAll([recorded], openAll, openSecrets)
+    expect(opened).toMatchObject({ kind: 'event', event: { data: set.data } })
+    for (const result of [
+      ...(await decodeAll([recorded], openAll)),
+      decodeEvent(recorded),
+      decodeEvent(recorded, null),
+    ])
+      expect(result).toMatchObject({ kind: 'event', event: { data: { credentialId, passwordHash: null } } })
+    const [erased] = await decodeAll([recorded], openAll, async () => [null])
+    expect(erased).toMatchObject({ kind: 'event', event: { data: { passwordHash: null } } })
+    const [locked] = await decodeAll([recorded], openAll, async () => [new Error('lost')])
+    expect(locked).toMatchObject({ kind: 'invalid', reason: 'secrets: lost' })
+  })
+
+  it('can not be written by who has no key for it', () =>
+    expect(() => encodeEvent(set, 'id-1', envelope, seal)).toThrow('no key for secrets'))
+
+  it('of the version that was sealed as personal data is read as before', async () => {
+    const { data, metadata, ...rest } = recorded
+    const { secret: _, ...open } = data as Record<string, unknown>
+    const old = {
+      ...rest,
+      data: { ...open, sealed: JSON.stringify({ personal: { passwordHash: 'old' } }) },
+      metadata: { ...(metadata as object), schemaVersion: 1 },
+    }
+    const [result, other] = await decodeAll([old, recorded], openAll, openSecrets)
+    expect(result).toMatchObject({ kind: 'event', event: { data: { passwordHash: 'old' } } })
+    expect(other).toMatchObject({ kind: 'event', event: { data: set.data } })
+    expect(decodeEvent(old, null)).toMatchObject({ kind: 'event', event: { data: { passwordHash: null } } })
+  })
+
+  it.each([
+    ['no key', { sealed: 'AQ' }],
+    ['a key that is no id', { key: "'; drop table secret_key", sealed: 'AQ' }],
+    ['a key of another kind', { key: 7, sealed: 'AQ' }],
+    ['no text', { key, sealed: null }],
+    ['nothing', null],
+    ['a text', 'AQ'],
+  ])('with %s is no secret: its event is invalid', async (_, secret) => {
+    const hostile = { ...recorded, data: { userId, credentialId, secret } }
+    const [result] = await decodeAll([hostile], openAll, openSecrets)
+    expect(result!.kind).toBe('invalid')
+  })
+})
 
 describe('a seal that does not open', () => {
   const broken = new Error('changed')

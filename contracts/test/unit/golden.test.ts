@@ -6,14 +6,17 @@ import { decodeEvent, eventDefinitions, type EventType } from '@annals/contracts
 const directory = path.join(__dirname, '../../golden')
 const files = readdirSync(directory).filter((name) => name.endsWith('.json'))
 const read = (name: string) => {
-  const { opened, ...recorded } = JSON.parse(readFileSync(path.join(directory, name), 'utf8'))
-  return { recorded: { ...recorded, position: 1n }, opened }
+  const { opened, openedSecrets, ...recorded } = JSON.parse(readFileSync(path.join(directory, name), 'utf8'))
+  return { recorded: { ...recorded, position: 1n }, opened, openedSecrets }
 }
 
 describe('the golden corpus', () => {
   it.each(files)('decodes %s as today’s version', (name) => {
-    const { recorded, opened } = read(name)
-    expect(decodeEvent(recorded, opened)).toMatchObject({ kind: 'event' })
+    const { recorded, opened, openedSecrets } = read(name)
+    expect(decodeEvent(recorded, opened, openedSecrets)).toMatchObject({
+      kind: 'event',
+      event: { data: { ...opened, ...openedSecrets } },
+    })
   })
 
   it.each(files)('decodes %s after its person was erased', (name) => {
@@ -21,7 +24,8 @@ describe('the golden corpus', () => {
     const result = decodeEvent(recorded, opened && null)
     expect(result).toMatchObject({ kind: 'event' })
     const { data } = (result as { event: { data: Record<string, unknown> } }).event
-    for (const field of eventDefinitions[recorded.type as EventType].personal) expect(data[field]).toBeNull()
+    const { personal, secrets } = eventDefinitions[recorded.type as EventType]
+    for (const field of [...personal, ...secrets]) expect(data[field]).toBeNull()
   })
 
   it('holds an example of every version of every type', () => {

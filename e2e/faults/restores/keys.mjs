@@ -36,19 +36,21 @@ export const keys = {
   },
   /** docs/runbooks/lost-key.md: rows that are missing, and only those, come from the former primary; what was parked is retried. */
   async mend({ env, run }) {
-    const { rows } = await connected(withDatabase(env.COMMAND_DATABASE_URL, former), (db) =>
-      db.query('select * from subject_key'),
-    )
-    await connected(env.COMMAND_DATABASE_URL, (db) =>
-      db.query(
-        'insert into subject_key select * from jsonb_populate_recordset(null::subject_key, $1) on conflict do nothing',
-        [
-          JSON.stringify(
-            rows.map(({ wrapped_key: key, ...row }) => ({ ...row, wrapped_key: key && `\\x${key.toString('hex')}` })),
-          ),
-        ],
-      ),
-    )
+    for (const table of ['subject_key', 'secret_key']) {
+      const { rows } = await connected(withDatabase(env.COMMAND_DATABASE_URL, former), (db) =>
+        db.query(`select * from ${table}`),
+      )
+      await connected(env.COMMAND_DATABASE_URL, (db) =>
+        db.query(
+          `insert into ${table} select * from jsonb_populate_recordset(null::${table}, $1) on conflict do nothing`,
+          [
+            JSON.stringify(
+              rows.map(({ wrapped_key: key, ...row }) => ({ ...row, wrapped_key: key && `\\x${key.toString('hex')}` })),
+            ),
+          ],
+        ),
+      )
+    }
     const { parked } = await readReadModels(env.QUERY_DATABASE_URL, { rows: false })
     const models = [...new Set(parked.map(({ model }) => schemaOf(model)))]
     for (const model of models) await run(`npm run replay -- parked retry ${model}`)

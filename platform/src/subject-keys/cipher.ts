@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import type { MasterKey } from './master-keys'
 
 /**
@@ -38,3 +38,10 @@ export const openText = (sealed: string, dataKey: Buffer, context: string): stri
 /** A fresh or known data key, wrapped for storage. */
 export const wrapKey = (dataKey: Buffer, master: MasterKey, owner: string): Buffer => seal(dataKey, master.key, owner)
 export const unwrapKey = (wrapped: Buffer, master: MasterKey, owner: string): Buffer => open(wrapped, master.key, owner)
+
+/**
+ * The key that seals a person's secrets: HKDF-SHA-256 (RFC 5869) of a secret key, salted with the person's data key. Whoever lacks one
+ * of the two has nothing: readers have no secret key, and an erased person has no data key.
+ */
+export const secretSealingKey = (secretKey: Buffer, dataKey: Buffer): Buffer =>
+  Buffer.from(hkdfSync('sha256', secretKey, dataKey, 'annals secrets v1', 32))

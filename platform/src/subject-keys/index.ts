@@ -1,8 +1,12 @@
-export { openText, sealText, unwrapKey, wrapKey } from './cipher'
+export { openText, sealText, secretSealingKey, unwrapKey, wrapKey } from './cipher'
 export {
   BrokenSeal,
+  createDataKeys,
   createKeyReader,
+  keyReaderOf,
+  openSealed,
   UnknownSubject,
+  type DataKeys,
   type KeyReader,
   type KeyReaderOptions,
   type SealedText,

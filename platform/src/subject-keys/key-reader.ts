@@ -48,6 +48,26 @@ export interface KeyReaderOptions {
   onMissing?: (subject: string) => void
 }
 
+/** Whose data key is asked for. */
+export interface Owner {
+  tenant: string
+  subject: string
+}
+
+/** Reads data keys, many at once, and keeps them for a while. */
+export interface DataKeys {
+  /**
+   * The data key of each owner, in order; `null`: it was destroyed; UnknownSubject: its row is missing.
+   * @throws as `openAll` of KeyReader does.
+   */
+  of(owners: readonly Owner[]): Promise<(Buffer | null | UnknownSubject)[]>
+  /**
+   * Asks the table for one person's key, with one query, whether the key is at hand already, was never there or was
+   * destroyed: how long it takes says nothing about the person. `of` has this key at hand afterwards.
+   */
+  lookUp(tenant: string, subject: string): Promise<void>
+}
+
 interface KeyRow {
   tenant: string
   subject: string
@@ -55,23 +75,20 @@ interface KeyRow {
   master_key_id: string
 }
 
-/**
- * Reads wrapped data keys from the table `subject_key` with a role that may select and nothing else. It has to be the table
- * itself, never a copy that lags behind: a key is there before the first event that it seals.
- */
-export function createKeyReader(pool: Pool, masters: MasterKeys, options: KeyReaderOptions = {}): KeyReader {
+/** As `createKeyReader`, for keys that seal more than the personal data of events. */
+export function createDataKeys(pool: Pool, masters: MasterKeys, options: KeyReaderOptions = {}): DataKeys {
   const { cacheMs = 5 * 60_000, onMissing } = options
   // 50,000 keys of 32 bytes with their names: about 10 MB.
   const cache = new LRUCache<string, Buffer>({ max: 50_000, ttl: cacheMs })
   const nameOf = (tenant: string, subject: string) => `${tenant}|${subject}`
 
   /**
-   * Keys of all these parts, taken hold of once: what expires from the cache, or is pushed out of it, while the rest is being
+   * Keys of all these owners, taken hold of once: what expires from the cache, or is pushed out of it, while the rest is being
    * read must not look like a key that was destroyed. Whose row is missing is not in the map.
    */
-  async function keysOf(parts: readonly SealedText[]): Promise<Map<string, Buffer | null>> {
+  async function keysOf(parts: readonly Owner[]): Promise<Map<string, Buffer | null>> {
     const keys = new Map<string, Buffer | null>()
-    const wanted = new Map<string, SealedText>()
+    const wanted = new Map<string, Owner>()
     for (const part of parts) {
       const name = nameOf(part.tenant, part.subject)
       const key = cache.get(name)
@@ -98,7 +115,7 @@ export function createKeyReader(pool: Pool, masters: MasterKeys, options: KeyRea
   }
 
   /** That somebody's row is missing means something only in a table that has keys of others, which open. */
-  async function assertKeysOfOthers(missing: readonly SealedText[]): Promise<void> {
+  async function assertKeysOfOthers(missing: readonly Owner[]): Promise<void> {
     const { rows } = await pool.query<KeyRow>(
       `select tenant, subject, wrapped_key, master_key_id from subject_key
        where tenant = any ($1) and wrapped_key is not null and master_key_id = any ($2) limit 1`,
@@ -124,23 +141,46 @@ export function createKeyReader(pool: Pool, masters: MasterKeys, options: KeyRea
       else cache.delete(name)
     },
 
-    async openAll(parts) {
-      const keys = await keysOf(parts)
-      return parts.map(({ tenant, subject, context, sealed }) => {
+    async of(owners) {
+      const keys = await keysOf(owners)
+      return owners.map(({ tenant, subject }) => {
         const key = keys.get(nameOf(tenant, subject))
-        if (key === undefined)
-          return new UnknownSubject(
-            `the key table has no row of ${subject}: it was lost. Put it back (docs/runbooks/lost-key.md), then ` +
-              '`npm run replay -- parked retry <read model>`',
-          )
-        if (key === null) return null
-        try {
-          return JSON.parse(openText(sealed, key, context)) as Record<string, unknown>
-        } catch {
-          // Without the cause: a text that opens and is no JSON would be quoted in it.
-          return new BrokenSeal('the seal does not open with its key: it was changed, or made for another place')
-        }
+        if (key !== undefined) return key
+        return new UnknownSubject(
+          `the key table has no row of ${subject}: it was lost. Put it back (docs/runbooks/lost-key.md), then ` +
+            '`npm run replay -- parked retry <read model>`',
+        )
       })
     },
+  }
+}
+
+/**
+ * Reads wrapped data keys from the table `subject_key` with a role that may select and nothing else. It has to be the table
+ * itself, never a copy that lags behind: a key is there before the first event that it seals.
+ */
+export const createKeyReader = (pool: Pool, masters: MasterKeys, options: KeyReaderOptions = {}): KeyReader =>
+  keyReaderOf(createDataKeys(pool, masters, options))
+
+export function keyReaderOf(dataKeys: DataKeys): KeyReader {
+  return {
+    lookUp: (tenant, subject) => dataKeys.lookUp(tenant, subject),
+    async openAll(parts) {
+      const keys = await dataKeys.of(parts)
+      return parts.map((part, i) => {
+        const key = keys[i] as Buffer | null | UnknownSubject
+        return Buffer.isBuffer(key) ? openSealed(part, key) : key
+      })
+    },
+  }
+}
+
+/** @returns the JSON object that was sealed, or why it does not open. */
+export function openSealed({ sealed, context }: Pick<SealedText, 'sealed' | 'context'>, key: Buffer) {
+  try {
+    return JSON.parse(openText(sealed, key, context)) as Record<string, unknown>
+  } catch {
+    // Without the cause: a text that opens and is no JSON would be quoted in it.
+    return new BrokenSeal('the seal does not open with its key: it was changed, or made for another place')
   }
 }

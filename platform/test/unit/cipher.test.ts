@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
-import { openText, sealText, unwrapKey, wrapKey } from '@annals/platform/subject-keys'
+import { openText, sealText, secretSealingKey, unwrapKey, wrapKey } from '@annals/platform/subject-keys'
 
 const key = randomBytes(32)
 const context = 'main|subject|user.registered|id'
@@ -29,6 +29,21 @@ describe('a sealed text', () => {
     const sealed = sealText('Anna', key, context)
     for (const length of [0, 1, 20, sealed.length - 2])
       expect(() => openText(sealed.slice(0, length), key, context)).toThrow()
+  })
+})
+
+describe('the key of a secret', () => {
+  it('is made of two keys, each of which it needs', () => {
+    const [secretKey, dataKey] = [randomBytes(32), randomBytes(32)]
+    const sealing = secretSealingKey(secretKey, dataKey)
+    expect(sealing).toHaveLength(32)
+    expect(secretSealingKey(secretKey, dataKey)).toEqual(sealing)
+    for (const other of [
+      secretSealingKey(dataKey, secretKey),
+      secretSealingKey(secretKey, randomBytes(32)),
+      secretSealingKey(randomBytes(32), dataKey),
+    ])
+      expect(other).not.toEqual(sealing)
   })
 })
 

@@ -9,6 +9,7 @@ import { createExecute } from '../../../src/core/execute'
 import { UnreadableStream } from '../../../src/core/faults'
 import { createRefreshTokens, type RefreshTokens } from '../../../src/sessions/refresh-tokens'
 import { commandDatabase, silent } from '../../support/database'
+import { nobodysKeys } from '../../support/keys'
 import {
   somebody,
   startTestService,
@@ -95,9 +96,8 @@ function countedExecute() {
       return last
     },
   }
-  const keys = { sealFor: async () => () => '', openAll: async (parts: readonly unknown[]) => parts.map(() => null) }
   const observe = { append: () => undefined, conflict: () => undefined }
-  return { execute: createExecute({ log: counting, keys, tenant: 'main', observe }), read: () => read }
+  return { execute: createExecute({ log: counting, keys: nobodysKeys, tenant: 'main', observe }), read: () => read }
 }
 
 describe('a session that was refreshed very often', () => {

@@ -16,12 +16,16 @@ import { commandDatabase } from '../../support/database'
 import { password, somebody, startTestService, testEnvironment } from '../../support/service'
 
 const [oldKey, newKey] = [randomBytes(32), randomBytes(32)]
+const [oldSecretsKey, newSecretsKey] = [randomBytes(32), randomBytes(32)]
 const before = masterKeysOf([oldKey])
 /** The first step of a rotation: what is written is wrapped by the old one still. */
 const during = masterKeysOf([newKey, oldKey])
 const after = masterKeysOf([newKey])
 const base64 = (...keys: Buffer[]) => keys.map((key) => key.toString('base64')).join(',')
-const subjectKeys = (masters: MasterKeys) => ({ ...wrappedKeysOf({ MASTER_KEY: [newKey] })[0]!, masters })
+/** As the operator's command has them, in the middle of a rotation of both kinds. */
+const allKeys = () =>
+  wrappedKeysOf({ MASTER_KEY: [newKey, oldKey], SECRETS_MASTER_KEY: [newSecretsKey, oldSecretsKey] })
+const subjectKeys = (masters: MasterKeys) => ({ ...allKeys()[0]!, masters })
 
 const scope = testScope('file')
 let database: TestDatabase
@@ -134,12 +138,19 @@ describe('a rotation under a running command API', () => {
       COMMAND_DATABASE_URL: database.url,
       PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
     })
-    const steps = { before: base64(oldKey), during: base64(newKey, oldKey), after: base64(newKey) }
+    const steps = {
+      before: [base64(oldKey), base64(oldSecretsKey)],
+      during: [base64(newKey, oldKey), base64(newSecretsKey, oldSecretsKey)],
+      after: [base64(newKey), base64(newSecretsKey)],
+      // Of one kind only.
+      secretsLeft: [base64(newKey, oldKey), base64(newSecretsKey)],
+    }
     const at = async <T>(
       step: keyof typeof steps,
       work: (service: Awaited<ReturnType<typeof startTestService>>) => T,
     ) => {
-      const service = await startTestService(scope, { ...environment, MASTER_KEY: steps[step] })
+      const [MASTER_KEY, SECRETS_MASTER_KEY] = steps[step] as [string, string]
+      const service = await startTestService(scope, { ...environment, MASTER_KEY, SECRETS_MASTER_KEY })
       try {
         return await work(service)
       } finally {
@@ -158,9 +169,12 @@ describe('a rotation under a running command API', () => {
     const { email: first } = await at('before', (service) => somebody(service))
     const { email: second } = await at('during', (service) => somebody(service))
     expect(await logins('during', [first, second])).toEqual([200, 200])
-    expect(await logins('after', [first, second])).toEqual(['dependency-unavailable', 200])
-    await rewrap(pool, subjectKeys(during))
+    const none = 'dependency-unavailable'
+    expect(await logins('after', [first, second])).toEqual([none, none])
+    expect(await logins('secretsLeft', [first, second])).toEqual([none, none])
+    for (const keys of allKeys()) expect((await rewrap(pool, keys)).rewrapped).toBe(1)
     expect(await logins('during', [first, second])).toEqual([200, 200])
     expect(await logins('after', [first, second])).toEqual([200, 200])
+    expect(await logins('before', [first])).toEqual([none])
   })
 })

@@ -10,6 +10,7 @@ import { grantRoleTo } from '../../../src/operator/grant-role'
 import { settlePayment } from '../../../src/operator/settle-payment'
 import { chargeFaults } from '../../support/charge-faults'
 import { commandDatabase, silent } from '../../support/database'
+import { nobodysKeys } from '../../support/keys'
 import { startTestPaymentGateway, type TestPaymentGateway } from '../../support/payment-gateway'
 import {
   aPayment,
@@ -309,8 +310,7 @@ describe('processing a payment', () => {
 
   it('lets an administrator do it, once the operator has made one', async () => {
     const observe = { append: () => undefined, conflict: () => undefined }
-    const keys = { sealFor: async () => () => '', openAll: async (parts: readonly unknown[]) => parts.map(() => null) }
-    const execute = createExecute({ log, keys, tenant: 'main', observe })
+    const execute = createExecute({ log, keys: nobodysKeys, tenant: 'main', observe })
     const addressHash = createAddressHash(Buffer.from(environment['RESERVATION_KEY']!, 'base64'), 'main')
     const clara = await somebody(service)
     const grant = { who: clara.email, role: 'admin', operator: 'root', at: new Date().toISOString() } as const
@@ -544,10 +544,9 @@ describe('an attempt that the payment gateway may have forgotten', () => {
   it('is settled by an operator who has looked it up', async () => {
     const { paymentId } = await begunAgo(keyMs)
     expect((await process(paymentId)).body.status).toBe('unknown')
-    const keys = { sealFor: async () => () => '', openAll: async (parts: readonly unknown[]) => parts.map(() => null) }
     const execute = createExecute({
       log,
-      keys,
+      keys: nobodysKeys,
       tenant: 'main',
       observe: { append: () => undefined, conflict: () => undefined },
     })
