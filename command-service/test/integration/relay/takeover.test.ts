@@ -7,7 +7,7 @@ import { eventually, testScope, typescriptProcess } from '@annals/platform/testi
 import { compare, nothingWrong, openRoute, readTopics, type Written } from './relay-world'
 
 /** As many as wanted, for a distribution: `TAKEOVERS=30 node dev/commands/test.mjs --only integration relay/takeover`. */
-const takeovers = Number(process.env['TAKEOVERS'] ?? 6)
+const takeovers = Number(process.env['TAKEOVERS'] ?? 3)
 const relays = 3
 /** What is promised on a machine of its own is 5 s; here a test run may want both cores for itself. */
 const takeoverMsMax = 20_000
