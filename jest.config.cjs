@@ -12,7 +12,8 @@ const swc = [
 const esmOnly = ['jose', 'lru-cache', 'uuid', 'cookie', 'node-pg-migrate']
 
 const base = {
-  testEnvironment: 'node',
+  // In which a file fails that leaves something open.
+  testEnvironment: '<rootDir>/dev/jest/environment.cjs',
   // The workspaces' sources are tested, not what was built from them last.
   testEnvironmentOptions: { customExportConditions: ['annals-source', 'node', 'require', 'default'] },
   transform: { '\\.[cm]?[jt]s$': swc },
@@ -25,12 +26,7 @@ const workspaces =
 
 module.exports = {
   projects: [
-    {
-      ...base,
-      displayName: 'unit',
-      testMatch: [`<rootDir>/${workspaces}/test/unit/**/*.test.ts`],
-      testEnvironment: '<rootDir>/dev/jest/environment.cjs',
-    },
+    { ...base, displayName: 'unit', testMatch: [`<rootDir>/${workspaces}/test/unit/**/*.test.ts`] },
     { ...base, displayName: 'integration', testMatch: [`<rootDir>/${workspaces}/test/integration/**/*.test.ts`] },
     { ...base, displayName: 'e2e', testMatch: ['<rootDir>/e2e/test/**/*.test.ts'] },
   ],
