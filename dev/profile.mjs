@@ -14,7 +14,7 @@ export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 export const cacheDir = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'annals')
 
 /** Ports of the profile `dev`; each can be moved with ANNALS_PORT_<NAME>, for example ANNALS_PORT_POSTGRES=5433. */
-export const defaultPorts = {
+const defaultPorts = {
   command: 3000,
   query: 3003,
   notifier: 3004,

@@ -7,7 +7,7 @@ import { Trouble } from '../terminal/trouble.mjs'
 const log = join(root, '.annals', 'install.log')
 
 /** @returns {boolean} whether node_modules holds what package-lock.json asks for */
-export function isInstalled() {
+function isInstalled() {
   // npm keeps this list of what it has put there.
   const present = join(root, 'node_modules/.package-lock.json')
   if (!existsSync(present)) return false

@@ -80,7 +80,7 @@ export const allRunning = (profile) =>
     .filter((running) => running !== undefined)
 
 /** @param {Running} running @returns {boolean} */
-export const isAlive = ({ pid, birth }) => birthOf(pid) === birth
+const isAlive = ({ pid, birth }) => birthOf(pid) === birth
 
 /**
  * Asks a process to end and waits for it; after `timeoutMs` it is killed. The pid file goes with it.

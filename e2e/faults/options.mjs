@@ -2,7 +2,7 @@ import { parseOptions } from '../../dev/terminal/options.mjs'
 import { Trouble } from '../../dev/terminal/trouble.mjs'
 
 /** What can be run, in this order; scenarios/ holds them. */
-export const scenarioNames = ['processes', 'rebuild', 'servers', 'restores', 'silence']
+const scenarioNames = ['processes', 'rebuild', 'servers', 'restores', 'silence']
 
 /** What the scenario `processes` can kill: processes of the system, and servers. */
 export const targets = {
@@ -11,17 +11,7 @@ export const targets = {
 }
 
 /** What the scenario `restores` can set back or make anew, in this order; restores/ holds them. */
-export const stepNames = [
-  'topic',
-  'topics',
-  'kafka',
-  'log',
-  'read-models',
-  'deliveries',
-  'keys',
-  'redis',
-  'redis-restart',
-]
+const stepNames = ['topic', 'topics', 'kafka', 'log', 'read-models', 'deliveries', 'keys', 'redis', 'redis-restart']
 const targetNames = Object.values(targets).flat()
 
 export const usage = `npm run test:faults [-- <options>]

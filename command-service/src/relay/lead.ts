@@ -54,7 +54,7 @@ const transactionEveryMs = 25
 /** A finding is told when it is made twice: between two looks the topics can grow, and a checkpoint move. */
 const lookAgainMs = 1_000
 
-export const worldOf = ({ route, eventLog, topics, fillerOf, signal }: LeadOptions): World => ({
+const worldOf = ({ route, eventLog, topics, fillerOf, signal }: LeadOptions): World => ({
   route,
   eventLog,
   topics,
@@ -63,7 +63,7 @@ export const worldOf = ({ route, eventLog, topics, fillerOf, signal }: LeadOptio
 })
 
 /** Holds what is committed against log and topics, and disturbs nobody. @throws as `assess` */
-export async function look(options: LeadOptions, wishes: Wishes): Promise<Beginning> {
+async function look(options: LeadOptions, wishes: Wishes): Promise<Beginning> {
   // A group's offset needs its topic to be asked for.
   await options.topics.ensure([{ topic: checkpointTopic, partitions: 1 }], options.replicationFactor)
   return assess(await options.publisher.committed(), worldOf(options), wishes)

@@ -20,7 +20,7 @@ export interface Breaker {
 }
 
 /** Whether an outcome speaks against the channel rather than about one message. A server that goes silent does. */
-export const isChannelFault = (outcome: Outcome): boolean =>
+const isChannelFault = (outcome: Outcome): boolean =>
   outcome.kind === 'unknown' || (outcome.kind === 'transient' && outcome.about === 'channel')
 
 const names: Record<CircuitState, BreakerState> = {

@@ -24,7 +24,7 @@ export interface Worker {
  * A worker that has not renewed its claims for this long counts as gone. Long enough for a pause of garbage collection or of
  * the database, short enough that a crash delays a mail by seconds.
  */
-export const leaseMs = 10_000
+const leaseMs = 10_000
 const renewEveryMs = 3_000
 /** Looks for what others have made due; what this process made due wakes the worker itself. */
 const lookEveryMs = 1_000

@@ -17,7 +17,7 @@ export interface IntakeDeps extends ApplyDeps {
 }
 
 /** Reasons for which a partition waits, each with a runbook of its own. */
-export const waitReasons = ['newer-version', 'hole', 'reference', 'deliveries-set-back', 'log-refused'] as const
+const waitReasons = ['newer-version', 'hole', 'reference', 'deliveries-set-back', 'log-refused'] as const
 export type WaitReason = (typeof waitReasons)[number]
 
 /** A newer release has to be rolled out here: looked at again in half a minute, which costs one read of the partition. */

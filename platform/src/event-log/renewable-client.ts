@@ -52,7 +52,7 @@ export function createRenewableClient(url: string, log: Logger, renewEveryMs: nu
  * All clients of a process share gRPC's connections to one address, a dead one as well, unless a setting of theirs differs: the
  * time between two keepalives does, by some ms. Default: the client's own 10 s.
  */
-export function withOwnConnection(url: string, generation: number): string {
+function withOwnConnection(url: string, generation: number): string {
   const [address, query] = url.split('?') as [string, string?]
   const settings = new URLSearchParams(query)
   const keepAliveMs = Number(settings.get('keepAliveInterval') ?? 10_000)

@@ -43,7 +43,7 @@ const groupCoordinator = 0
 const transactionCoordinator = 1
 
 /** kafkajs wraps what the broker said in what its retry made of it. */
-export function protocolErrorOf(error: unknown): string | undefined {
+function protocolErrorOf(error: unknown): string | undefined {
   const { type, cause } = (error ?? {}) as { type?: string; cause?: unknown }
   return type ?? (cause && cause !== error ? protocolErrorOf(cause) : undefined)
 }

@@ -26,7 +26,7 @@ const goodbyeMsMax = 2_000
 export const besideSilence = 'a connection beside it fell silent'
 
 /** What pg says when its `query_timeout` has passed. */
-export const isSilence = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout'
+const isSilence = (error: unknown): boolean => error instanceof Error && error.message === 'Query read timeout'
 
 /** Our deadline for a pool whose server ends statements after `statementMs`. */
 export const queryMsFor = (statementMs: number): number => statementMs + graceMs

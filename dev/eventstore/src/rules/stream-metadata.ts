@@ -11,12 +11,12 @@ export interface StreamMetadata {
 }
 
 /** The `$tb` of a soft-deleted stream is 2^63 - 1; read as a JavaScript number it is rounded up to this. */
-export const SOFT_DELETED = 2 ** 63
+const SOFT_DELETED = 2 ** 63
 
 /** What EventStoreDB writes as metadata when a stream is soft-deleted; text, because no number can hold the value. */
 export const softDeleteMetadata = '{"$tb":9223372036854775807}'
 
-export const METASTREAM_PREFIX = '$$'
+const METASTREAM_PREFIX = '$$'
 export const METADATA_TYPE = '$metadata'
 export const TOMBSTONE_TYPE = '$streamDeleted'
 

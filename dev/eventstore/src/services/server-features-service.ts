@@ -4,7 +4,7 @@ import { SupportedMethod, SupportedMethods } from '@eventstore/db-client/generat
 /**
  * The version whose behaviour is followed; clients switch features by it. The suffix says that this is another server.
  */
-export const SERVER_VERSION = '24.10.5-annals-development'
+const SERVER_VERSION = '24.10.5-annals-development'
 
 /** Answers which methods are there; names are lower case, as EventStoreDB sends them. */
 export function serverFeaturesService(services: readonly ServiceDefinition[]): UntypedServiceImplementation {

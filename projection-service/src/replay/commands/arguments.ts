@@ -51,7 +51,7 @@ function isDay(text: string): boolean {
 }
 
 /** ISO 8601 with a zone, or a day of the calendar, which begins at midnight UTC. @returns epoch ms */
-export function timeArgument(text: string): number {
+function timeArgument(text: string): number {
   const isTime = (dateForm.test(text) || timeForm.test(text)) && isDay(text)
   const at = isTime ? Date.parse(text) : Number.NaN
   if (Number.isNaN(at)) throw new InvalidArgumentError('A time is like 2026-11-23T10:00:00Z, or a day, 2026-11-23.')

@@ -36,7 +36,7 @@ const isLockTimeout = (error: unknown) => (error as { code?: unknown } | null)?.
  * Runs `work` in a transaction that owns the projection: no projector transaction is open meanwhile. Retried while busy.
  * @returns lockedMs: from when it stood in line to its end, what a projector has waited at most.
  */
-export async function owningGeneration<T>(
+async function owningGeneration<T>(
   pool: Pool,
   name: string,
   work: (client: PoolClient) => Promise<T>,

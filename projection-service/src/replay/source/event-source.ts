@@ -25,7 +25,7 @@ export type Point =
 /** Decoded and folded at once: enough for few statements, few enough for the event loop. */
 const chunkSize = 2_000
 /** Streams of a scope: their names fit into some 20 MB. */
-export const scopedStreamsMax = 100_000
+const scopedStreamsMax = 100_000
 
 /** So much of the log belongs to the scope that it has to be narrowed, or all folded. */
 export class ScopeTooLarge extends Error {
