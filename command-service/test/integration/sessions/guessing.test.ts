@@ -207,7 +207,7 @@ describe('fairness', () => {
   }, 60_000)
 
   it('one user whose payment gateway is silent leaves others their commands', async () => {
-    const silent: Server = createServer((socket) => socket.on('error', () => undefined))
+    const silent: Server = createServer((socket) => socket.on('error', () => undefined).resume())
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
     const waiting = await startTestService(

@@ -84,6 +84,8 @@ export function kafkaSource(names: readonly TopicName[], options: KafkaSourceOpt
     async *chunks(signal) {
       const left = await ends()
       if (left.size === 0) return
+      // A consumer that is stopped while it starts leaves a connection behind.
+      signal.throwIfAborted()
       const queue: Waiting[] = []
       const positions = new Map<string, ReadingPlace>()
       let failed: Error | undefined
