@@ -30,7 +30,9 @@ export interface AttemptRow {
   number: number
   outcome: string | null
   code: string | null
+  /** ISO 8601. */
   started_at: string
+  finished_at: string | null
 }
 
 export async function deliveries(pool: Pool, recipient?: string): Promise<DeliveryRow[]> {

@@ -142,7 +142,7 @@ describe('the relay', () => {
     const { route, eventLog } = await world()
     await relayOn(route, { eventLog, untilCaughtUp: true }).ended
     await expect(relayOn(route, { eventLog, wishes: { ...noWishes, resumeAfter: 7n } }).ended).rejects.toThrow(
-      /not overruled/,
+      /does not replace it/,
     )
   })
 
