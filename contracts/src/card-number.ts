@@ -47,6 +47,9 @@ const asAscii = (text: string): string =>
     return String(above)
   })
 
+// oxlint-disable-next-line no-control-regex -- every character of ASCII
+const isAscii = /^[\x00-\x7f]*$/
+
 /** What people write between groups of digits, and what nobody sees. */
 const separators = /^[\p{Z}\p{Pd}\p{Default_Ignorable_Code_Point}\t\n._/,:*|]{0,6}$/u
 
@@ -56,7 +59,10 @@ const separators = /^[\p{Z}\p{Pd}\p{Default_Ignorable_Code_Point}\t\n._/,:*|]{0,
  * what somebody hides on purpose.
  */
 export function holdsCardNumber(text: string): boolean {
-  const ascii = asAscii(text)
+  // Most texts are ASCII and have few digits: one look is enough.
+  const isPlain = isAscii.test(text)
+  if (isPlain && (text.match(/\d/g)?.length ?? 0) < digitsMin) return false
+  const ascii = isPlain ? text : asAscii(text)
   const groups = [...ascii.matchAll(/\d+/g)].map(({ 0: digits, index }) => ({ digits, from: index }))
   for (let first = 0; first < groups.length; first++) {
     let digits = ''

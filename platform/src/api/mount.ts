@@ -109,10 +109,7 @@ function mountAt<Deps, Principal>(
 }
 
 function incomingOf(request: FastifyRequest, reply: FastifyReply, { bodyForm }: Pick<Route<never>, 'bodyForm'>) {
-  const gone = new AbortController()
-  reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) gone.abort()
-  })
+  let signal: AbortSignal | undefined
   return {
     principal: request.principal,
     params: request.params,
@@ -120,10 +117,24 @@ function incomingOf(request: FastifyRequest, reply: FastifyReply, { bodyForm }: 
     headers: request.headers,
     body: bodyForm === 'multipart' ? request.parts() : request.body,
     correlationId: request.correlationId,
-    ip: request.clientAddress,
     userAgent: request.headers['user-agent'],
-    signal: gone.signal,
+    // Found out for those who ask: few routes do.
+    get ip() {
+      return request.clientAddress
+    },
+    get signal() {
+      return (signal ??= goneSignal(reply))
+    },
   } satisfies Record<keyof Incoming<never, never, never, never, never>, unknown>
+}
+
+/** Aborts when the client has gone before its answer was written. */
+function goneSignal({ raw }: FastifyReply): AbortSignal {
+  const gone = new AbortController()
+  raw.once('close', () => {
+    if (!raw.writableFinished) gone.abort()
+  })
+  return gone.signal
 }
 
 /** What an answer has beyond its schema is not sent. @throws Error when it does not fit: a fault of ours. */

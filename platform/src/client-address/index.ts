@@ -82,6 +82,8 @@ export function clientAddressOf(
 ): string {
   let client = canonicalAddress(peer ?? '')
   if (client === undefined) return '::'
+  // Most requests: nobody has to be looked up among those who are trusted.
+  if (forwardedFor === undefined) return client
   const named = [forwardedFor ?? []].flat().join(',').split(',')
   while (named.length > 0 && isTrusted(client, trusted)) {
     const before = canonicalAddress(named.pop()!)
