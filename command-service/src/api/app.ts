@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { permits, problems, problemType, type Permission, type Principal, type ProblemCode } from '@annals/contracts'
+import { permits, problems, problemType, type Principal } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, type ApiOptions } from '@annals/platform/api'
 import { toProblem } from './problems'
@@ -17,8 +17,8 @@ export const buildApp = ({ authenticate, ...options }: AppDeps): FastifyInstance
   createApi({
     ...options,
     routes: commandRoutes,
-    access: { authenticate, permits: (principal, permission) => permits(principal, permission as Permission) },
+    access: { authenticate, permits },
     problems,
-    problemType: (code) => problemType(code as ProblemCode),
+    problemType,
     toProblem,
   })

@@ -63,7 +63,8 @@ function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
   const seen = new Set<string>()
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase()
-    if (seen.has(name) && singleHeaders.has(name)) return rawHeaders[i]
+    if (!singleHeaders.has(name)) continue
+    if (seen.has(name)) return rawHeaders[i]
     seen.add(name)
   }
   return undefined

@@ -95,16 +95,18 @@ function mountAt<Deps, Principal>(
       if (!access.permits(principal, route.permission)) throw new HttpProblem('forbidden')
       request.principal = principal
     },
-    async preValidation(request) {
-      if (!route.problems.includes(keyRequired) || request.headers['idempotency-key'] !== undefined) return
-      throw new HttpProblem(keyRequired, {
-        detail: 'Send a header "Idempotency-Key" that names this request, such as a UUID of yours.',
-      })
-    },
+    ...(route.problems.includes(keyRequired) ? { preValidation: requireKey } : {}),
     async handler(request, reply) {
       const answer = await route.handle(incomingOf(request, reply, route) as never, deps)
       return send(reply.code(route.response.status).headers(answer.headers ?? {}), route, answer)
     },
+  })
+}
+
+async function requireKey({ headers }: FastifyRequest): Promise<void> {
+  if (headers['idempotency-key'] !== undefined) return
+  throw new HttpProblem(keyRequired, {
+    detail: 'Send a header "Idempotency-Key" that names this request, such as a UUID of yours.',
   })
 }
 

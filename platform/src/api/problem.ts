@@ -31,7 +31,7 @@ export interface ProblemTable {
   /** Every code that this API answers with. */
   problems: Record<string, ProblemRow>
   /** URI that names a problem's type. */
-  problemType: (code: string) => string
+  problemType(code: string): string
   /** Turns an error of the service into a problem; `undefined`: it is a fault of ours, a 500. */
   toProblem: (error: unknown) => HttpProblem | undefined
 }

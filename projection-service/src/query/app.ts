@@ -1,10 +1,9 @@
 import type { FastifyInstance } from 'fastify'
-import { permits, problems, problemType, type Permission, type Principal, type ProblemCode } from '@annals/contracts'
+import { permits, problems, problemType, type Principal } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
-import { createApi, HttpProblem } from '@annals/platform/api'
+import { createApi, HttpProblem, postgresProblem } from '@annals/platform/api'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
-import { isDataException, isTransientPostgresError } from '@annals/platform/postgres'
 import type { Check } from '@annals/platform/process'
 import type { ConsistencyWait } from './consistency'
 import type { LogState } from './log-state'
@@ -20,17 +19,10 @@ export interface QueryApiDependencies {
   now: () => Date
 }
 
-function toProblem(error: unknown): HttpProblem | undefined {
-  const retry = { headers: { 'Retry-After': '2' }, cause: error }
-  // All values of these statements come from the request. Its schemas should have refused it: the log tells.
-  if (isDataException(error))
-    return new HttpProblem('invalid-request', {
-      detail: 'The request has a value that cannot be searched for.',
-      cause: error,
-    })
-  if (isMissingTable(error)) return new HttpProblem('read-model-rebuilding', retry)
-  return isTransientPostgresError(error) ? new HttpProblem('dependency-unavailable', retry) : undefined
-}
+const toProblem = (error: unknown): HttpProblem | undefined =>
+  isMissingTable(error)
+    ? new HttpProblem('read-model-rebuilding', { headers: { 'retry-after': '2' }, cause: error })
+    : postgresProblem(error)
 
 /** What has to answer, so that a query can be answered. */
 export const queryReadiness = (models: ReadModels, logState: LogState): Record<string, Check> => ({
@@ -48,11 +40,11 @@ export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
   return createApi({
     routes: queryRoutes,
     deps: { models, consistency, now },
-    access: { authenticate, permits: (principal, permission) => permits(principal, permission as Permission) },
+    access: { authenticate, permits },
     log,
     metrics,
     problems,
-    problemType: (code) => problemType(code as ProblemCode),
+    problemType,
     toProblem,
   })
 }
