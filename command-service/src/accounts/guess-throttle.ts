@@ -1,9 +1,12 @@
 import { networkOf } from '@annals/platform/client-address'
-import { createRateLimit, type RateLimitPolicy, type SharedCounter } from '@annals/platform/rate-limit'
+import { createRateLimit, type Attempt, type RateLimitPolicy, type SharedCounter } from '@annals/platform/rate-limit'
+import type { KnownNetworks } from './known-networks'
 
 /**
  * Bounds how often a password is guessed: for an address, wherever the guesses come from, and by a client, whatever it
- * tries.
+ * tries. A network from which the right password came before has guesses of its own when those of the address are used
+ * up: a stranger who guesses can not keep the owner out. It is the idea of device cookies, for networks.
+ * @see https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies
  */
 export interface GuessThrottle {
   /**
@@ -17,7 +20,7 @@ export interface GuessThrottle {
 export type Guess =
   | {
       isAllowed: true
-      /** The password was right: the guess does not count, and those before it at this address are forgotten. */
+      /** The password was right: the guess does not count, those of its count before it are forgotten, its network is known. */
       succeeded(): Promise<void>
       /** The password was not looked at, for a reason of ours: the guess does not count. */
       notJudged(): Promise<void>
@@ -26,27 +29,43 @@ export type Guess =
 
 export interface GuessThrottleDeps {
   shared: SharedCounter
+  /** For an address from everywhere, and once more for it from each network that is known. */
   perAddress: RateLimitPolicy
+  knownNetworks: KnownNetworks
   perClient: RateLimitPolicy
   /** Redis was asked and did not answer. */
   onSilent: () => void
 }
 
-export function createGuessThrottle({ shared, perAddress, perClient, onSilent }: GuessThrottleDeps): GuessThrottle {
+export function createGuessThrottle(deps: GuessThrottleDeps): GuessThrottle {
+  const { shared, perAddress, perClient, knownNetworks, onSilent } = deps
   const addresses = createRateLimit({ policy: perAddress, shared, prefix: 'login:address:', onSilent })
+  const addressesAtHome = createRateLimit({ policy: perAddress, shared, prefix: 'login:address-network:', onSilent })
   const clients = createRateLimit({ policy: perClient, shared, prefix: 'login:ip:', onSilent })
+
+  async function attemptAt(addressHash: string, network: string): Promise<Attempt> {
+    const ofAddress = await addresses.attempt(addressHash)
+    if (ofAddress.isAllowed) return ofAddress
+    const isKnown = await knownNetworks.has(addressHash, network).catch(() => {
+      onSilent()
+      return false
+    })
+    return isKnown ? addressesAtHome.attempt(`${addressHash}:${network}`) : ofAddress
+  }
 
   return {
     async attempt(addressHash, client) {
+      const network = networkOf(client)
       // The client first: one that is refused must not fill the memory with addresses.
-      const ofClient = await clients.attempt(networkOf(client))
+      const ofClient = await clients.attempt(network)
       if (!ofClient.isAllowed) return ofClient
-      const ofAddress = await addresses.attempt(addressHash)
+      const ofAddress = await attemptAt(addressHash, network)
       if (!ofAddress.isAllowed) return ofAddress
       return {
         isAllowed: true,
         async succeeded() {
-          await Promise.all([ofClient.giveBack(), ofAddress.forget()])
+          const remembered = knownNetworks.add(addressHash, network).catch(onSilent)
+          await Promise.all([ofClient.giveBack(), ofAddress.forget(), remembered])
         },
         async notJudged() {
           await Promise.all([ofClient.giveBack(), ofAddress.giveBack()])

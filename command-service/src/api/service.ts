@@ -17,6 +17,7 @@ import { createPaymentCommands } from '../payments/commands/payments'
 import { createAddressHash, createRegistration } from '../accounts/commands/registration'
 import { createSessionCommands } from '../sessions/commands/sessions'
 import { createGuessThrottle } from '../accounts/guess-throttle'
+import { createKnownNetworks } from '../accounts/known-networks'
 import { createPasswordCheck } from '../accounts/password-check'
 import { createPasswords } from '../accounts/passwords'
 import { createFingerprint } from '../core/command-context'
@@ -118,6 +119,7 @@ export async function openCommandService({
       shared: createRedisCounter(redis),
       perAddress: { attemptsMax: config.LOGIN_ATTEMPTS_PER_ADDRESS, windowSeconds: config.LOGIN_WINDOW_SECONDS },
       perClient: { attemptsMax: config.LOGIN_ATTEMPTS_PER_IP, windowSeconds: config.LOGIN_WINDOW_SECONDS },
+      knownNetworks: createKnownNetworks(redis),
       onSilent: () => redisSkips.inc({ purpose: 'login-throttle' }),
     }),
     passwords,

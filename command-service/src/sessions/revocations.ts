@@ -31,7 +31,7 @@ const pendingMax = 10_000
 const retryMs = 1_000
 /**
  * Events that are read to tell an emptied Redis which sessions have ended: some seconds of work. Where the life of a token holds
- * more, the log is asked for each session until Redis' memory is as old as a token can be.
+ * more, the log is asked once for each session until Redis' memory is as old as a token can be.
  */
 const recentEventsMax = 100_000
 
@@ -76,12 +76,12 @@ export function createRevocations(deps: RevocationDeps): Revocations {
 
     async has(sessionId) {
       if (pending.has(sessionId)) return true
-      const answer = await marks.ask(sessionId)
-      if (answer !== 'unknown') return answer === 'ended'
-      // Beside this request, which the log answers: Redis may have been emptied.
-      marks.complete(endedSince).catch((error: unknown) => log.debug({ err: error }, 'Redis stays incomplete'))
-      const { state } = await execute.load(sessionDecider, streamOf.session(sessionId))
-      return state.status !== 'active'
+      return marks.hasEnded(sessionId, async () => {
+        // Beside this request, which the log answers: Redis may have been emptied.
+        marks.complete(endedSince).catch((error: unknown) => log.debug({ err: error }, 'Redis stays incomplete'))
+        const { state } = await execute.load(sessionDecider, streamOf.session(sessionId))
+        return state.status !== 'active'
+      })
     },
 
     close() {

@@ -12,6 +12,13 @@ export type RevocationAnswer = 'ended' | 'not-ended' | 'unknown'
 export interface RevocationMarks {
   /** Never throws. */
   ask(sessionId: string): Promise<RevocationAnswer>
+  /**
+   * Asks Redis, and the log where Redis does not know. A session that the log has as active is not looked up again while Redis
+   * keeps the memory it had before that look: an end since then has left a mark.
+   * @param endedInLog reads the session's own events: a read model that lags would be believed for minutes.
+   * @throws what `endedInLog` throws.
+   */
+  hasEnded(sessionId: string, endedInLog: () => Promise<boolean>): Promise<boolean>
   /** Marks a session as ended for `forMs`. @throws when Redis does not take it. */
   add(sessionId: string, forMs: number): Promise<void>
   /**
@@ -47,19 +54,27 @@ export const revocationMarkMs = (accessTokenSeconds: number): number =>
 const markOf = (sessionId: string) => `revoked:${sessionId}`
 
 /**
- * Says that the marks are complete, and whose memory that was said of: `<run id of the server> <since, epoch ms>`. A server that
- * was emptied has no such key; one that was started again, or another one after a failover, has another run id.
+ * Says that the marks are complete, and whose memory that was said of: `<run id of the server> <since, epoch ms> <nonce>`.
+ * A server that was emptied has no such key; one that was started again, or another one after a failover, has another run id.
  */
 const memoryKey = 'revoked:memory'
 /** Held while marks are being completed; what empties the server meanwhile takes it away as well. */
 const workKey = (nonce: string) => `revoked:completing:${nonce}`
 /** Reading the facts takes seconds; whoever takes longer begins anew. */
 const workMsMax = 60_000
+/** Sessions that were found active in the log; some 20 MB. One that is forgotten is looked up again. */
+const foundActiveMax = 100_000
 /** Marks written in one round trip. */
 const marksAtOnce = 1_000
 
 function* inPortions<T>(items: readonly T[], size: number): Generator<readonly T[]> {
   for (let from = 0; from < items.length; from += size) yield items.slice(from, from + size)
+}
+
+interface Answers {
+  /** The value of `memoryKey` at the time of the answers. */
+  memory: string | null | undefined
+  of(sessionId: string): RevocationAnswer
 }
 
 export function createRevocationMarks({ redis, log, markMs, onSkipped }: RevocationMarksOptions): RevocationMarks {
@@ -90,9 +105,9 @@ export function createRevocationMarks({ redis, log, markMs, onSkipped }: Revocat
   }
 
   /** Sessions asked after since the last turn of the event loop: one question to Redis answers all of them. */
-  let asked: { sessionIds: Set<string>; answer: Promise<(sessionId: string) => RevocationAnswer> } | undefined
+  let asked: { sessionIds: Set<string>; answer: Promise<Answers> } | undefined
 
-  function askTogether(sessionId: string): Promise<(sessionId: string) => RevocationAnswer> {
+  function askTogether(sessionId: string): Promise<Answers> {
     if (!asked) {
       const sessionIds = new Set<string>()
       const answer = new Promise((resolve) => setImmediate(resolve)).then(async () => {
@@ -101,12 +116,31 @@ export function createRevocationMarks({ redis, log, markMs, onSkipped }: Revocat
         const [memory, ...marks] = await redis.mget([memoryKey, ...ids.map(markOf)])
         const ended = new Set(ids.filter((_, i) => marks[i] !== null))
         const otherwise: RevocationAnswer = isComplete(memory) ? 'not-ended' : 'unknown'
-        return (id: string): RevocationAnswer => (ended.has(id) ? 'ended' : otherwise)
+        return { memory, of: (id: string): RevocationAnswer => (ended.has(id) ? 'ended' : otherwise) }
       })
       asked = { sessionIds, answer }
     }
     asked.sessionIds.add(sessionId)
     return asked.answer
+  }
+
+  async function ask(sessionId: string): Promise<{ memory: string | null | undefined; answer: RevocationAnswer }> {
+    try {
+      const { memory, of } = await askTogether(sessionId)
+      return { memory, answer: of(sessionId) }
+    } catch {
+      onSkipped()
+      return { memory: undefined, answer: 'unknown' }
+    }
+  }
+
+  /** By session: the memory of Redis beside which the log had it as active. The oldest finding stands first. */
+  const foundActive = new Map<string, string>()
+
+  function rememberActive(sessionId: string, memory: string): void {
+    foundActive.delete(sessionId)
+    if (foundActive.size >= foundActiveMax) foundActive.delete(foundActive.keys().next().value!)
+    foundActive.set(sessionId, memory)
   }
 
   let completing: Promise<void> | undefined
@@ -116,7 +150,8 @@ export function createRevocationMarks({ redis, log, markMs, onSkipped }: Revocat
     const ofRun = runId
     // A memory that is not yet old enough gets older by itself.
     if (ofRun === undefined || toldSince(await redis.get(memoryKey)) !== undefined) return
-    const work = workKey(`${process.pid}-${Math.random().toString(36).slice(2)}`)
+    const nonce = `${process.pid}-${Math.random().toString(36).slice(2)}`
+    const work = workKey(nonce)
     await redis.set(work, '1', 'PX', workMsMax)
     const begun = Date.now()
     const ended = await endedSince(begun - markMs)
@@ -129,7 +164,7 @@ export function createRevocationMarks({ redis, log, markMs, onSkipped }: Revocat
       for (const [error] of (await pipeline.exec()) ?? []) if (error) throw error
     }
     // Emptied meanwhile, the server has lost marks that were just written, and this key with them.
-    const memory = `${ofRun} ${ended ? 0 : begun}`
+    const memory = `${ofRun} ${ended ? 0 : begun} ${nonce}`
     const script = `if redis.call('exists', KEYS[1]) == 1 then redis.call('set', KEYS[2], ARGV[1]); redis.call('del', KEYS[1]); return 1 end return 0`
     if ((await redis.eval(script, 2, work, memoryKey, memory)) !== 1) return
     log.info(
@@ -139,13 +174,17 @@ export function createRevocationMarks({ redis, log, markMs, onSkipped }: Revocat
   }
 
   return {
-    async ask(sessionId) {
-      try {
-        return (await askTogether(sessionId))(sessionId)
-      } catch {
-        onSkipped()
-        return 'unknown'
-      }
+    ask: async (sessionId) => (await ask(sessionId)).answer,
+
+    async hasEnded(sessionId, endedInLog) {
+      const { memory, answer } = await ask(sessionId)
+      if (answer !== 'unknown') return answer === 'ended'
+      // Redis has heard of every end since this memory began, and the log was read later than that.
+      const hearsOfEnds = memory && toldSince(memory) !== undefined
+      if (hearsOfEnds && foundActive.get(sessionId) === memory) return false
+      const ended = await endedInLog()
+      if (hearsOfEnds && !ended) rememberActive(sessionId, memory)
+      return ended
     },
 
     async add(sessionId, forMs) {

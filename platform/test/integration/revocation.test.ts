@@ -93,6 +93,59 @@ describe('marks of ended sessions', () => {
     expect(await marks.ask(randomUUID())).toBe('unknown')
   })
 
+  describe('while Redis has not heard of the older ends', () => {
+    /** A log that says whether a session ended, and counts how often it was asked. */
+    const logThatSays = (ended: boolean) => {
+      const look = Object.assign(async () => (look.count++, ended), { count: 0 })
+      return look
+    }
+
+    it('the log is asked once for an active session, and an end is heard of all the same', async () => {
+      await marks.complete(async () => undefined)
+      const [sessionId, look] = [randomUUID(), logThatSays(false)]
+      for (let i = 0; i < 3; i++) expect(await marks.hasEnded(sessionId, look)).toBe(false)
+      expect(look.count).toBe(1)
+      await marks.add(sessionId, 60_000)
+      expect(await marks.hasEnded(sessionId, look)).toBe(true)
+      expect(look.count).toBe(1)
+    })
+
+    it('the log is asked each time for an ended session: what Redis does not know is not kept here', async () => {
+      await marks.complete(async () => undefined)
+      const [sessionId, look] = [randomUUID(), logThatSays(true)]
+      for (let i = 0; i < 3; i++) expect(await marks.hasEnded(sessionId, look)).toBe(true)
+      expect(look.count).toBe(3)
+    })
+
+    it('what the log said is forgotten with the memory of Redis', async () => {
+      await marks.complete(async () => undefined)
+      const sessionId = randomUUID()
+      expect(await marks.hasEnded(sessionId, logThatSays(false))).toBe(false)
+      await marks.add(sessionId, 60_000)
+      await redis.flushdb()
+      await marks.complete(async () => undefined)
+      expect(await marks.hasEnded(sessionId, logThatSays(true))).toBe(true)
+    })
+
+    it('what the log said before Redis heard of ends is not kept', async () => {
+      const [sessionId, look] = [randomUUID(), logThatSays(false)]
+      for (let i = 0; i < 3; i++) expect(await marks.hasEnded(sessionId, look)).toBe(false)
+      expect(look.count).toBe(3)
+    })
+
+    it('what the log said is not kept when Redis was emptied during the look', async () => {
+      await marks.complete(async () => undefined)
+      const sessionId = randomUUID()
+      const look = async () => {
+        await redis.flushdb()
+        await marks.complete(async () => undefined)
+        return false
+      }
+      expect(await marks.hasEnded(sessionId, look)).toBe(false)
+      expect(await marks.hasEnded(sessionId, logThatSays(true))).toBe(true)
+    })
+  })
+
   it('say nothing while Redis does not answer', async () => {
     const away = createRedis('redis://127.0.0.1:1', log)
     const unheard = createRevocationMarks({ redis: away, log, markMs: 60_000, onSkipped: () => (skipped += 1) })

@@ -118,6 +118,31 @@ describe('repeating a registration', () => {
   })
 })
 
+describe('a stranger who guesses', () => {
+  const guessAll = (email: string, client: string) =>
+    Promise.all(Array.from({ length: 12 }, () => login(email, wrong, client)))
+
+  it('does not keep the owner out who logs in from where he did before', async () => {
+    const home = newClient()
+    const { email } = await somebody(service)
+    expect((await login(email, password, home)).status).toBe(200)
+    await guessAll(email, newClient())
+    expect((await login(email, password)).status).toBe(429)
+    expect((await login(email, password, home)).status).toBe(200)
+    // The owner's login takes nothing back from the stranger's count.
+    expect((await login(email, password)).status).toBe(429)
+  })
+
+  it('has as many guesses and no more where the owner was before', async () => {
+    const home = newClient()
+    const { email } = await somebody(service)
+    expect((await login(email, password, home)).status).toBe(200)
+    await guessAll(email, newClient())
+    expect(codesOf(await guessAll(email, home))).toEqual({ 'invalid-credentials': 10, 'too-many-requests': 2 })
+    expect((await login(email, password, home)).status).toBe(429)
+  })
+})
+
 describe('a client', () => {
   it('is a /64 of IPv6, whichever of its addresses it takes', async () => {
     const few = await startTestService(scope, { ...environment, LOGIN_ATTEMPTS_PER_IP: '4' }, { BCRYPT_COST: 4 })

@@ -19,6 +19,7 @@ function world({ perAddress = 3, perClient = 100 } = {}) {
     throttle: createGuessThrottle({
       shared: { add: silent, subtract: silent, clear: silent },
       perAddress: policy(perAddress),
+      knownNetworks: { has: silent, add: silent },
       perClient: policy(perClient),
       onSilent: () => undefined,
     }),
