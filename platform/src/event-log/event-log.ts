@@ -20,6 +20,8 @@ import {
   StreamDeleted,
   UnknownAppendOutcome,
 } from './errors'
+import { eventOfMessage } from './event-message'
+import { readAllCall } from './read-call'
 import { createRenewableClient } from './renewable-client'
 import { eventLogDeadlines, type EventLogDeadlines } from './deadlines'
 import { answered, Silent, whileAlive } from './silence'
@@ -55,13 +57,17 @@ export interface Appended {
   position: bigint
 }
 
-export interface LogSubscription {
+/** A part of the log. */
+export interface LogExtent {
   /** Only events after this position; `undefined`: from the beginning. */
   after: bigint | undefined
-  /** Id of the event at `after`: the log is asked for it again on each connection. */
-  afterId?: string | undefined
   /** Stream-name prefixes; without them every stream. */
   prefixes?: readonly string[]
+}
+
+export interface LogSubscription extends LogExtent {
+  /** Id of the event at `after`: the log is asked for it again on each connection. */
+  afterId?: string | undefined
   /** Ends the subscription, without an error. */
   signal: AbortSignal
 }
@@ -82,8 +88,16 @@ export interface EventLog {
    * @throws the client's WrongExpectedVersionError; StreamDeleted; UnknownAppendOutcome when no attempt was answered.
    */
   append(stream: string, events: readonly NewLogEvent[], expectedRevision: number): Promise<Appended>
-  /** Reads what the log holds now, in log order, then ends. Fails when the server says nothing for 10 s. */
-  readAll(options: Omit<LogSubscription, 'signal' | 'afterId'>): AsyncIterable<LogEvent>
+  /**
+   * Reads what the log holds now, in log order, then ends. Fails when the server says nothing for 10 s; while it looks for streams
+   * with these prefixes, when it does not answer another question.
+   */
+  readAll(options: LogExtent): AsyncIterable<LogEvent>
+  /**
+   * The same as messages of the server, for {@link eventsOfMessages} in another thread. It may begin with the event at `after`, and
+   * have events of the server's own between.
+   */
+  readAllMessages(options: LogExtent): AsyncIterable<readonly Buffer[]>
   /**
    * Reads on for ever: what there is, then what comes. Resumes by itself after a fault, from the last event handed out; a
    * server that says nothing counts as gone after 15 s.
@@ -174,19 +188,24 @@ export function createEventLog(url: string, log: Logger, deadlines: EventLogDead
   const asDeleted = (stream: string, error: unknown) =>
     errorCode(error) === ErrorType.STREAM_DELETED ? new StreamDeleted(stream, { cause: error }) : error
 
-  async function* readAll({ after, prefixes }: Parameters<EventLog['readAll']>[0]) {
-    // The client filters subscriptions only; a read is filtered here.
-    const isWanted = (stream: string) => !prefixes || prefixes.some((prefix) => stream.startsWith(prefix))
-    const events = client.current.readAll({ fromPosition: fromOf(after) })
+  async function* readAllMessages({ after, prefixes }: LogExtent) {
+    const messages = await readAllCall(client.current, after, prefixes)
     try {
-      for await (const resolved of whileAlive(events, deadlines.quietMs)) {
-        const event = toLogEvent(resolved)
-        // A read from a position includes the event at it.
-        if (event && (after === undefined || event.position > after) && isWanted(event.stream)) yield event
-      }
+      // What is read with a filter may be far apart.
+      yield* whileAlive(messages, deadlines.quietMs, prefixes && head)
     } finally {
-      // Whoever stops reading early leaves a call behind that would never end by itself.
-      await events.cancel()
+      messages.cancel()
+    }
+  }
+
+  async function* readAll(extent: LogExtent) {
+    const { after } = extent
+    for await (const messages of readAllMessages(extent)) {
+      for (const message of messages) {
+        const event = eventOfMessage(message)
+        // A read from a position includes the event at it.
+        if (event && (after === undefined || event.position > after)) yield event
+      }
     }
   }
 
@@ -315,6 +334,7 @@ export function createEventLog(url: string, log: Logger, deadlines: EventLogDead
     },
 
     readAll,
+    readAllMessages,
 
     async *subscribe(options) {
       let last = options.after === undefined ? undefined : { position: options.after, id: options.afterId }

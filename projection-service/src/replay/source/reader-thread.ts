@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { createEventLog } from '@annals/platform/event-log'
+import { createEventLog, packMessages } from '@annals/platform/event-log'
 import { createLogger } from '@annals/platform/log'
-import type { Answer, Order, PackedEvent, ReaderSettings } from './threaded-reader'
+import type { Answer, Order, ReaderSettings } from './threaded-reader'
 
 const port = parentPort!
 const { url, logLevel, readSize, readAhead } = workerData as ReaderSettings
@@ -14,23 +14,24 @@ let ahead = 0
 let isLeft = false
 let goOn: (() => void) | undefined
 
-async function send(chunk: PackedEvent[]): Promise<void> {
-  answer({ kind: 'chunk', events: JSON.stringify(chunk) })
+async function send(messages: readonly Buffer[]): Promise<void> {
+  const packed = packMessages(messages)
+  port.postMessage({ kind: 'chunk', packed } satisfies Answer, [packed])
   ahead++
   if (ahead >= readAhead && !isLeft) await new Promise<void>((resolve) => (goOn = resolve))
 }
 
-async function read({ after, prefixes }: Extract<Order, { kind: 'read' }>): Promise<void> {
+async function read({ extent }: Extract<Order, { kind: 'read' }>): Promise<void> {
   ahead = 0
   isLeft = false
-  let chunk: PackedEvent[] = []
-  const from = after === undefined ? undefined : BigInt(after)
-  for await (const event of log.readAll({ after: from, ...(prefixes ? { prefixes } : {}) })) {
+  let chunk: Buffer[] = []
+  for await (const messages of log.readAllMessages(extent)) {
     if (isLeft) break
-    const { id, type, stream, revision, position, createdAt, data, metadata } = event
-    if (chunk.push([id, type, stream, revision, position.toString(), createdAt, data, metadata]) < readSize) continue
-    await send(chunk)
-    chunk = []
+    for (const message of messages) {
+      if (chunk.push(message) < readSize) continue
+      await send(chunk)
+      chunk = []
+    }
   }
   if (chunk.length > 0 && !isLeft) await send(chunk)
   answer({ kind: 'end' })

@@ -1,6 +1,6 @@
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
-import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import { eventsOfMessages, type EventLog, type LogEvent, type LogExtent } from '@annals/platform/event-log'
 import type { Pace } from '../fold/pace'
 
 /** What the thread is made with. */
@@ -9,18 +9,11 @@ export interface ReaderSettings extends Pick<Pace, 'readSize' | 'readAhead'> {
   logLevel: string
 }
 
-/**
- * What the thread is told. `read` begins a read, when the one before has ended; `after` is decimal: bigint crosses threads, but
- * JSON, which the answers are, does not know it. `taken` asks for the chunk after those that are ahead; `leave` for the end.
- */
-export type Order =
-  { kind: 'read'; after: string | undefined; prefixes: readonly string[] | undefined } | { kind: 'taken' | 'leave' }
+/** What the thread is told. `read` begins a read, when the one before has ended. `taken` asks for the chunk after those that are ahead; `leave` for the end. */
+export type Order = { kind: 'read'; extent: LogExtent } | { kind: 'taken' | 'leave' }
 
-/** JSON of an array of events: cheaper to hand over than objects, which would be cloned field by field. */
-export type Answer = { kind: 'chunk'; events: string } | { kind: 'end' } | { kind: 'failed'; message: string }
-
-/** An event in a chunk: id, type, stream, revision, position, createdAt, data, metadata. */
-export type PackedEvent = [string, string, string, number, string, number, unknown, unknown]
+/** `packed`: for `eventsOfMessages`. Its bytes are handed over, not copied; objects would be cloned field by field. */
+export type Answer = { kind: 'chunk'; packed: ArrayBuffer } | { kind: 'end' } | { kind: 'failed'; message: string }
 
 const leaveWithinMs = 500
 
@@ -87,25 +80,23 @@ class ReaderThread {
 export function createThreadedReader(settings: ReaderSettings) {
   let idle: ReaderThread | undefined
 
-  async function* readAll({
-    after,
-    prefixes,
-  }: Parameters<EventLog['readAll']>[0]): AsyncGenerator<LogEvent, void, undefined> {
+  async function* readAll(extent: LogExtent): AsyncGenerator<LogEvent, void, undefined> {
+    const { after } = extent
     const thread = idle ?? new ReaderThread(settings)
     idle = undefined
     let isReading = true
     let isFree = false
     try {
-      thread.order({ kind: 'read', after: after?.toString(), prefixes })
+      thread.order({ kind: 'read', extent })
       for (;;) {
         const answer = await thread.answer()
         isReading = answer.kind === 'chunk'
         if (answer.kind === 'failed') throw new Error(`the log could not be read: ${answer.message}`)
         if (answer.kind === 'end') break
         thread.order({ kind: 'taken' })
-        for (const packed of JSON.parse(answer.events) as PackedEvent[]) {
-          const [id, type, stream, revision, position, createdAt, data, metadata] = packed
-          yield { id, type, stream, revision, position: BigInt(position), createdAt, data, metadata }
+        for (const event of eventsOfMessages(answer.packed)) {
+          // A read from a position includes the event at it.
+          if (after === undefined || event.position > after) yield event
         }
       }
       isFree = true
