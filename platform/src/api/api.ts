@@ -134,7 +134,8 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
     },
   })
   app.decorateReply('problemCode', undefined)
-  app.addHook('onRequest', async (request, reply) => {
+  // Hooks that wait for nothing are no async functions: each promise is paid for by every request.
+  app.addHook('onRequest', (request, reply, done) => {
     request.correlationId = request.id
     // Here as well, for what is refused in the next lines.
     reply.headers({ ...answerHeaders, 'x-correlation-id': request.id })
@@ -145,6 +146,7 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
     const repeated = repeatedHeader(request.raw.rawHeaders)
     if (repeated !== undefined)
       throw new HttpProblem('invalid-request', { detail: `Send the header "${repeated}" once.` })
+    done()
   })
   app.addHook('onRequest', (request, reply, done) => {
     const traceparent = request.headers['traceparent']

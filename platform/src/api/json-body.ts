@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { HttpProblem } from './problem'
 
 /** Bytes that are no UTF-8 are an error, never U+FFFD: RFC 8259 § 8.1. A byte order mark is left to the JSON parser, which skips it. */
@@ -31,11 +31,16 @@ export function jsonBody(app: FastifyInstance) {
 }
 
 /** RFC 9110 § 8.4: a body is read as it is; one that says that it is compressed is not guessed at. */
-export async function refuseEncodedBody({ headers }: FastifyRequest): Promise<void> {
+export function refuseEncodedBody(
+  { headers }: FastifyRequest,
+  _reply: FastifyReply,
+  _body: unknown,
+  done: () => void,
+): void {
   const encoding = headers['content-encoding']?.trim().toLowerCase()
-  if (encoding === undefined || encoding === 'identity') return
+  if (encoding === undefined || encoding === 'identity') return done()
   const isEmpty = headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0
-  if (isEmpty) return
+  if (isEmpty) return done()
   throw new HttpProblem('unsupported-media-type', {
     detail: 'Send the body as it is, without a Content-Encoding.',
     headers: { 'accept-encoding': 'identity' },

@@ -75,6 +75,11 @@ function mountAt<Deps, Principal>(
   deps: Deps,
   access: Access<Principal>,
 ): void {
+  async function admit(request: FastifyRequest): Promise<void> {
+    const principal = await access.authenticate(request.headers.authorization)
+    if (!access.permits(principal, route.permission)) throw new HttpProblem('forbidden')
+    request.principal = principal
+  }
   server.route({
     method,
     url: path,
@@ -84,17 +89,12 @@ function mountAt<Deps, Principal>(
     schema: {
       ...(route.params ? { params: route.params } : {}),
       ...(route.query ? { querystring: route.query } : {}),
-      // Other headers than those it names are none of its business, and stay.
-      ...(route.headers ? { headers: route.headers.loose() } : {}),
+      // Other headers than those it names are none of its business: fastify keeps them beside what comes out of this.
+      ...(route.headers ? { headers: route.headers.strip() } : {}),
       ...(route.body && (route.bodyForm ?? 'json') === 'json' ? { body: route.body } : {}),
     },
     // Before the request is looked at: a stranger learns nothing from what is wrong with it.
-    async onRequest(request) {
-      if (route.permission === everybody) return
-      const principal = await access.authenticate(request.headers.authorization)
-      if (!access.permits(principal, route.permission)) throw new HttpProblem('forbidden')
-      request.principal = principal
-    },
+    ...(route.permission === everybody ? {} : { onRequest: admit }),
     ...(route.problems.includes(keyRequired) ? { preValidation: requireKey } : {}),
     async handler(request, reply) {
       const answer = await route.handle(incomingOf(request, reply, route) as never, deps)
@@ -103,8 +103,8 @@ function mountAt<Deps, Principal>(
   })
 }
 
-async function requireKey({ headers }: FastifyRequest): Promise<void> {
-  if (headers['idempotency-key'] !== undefined) return
+function requireKey({ headers }: FastifyRequest, _reply: FastifyReply, done: () => void): void {
+  if (headers['idempotency-key'] !== undefined) return done()
   throw new HttpProblem(keyRequired, {
     detail: 'Send a header "Idempotency-Key" that names this request, such as a UUID of yours.',
   })
@@ -112,14 +112,16 @@ async function requireKey({ headers }: FastifyRequest): Promise<void> {
 
 function incomingOf(request: FastifyRequest, reply: FastifyReply, { bodyForm }: Pick<Route<never>, 'bodyForm'>) {
   let signal: AbortSignal | undefined
+  // Once: fastify puts them together anew for everyone who asks.
+  const { headers } = request
   return {
     principal: request.principal,
     params: request.params,
     query: request.query,
-    headers: request.headers,
+    headers,
     body: bodyForm === 'multipart' ? request.parts() : request.body,
     correlationId: request.correlationId,
-    userAgent: request.headers['user-agent'],
+    userAgent: headers['user-agent'],
     // Found out for those who ask: few routes do.
     get ip() {
       return request.clientAddress
