@@ -13,7 +13,7 @@ import { appendErrorKind, StreamDeleted, type Appended, type EventLog, type LogE
 import { derivedId } from '@annals/platform/ids'
 import { currentTraceparent } from '@annals/platform/tracing'
 import type { Decider, Decision, Past } from './decider'
-import type { KeyWriter, Needs } from './key-writer'
+import type { KeyWriter, Needs, Sealers } from './key-writer'
 import type { CommandContext } from './command-context'
 import {
   ConcurrentChange,
@@ -140,7 +140,11 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
   }
 
   /** Events as the log takes them: sealed where they are personal, their ids derived. */
-  async function encode(events: readonly NewEvent[], { commandId, fingerprint, ...context }: CommandContext) {
+  function encode(
+    events: readonly NewEvent[],
+    { commandId, fingerprint, ...context }: CommandContext,
+    { seal, sealSecret }: Sealers,
+  ) {
     const traceparent = currentTraceparent()
     const envelope: EnvelopeInput = {
       tenant,
@@ -150,14 +154,13 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
       ...(traceparent ? { traceparent } : {}),
       source: 'command-service',
     }
-    const { seal, sealSecret } = await keys.sealFor(tenant, needsOf(events))
     // The fingerprint is part of the id: the log answers a repeat of known ids with success, without comparing contents.
     return events.map((event, i) =>
       encodeEvent(event, derivedId(commandId, fingerprint ?? '', i), envelope, seal, sealSecret),
     )
   }
 
-  async function append(stream: string, events: Awaited<ReturnType<typeof encode>>, revision: number) {
+  async function append(stream: string, events: ReturnType<typeof encode>, revision: number) {
     const startedAt = performance.now()
     try {
       return await log.append(stream, events, revision)
@@ -195,11 +198,12 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
       if (ifMatch !== undefined && known.revision !== ifMatch)
         throw new RevisionMismatch(stream, ifMatch, known.revision)
       if (decided.length === 0) return { ...known, repeated: false, appended: false, latest: known }
-      const encoded = await encode(decided, context)
+      const encoded = encode(decided, context, await keys.sealFor(tenant, needsOf(decided)))
       const appended = await append(stream, encoded, known.revision)
       if (appended) {
         const past = decided.map((event) => ({ ...event, at: context.occurredAt }) as unknown as Past<T>)
-        const after = { state: past.reduce(decider.evolve, known.state), ...(await placed(stream, appended)) }
+        const { revision, position } = appended.position < 0n ? await placed(stream, appended) : appended
+        const after = { state: past.reduce(decider.evolve, known.state), revision, position }
         return { ...after, repeated: false, appended: true, latest: after }
       }
       observe.conflict(decider.category)
@@ -213,7 +217,6 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
 
   /** A server that recognises a repeat may leave the position out of its answer: then the event itself tells it. */
   async function placed(stream: string, appended: Appended): Promise<Appended> {
-    if (appended.position >= 0n) return appended
     const [event] = await log.readStream(stream, appended.revision)
     return { revision: appended.revision, position: event?.position ?? appended.position }
   }

@@ -131,10 +131,7 @@ export function createKeyWriter({
     return row?.wrapped_key ? unwrapKey(row.wrapped_key, masters.of(row.master_key_id), owner) : null
   }
 
-  async function dataKey(tenant: string, subject: string): Promise<Buffer> {
-    const owner = `${tenant}|${subject}`
-    const cached = cache.get(owner)
-    if (cached) return cached
+  async function dataKey(tenant: string, subject: string, owner: string): Promise<Buffer> {
     const key = await available(storedKey(tenant, subject))
     if (!key) throw new Rejected('user-not-found')
     cache.set(owner, key)
@@ -164,7 +161,10 @@ export function createKeyWriter({
     async sealFor(tenant, { subjects, secrets }) {
       if (subjects.length === 0) return noSealers
       const keys = new Map<string, Buffer>()
-      for (const subject of subjects) keys.set(subject, await dataKey(tenant, subject))
+      for (const subject of subjects) {
+        const owner = `${tenant}|${subject}`
+        keys.set(subject, cache.get(owner) ?? (await dataKey(tenant, subject, owner)))
+      }
       const secretKey = secrets ? await available(secretKeys.current(tenant)) : undefined
       return {
         seal: ({ subject, context }, personal) => sealText(JSON.stringify(personal), keys.get(subject)!, context),

@@ -74,8 +74,8 @@ export function createRevocations(deps: RevocationDeps): Revocations {
       })
     },
 
-    async has(sessionId) {
-      if (pending.has(sessionId)) return true
+    has(sessionId) {
+      if (pending.has(sessionId)) return Promise.resolve(true)
       return marks.hasEnded(sessionId, async () => {
         // Beside this request, which the log answers: Redis may have been emptied.
         marks.complete(endedSince).catch((error: unknown) => log.debug({ err: error }, 'Redis stays incomplete'))

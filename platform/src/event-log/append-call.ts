@@ -16,11 +16,8 @@ interface Waiting {
   reject(error: unknown): void
 }
 
-/** One call, and the appends on it that have not been answered. */
-interface Call {
-  duplex: Duplex
-  waiting: Map<string, Waiting>
-}
+/** The appends on one call that have not been answered. */
+type Unanswered = Map<string, Waiting>
 
 /** The client hides what its own appends are made of; that they are there is checked when the first append is made. */
 interface Internals {
@@ -43,16 +40,16 @@ interface Internals {
  */
 export function createAppends() {
   const duplexes = new WeakMap<object, Duplex>()
-  const calls = new WeakMap<Duplex, Call>()
+  const unansweredOf = new WeakMap<Duplex, Unanswered>()
 
-  async function callOf(client: EventStoreDBClient): Promise<Call> {
+  function duplexOf(client: EventStoreDBClient): Promise<Duplex> {
     const internals = client as unknown as Internals
     const create = (grpc: StreamsClient) => {
       const duplex = grpc.batchAppend(...internals.callArguments({}, { deadline: Infinity })) as unknown as Duplex
-      calls.set(duplex, watch(duplex))
+      unansweredOf.set(duplex, watch(duplex))
       return duplex
     }
-    return calls.get(await internals.GRPCStreamCreator(StreamsClient, 'batchAppend', create, duplexes)())!
+    return internals.GRPCStreamCreator(StreamsClient, 'batchAppend', create, duplexes)()
   }
 
   return {
@@ -70,13 +67,14 @@ export function createAppends() {
     ): Promise<Appended> {
       const id = randomUUID()
       const request = requestOf(id, stream, events, expectedRevision)
+      const opening = duplexOf(client)
       return new Promise<Appended>((resolve, reject) => {
-        let used: Call | undefined
+        let unanswered: Unanswered | undefined
         let isSettled = false
         const settle = () => {
           isSettled = true
           clearTimeout(timer)
-          used?.waiting.delete(id)
+          unanswered?.delete(id)
         }
         const entry: Waiting = {
           stream,
@@ -87,33 +85,32 @@ export function createAppends() {
           () => entry.reject(new UnknownAppendOutcome(`no answer within ${timeoutMs} ms`)),
           timeoutMs,
         )
-        const send = async () => {
-          const call = await callOf(client)
+        const send = (duplex: Duplex) => {
           // Told as not answered: it must not be written afterwards.
           if (isSettled) return
-          used = call
-          call.waiting.set(id, entry)
+          unanswered = unansweredOf.get(duplex)!
+          unanswered.set(id, entry)
           // Who asks waits for the answer, so what is buffered here is bounded by the commands under way.
-          call.duplex.write(request)
+          duplex.write(request)
         }
-        send().catch(entry.reject)
+        opening.then(send).catch(entry.reject)
       })
     },
   }
 }
 
-function watch(duplex: Duplex): Call {
-  const waiting = new Map<string, Waiting>()
+function watch(duplex: Duplex): Unanswered {
+  const unanswered: Unanswered = new Map()
   duplex.on('data', (answer: BatchAppendResp) => {
     const id = answer.getCorrelationId()?.getString() ?? ''
-    const append = waiting.get(id)
+    const append = unanswered.get(id)
     if (append) tell(append, answer)
   })
   finished(duplex, (error) => {
     const reason = error ? convertToCommandError(error) : new UnknownAppendOutcome('the server ended the call')
-    for (const append of waiting.values()) append.reject(reason)
+    for (const append of unanswered.values()) append.reject(reason)
   })
-  return { duplex, waiting }
+  return unanswered
 }
 
 function tell({ stream, resolve, reject }: Waiting, answer: BatchAppendResp): void {

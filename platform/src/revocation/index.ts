@@ -105,18 +105,29 @@ export function createRevocationMarks({ redis, log, markMs, onSkipped }: Revocat
   }
 
   /** Sessions asked after since the last turn of the event loop: one question to Redis answers all of them. */
-  let asked: { sessionIds: Set<string>; answer: Promise<Answers> } | undefined
+  let asked: { sessionIds: Set<string>; answer: Promise<Answers | undefined> } | undefined
 
-  function askTogether(sessionId: string): Promise<Answers> {
+  async function askFor(sessionIds: Iterable<string>): Promise<Answers | undefined> {
+    const ids = [...sessionIds]
+    try {
+      const [memory, ...marks] = await redis.mget([memoryKey, ...ids.map(markOf)])
+      const ended = new Set(ids.filter((_, i) => marks[i] !== null))
+      const otherwise: RevocationAnswer = isComplete(memory) ? 'not-ended' : 'unknown'
+      return { memory, of: (id) => (ended.has(id) ? 'ended' : otherwise) }
+    } catch {
+      return undefined
+    }
+  }
+
+  /** @returns `undefined`: Redis did not answer. */
+  function askTogether(sessionId: string): Promise<Answers | undefined> {
     if (!asked) {
       const sessionIds = new Set<string>()
-      const answer = new Promise((resolve) => setImmediate(resolve)).then(async () => {
-        asked = undefined
-        const ids = [...sessionIds]
-        const [memory, ...marks] = await redis.mget([memoryKey, ...ids.map(markOf)])
-        const ended = new Set(ids.filter((_, i) => marks[i] !== null))
-        const otherwise: RevocationAnswer = isComplete(memory) ? 'not-ended' : 'unknown'
-        return { memory, of: (id: string): RevocationAnswer => (ended.has(id) ? 'ended' : otherwise) }
+      const answer = new Promise<Answers | undefined>((resolve) => {
+        setImmediate(() => {
+          asked = undefined
+          resolve(askFor(sessionIds))
+        })
       })
       asked = { sessionIds, answer }
     }
@@ -124,14 +135,9 @@ export function createRevocationMarks({ redis, log, markMs, onSkipped }: Revocat
     return asked.answer
   }
 
-  async function ask(sessionId: string): Promise<{ memory: string | null | undefined; answer: RevocationAnswer }> {
-    try {
-      const { memory, of } = await askTogether(sessionId)
-      return { memory, answer: of(sessionId) }
-    } catch {
-      onSkipped()
-      return { memory: undefined, answer: 'unknown' }
-    }
+  const skipped = (): Answers => {
+    onSkipped()
+    return { memory: undefined, of: () => 'unknown' }
   }
 
   /** By session: the memory of Redis beside which the log had it as active. The oldest finding stands first. */
@@ -174,10 +180,14 @@ export function createRevocationMarks({ redis, log, markMs, onSkipped }: Revocat
   }
 
   return {
-    ask: async (sessionId) => (await ask(sessionId)).answer,
+    async ask(sessionId) {
+      const { of } = (await askTogether(sessionId)) ?? skipped()
+      return of(sessionId)
+    },
 
     async hasEnded(sessionId, endedInLog) {
-      const { memory, answer } = await ask(sessionId)
+      const { memory, of } = (await askTogether(sessionId)) ?? skipped()
+      const answer = of(sessionId)
       if (answer !== 'unknown') return answer === 'ended'
       // Redis has heard of every end since this memory began, and the log was read later than that.
       const hearsOfEnds = memory && toldSince(memory) !== undefined
