@@ -131,13 +131,19 @@ export const readable = <T>(value: T): T =>
  * The JSON pointer of a string that may not be written anywhere: not well-formed, or with control characters other than tab and line
  * break. `undefined`: there is none. A field of its own form says more ({@link writtenText}); this holds for all others.
  */
-export function unstorable(value: unknown, pointer = ''): string | undefined {
-  if (typeof value === 'string')
-    return value.isWellFormed() && !controlsBesideLines.test(value) ? undefined : pointer || '/'
+export function unstorable(value: unknown): string | undefined {
+  const pointer = pathToUnstorable(value)
+  return pointer === '' ? '/' : pointer
+}
+
+/** Put together on the way back only: nearly always there is nothing to point at. */
+function pathToUnstorable(value: unknown): string | undefined {
+  if (typeof value === 'string') return value.isWellFormed() && !controlsBesideLines.test(value) ? undefined : ''
   if (typeof value !== 'object' || value === null) return undefined
   for (const [name, field] of Object.entries(value)) {
-    const found = unstorable(name, `${pointer}/`) ?? unstorable(field, `${pointer}/${name}`)
-    if (found) return found
+    if (pathToUnstorable(name) !== undefined) return '/'
+    const below = pathToUnstorable(field)
+    if (below !== undefined) return `/${name}${below}`
   }
   return undefined
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { createRemoteJWKSet, errors, jwtVerify, type CryptoKey, type JWTVerifyGetKey } from 'jose'
 import { LRUCache } from 'lru-cache'
 import type { z } from 'zod'
@@ -128,7 +128,7 @@ export function createAuthenticator<Principal extends { expiresAt: number }>(
     const token = /^Bearer +([\w-]+\.[\w-]+\.[\w-]+)$/i.exec(authorization ?? '')?.[1]
     if (!token || token.length > tokenCharsMax) throw unauthenticated()
     // The hash stands for the token: a dump of the process's memory hands out fewer of them.
-    const name = createHash('sha256').update(token).digest('base64')
+    const name = hash('sha256', token, 'base64')
     let principal = verified.get(name)
     if (!principal) {
       principal = await verify(token)
