@@ -12,6 +12,7 @@ import { jsonBody, refuseEncodedBody } from './json-body'
 import { mountRoutes, type Access } from './mount'
 import { HttpProblem, type ProblemTable } from './problem'
 import { createRefusals } from './refusals'
+import { requestLogOf } from './request-log'
 import { requestTime } from './request-time'
 import type { Route } from './route'
 
@@ -82,6 +83,7 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
     loggerInstance: log as FastifyBaseLogger,
     // One line per request, written below; its id is the correlation id.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'correlationId' }),
+    childLoggerFactory: requestLogOf,
     bodyLimit: bodyBytesMax,
     requestTimeout: requestTime.requestTimeout,
     // Ours is a problem like all others; see `stopping`.
