@@ -123,9 +123,20 @@ function mapStrings(value: unknown, change: (text: string) => string): unknown {
  * PostgreSQL's `text` and `jsonb` can not hold. What was written before texts were checked stays readable.
  */
 export const readable = <T>(value: T): T =>
-  mapStrings(value, (text) =>
-    text.isWellFormed() && !text.includes('\0') ? text : text.toWellFormed().replaceAll('\0', '\ufffd'),
-  ) as T
+  isReadable(value)
+    ? value
+    : (mapStrings(value, (text) => (isReadable(text) ? text : text.toWellFormed().replaceAll('\0', '\ufffd'))) as T)
+
+/** Asked of every event, and hardly ever denied: so it makes no garbage. */
+function isReadable(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed() && !value.includes('\0')
+  if (typeof value !== 'object' || value === null) return true
+  if (Array.isArray(value)) return value.every(isReadable)
+  for (const name in value) {
+    if (Object.hasOwn(value, name) && !isReadable((value as Record<string, unknown>)[name])) return false
+  }
+  return true
+}
 
 /**
  * The JSON pointer of a string that may not be written anywhere: not well-formed, or with control characters other than tab and line

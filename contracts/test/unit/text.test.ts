@@ -109,6 +109,15 @@ describe('any text', () => {
       }),
     ))
 
+  it('is mended wherever it stands in JSON, and all else stays as it was', () => {
+    const given = JSON.parse('{"__proto__":{"a":"x\\u0000"},"list":[1,null,["\\ud800"]],"kept":{"b":true}}') as {
+      kept: unknown
+    }
+    const read = readable(given)
+    expect(JSON.stringify(read)).toBe('{"__proto__":{"a":"x\ufffd"},"list":[1,null,["\ufffd"]],"kept":{"b":true}}')
+    expect(read.kept).toBe(given.kept)
+  })
+
   it('is kept as a line of the form, or not at all', () =>
     fc.assert(
       fc.property(anyText, (given) => {
