@@ -80,6 +80,19 @@ describe('payment totals', () => {
       '2026-03-02|EUR': { day: '2026-03-02', created_count: 0n, completed_count: 1n, completed_minor: 1250n },
     })
   })
+  it.each(['2026-12-31T23:59:59.999999Z', '2024-02-29T00:00:00.5Z', '0001-01-01T00:00:00Z'])(
+    'finds the day of %s in UTC',
+    async (occurredAt) => {
+      const day = new Date(occurredAt).toISOString().slice(0, 10)
+      const at = { ...created!, metadata: { ...(created!.metadata as object), occurredAt } }
+      await given(paymentTotals, at).then({ [`${day}|EUR`]: { day, created_count: 1n } })
+    },
+  )
+  it('takes no time with an offset, in which the day could be another', () =>
+    given(paymentTotals, {
+      ...created!,
+      metadata: { ...(created!.metadata as object), occurredAt: '2026-03-02T00:30:00+02:00' },
+    }).isParked(/metadata/))
   it('adds failures up apart', () =>
     given(paymentTotals, created!, started!, failed).then({
       '2026-03-01|EUR': { failed_count: 1n, failed_minor: 1250n },

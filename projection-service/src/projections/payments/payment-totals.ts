@@ -12,8 +12,8 @@ interface Totals {
   failed_minor: bigint
 }
 
-/** The day in UTC on which a fact happened. */
-const dayOf = (at: string) => new Date(at).toISOString().slice(0, 10)
+/** The day on which a fact happened. An envelope has no other times than those of UTC. */
+const dayOf = (at: string) => at.slice(0, 'YYYY-MM-DD'.length)
 
 const plus = (
   row: Totals | undefined,
