@@ -8,6 +8,8 @@ export interface QueuedEvent {
   position: bigint
   /** Epoch ms, when it was appended. */
   createdAt: number
+  /** By `performance.now()`, when it was read. */
+  readAt: number
   bytes: number
 }
 
@@ -57,7 +59,7 @@ export class EventQueue {
   async put(event: QueuedEvent): Promise<void> {
     this.#events.push(event)
     this.#bytes += event.bytes
-    this.#wakePublisher?.()
+    if (this.length === 1 || this.#isFull) this.#wakePublisher?.()
     if (this.#ended) return
     if (this.length >= 2 * this.limits.eventsMax || this.#bytes >= 2 * this.limits.bytesMax)
       await new Promise<void>((resolve) => (this.#wakeReader = resolve))
@@ -70,12 +72,21 @@ export class EventQueue {
     this.#wakeReader?.()
   }
 
+  /** Whether a batch would not hold more. */
+  get #isFull(): boolean {
+    return this.length >= this.limits.eventsMax || this.#bytes >= this.limits.bytesMax
+  }
+
   /**
-   * @returns the next batch as soon as there is one event; `'idle'` when none came within `idleMs`; `undefined` at the end.
+   * @param dueAt when the batch may be handed out that holds this event as its first, by `performance.now()`; a full one, and the last
+   *   one, is handed out at once.
+   * @returns the next batch; `'idle'` when no event came within `idleMs`; `undefined` at the end.
    */
-  async take(idleMs: number): Promise<Batch | 'idle' | undefined> {
+  async take(idleMs: number, dueAt?: (oldest: QueuedEvent) => number): Promise<Batch | 'idle' | undefined> {
     if (this.length === 0 && !this.#ended) await this.#untilWoken(idleMs)
     if (this.length === 0) return this.#ended ? undefined : 'idle'
+    const restMs = dueAt ? dueAt(this.oldest!) - performance.now() : 0
+    if (restMs > 0 && !this.#isFull && !this.#ended) await this.#untilWoken(restMs)
     const records: OutgoingRecord[] = []
     let bytes = 0
     let last: QueuedEvent | undefined

@@ -5,6 +5,7 @@ import type { Logger } from '@annals/platform/log'
 import { assess, noWishes, type Beginning, type Wishes, type World } from './assess'
 import { checkpointText, endsOf, type RelayCheckpoint, type TopicPlace } from './checkpoint'
 import { EventQueue, type Batch, type BatchLimits } from './event-queue'
+import { beginsAt } from './pacing'
 import { Publication } from './publication'
 import { toQueued } from './queued-event'
 import { RelayRefusal } from './refusals'
@@ -46,11 +47,6 @@ export interface LeadObserver {
  * `offsets.retention.minutes`, 7 days by default.
  */
 const refreshEveryMs = 60 * 60 * 1_000
-/**
- * Transactions begin at least this far apart, unless a full one is waiting. An event that comes alone is published at once;
- * events that come faster share a transaction, which saves the broker and all that read from it most of their work.
- */
-const transactionEveryMs = 25
 /** A finding is told when it is made twice: between two looks the topics can grow, and a checkpoint move. */
 const lookAgainMs = 1_000
 
@@ -296,11 +292,12 @@ class Lead {
   }
 
   async #publishFrom(queue: EventQueue, publish: (batch: Batch) => Promise<void>): Promise<void> {
-    const { metrics, limits, signal } = this.options
+    const { metrics } = this.options
+    let started = -Infinity
     for (;;) {
-      const batch = await queue.take(refreshEveryMs)
+      const batch = await queue.take(refreshEveryMs, ({ readAt }) => beginsAt(started, readAt))
       if (batch === undefined || this.#failure) return
-      const started = performance.now()
+      started = performance.now()
       if (batch === 'idle') {
         await this.publication.confirm()
         continue
@@ -309,8 +306,6 @@ class Lead {
       this.observer.published()
       metrics?.published(batch.records, (performance.now() - started) / 1_000)
       metrics?.position(this.publication.checkpoint.position)
-      const restMs = transactionEveryMs - (performance.now() - started)
-      if (restMs > 0 && queue.length < limits.eventsMax) await pause(restMs, signal)
     }
   }
 }

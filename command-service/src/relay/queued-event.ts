@@ -32,6 +32,7 @@ export function toQueued(
     event: event.id,
     position: event.position,
     createdAt: event.createdAt,
+    readAt: performance.now(),
     // Near enough for a bound: what is not counted are the small headers.
     bytes: (value?.length ?? 0) + (headers['ce_metadata']?.length ?? 0) + key.length + 500,
   }

@@ -5,6 +5,7 @@ const event = (position: number, bytes = 10) => ({
   position: BigInt(position),
   event: `e${position}`,
   createdAt: 0,
+  readAt: performance.now(),
   bytes,
   record: { topic: 't', partition: 0, key: 'k', value: String(position), headers: {}, timestamp: '0' },
 })
@@ -57,6 +58,25 @@ describe('the queue between log and Kafka', () => {
 
   it('says that it is idle when nothing comes', async () => {
     expect(await new EventQueue({ eventsMax: 2, bytesMax: 100 }).take(5)).toBe('idle')
+  })
+
+  it('gathers until a batch is due, and not for one that is full, or the last', async () => {
+    const dueAt = ({ readAt }: { readAt: number }) => readAt + 30
+    const queue = new EventQueue({ eventsMax: 3, bytesMax: 1_000 })
+    const began = performance.now()
+    const due = queue.take(1_000, dueAt)
+    void queue.put(event(1))
+    void queue.put(event(2))
+    expect(values(await due)).toEqual([1, 2])
+    expect(performance.now() - began).toBeGreaterThanOrEqual(28)
+
+    const never = () => performance.now() + 60_000
+    const full = queue.take(1_000, never)
+    for (const n of [3, 4, 5, 6]) void queue.put(event(n))
+    expect(values(await full)).toEqual([3, 4, 5])
+    const last = queue.take(1_000, never)
+    queue.end()
+    expect(values(await last)).toEqual([6])
   })
 
   it('hands out the rest after its end, then nothing, and keeps no reader waiting', async () => {
