@@ -4,10 +4,21 @@ import { judge } from './marks.mjs'
 const whole = (number) => Math.round(number).toLocaleString('en')
 const share = (number) => `±${Math.round((number / 2) * 100)} %`
 
+const microsText = (cpuMicros) =>
+  Object.entries(cpuMicros)
+    .slice(0, 7)
+    .map(([name, micros]) => `${name} ${whole(micros)}`)
+    .join(', ')
+
 /** One line for each figure: title, value, what it is held beside. */
 const lines = {
-  relay: ({ perSecond, barePerSecond, ratio }) => [
+  relay: ({ perSecond, barePerSecond, ratio, twoRoutesPerSecond, twoRoutesOverOne, twoRoutesCpuMicros }) => [
     ['relay', `${whole(perSecond)} events/s`, `bare transactions ${whole(barePerSecond)}/s, ratio ${ratio.toFixed(2)}`],
+    [
+      '  in two routes',
+      `${whole(twoRoutesPerSecond)} events/s`,
+      `${twoRoutesOverOne.toFixed(2)} of one; CPU µs each: ${microsText(twoRoutesCpuMicros)}`,
+    ],
   ],
   projection: ({ perSecond, paymentsPerSecond, foldedPerSecond, projections }) => [
     [
@@ -98,9 +109,8 @@ export function report(figures, machine) {
     if (!figures[part]) continue
     for (const [title, value, beside] of lineOf(figures[part]))
       text.push(`  ${title.padEnd(18)} ${value.padStart(18)}   ${beside}`)
-    const cpu = Object.entries(figures[part].cpuMicros ?? {}).slice(0, 7)
-    if (cpu.length > 0)
-      text.push(`    CPU µs each: ${cpu.map(([name, micros]) => `${name} ${whole(micros)}`).join(', ')}`)
+    const cpu = microsText(figures[part].cpuMicros ?? {})
+    if (cpu !== '') text.push(`    CPU µs each: ${cpu}`)
   }
   text.push('', styleText('bold', 'Marks'))
   for (const { title, value, unit, least, digits = 0, reached, most, below } of judge(figures)) {

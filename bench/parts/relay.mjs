@@ -2,6 +2,7 @@ import { microsEach, startCpu } from '../cpu.mjs'
 import { countRecords, createCopies, endOffsets, sum, withAdmin } from '../kafka.mjs'
 import { watchGrowth } from '../quiet.mjs'
 import { median, spread } from '../statistics.mjs'
+import { divideWork, forgetPublished, startRelays, twoRoutes } from './routes.mjs'
 
 /** Events of one transaction: the most that the relay takes, and what it takes while it catches up. */
 const batch = 2_000
@@ -11,7 +12,7 @@ const eventsPerSecondMin = 1_000
 
 /**
  * The relay process catches up on the whole log, from topics that do not exist yet, beside a bare transactional loop over
- * the same records that runs before and after it.
+ * the same records that runs before and after it. Then two relays do the same, each a part of it.
  *
  * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
  * @param {{ published: number }} history
@@ -44,13 +45,32 @@ export async function measureRelay(scene, { published }) {
         return { value, text: `${Math.round(value.perSecond)}/s beside ${Math.round(value.barePerSecond)}/s` }
       }),
   )
-  const counted = await step('Topics', async () => {
-    const value = await countRecords(brokers, { signal, withinMs: 120_000 })
-    return { value, text: `${value.records.toLocaleString('en')} records` }
+  const assertPublished = async () => {
+    const counted = await step('Topics', async () => {
+      const value = await countRecords(brokers, { signal, withinMs: 120_000 })
+      return { value, text: `${value.records.toLocaleString('en')} records` }
+    })
+    if (counted.records !== published || counted.outOfOrder !== 0)
+      throw new Error(`${published} events were to be relayed; the topics have ${JSON.stringify(counted)}.`)
+  }
+  await assertPublished()
+  const divided = await step('Relay, two routes', async (update) => {
+    await forgetPublished(scene)
+    await divideWork(scene, twoRoutes)
+    const value = await timed(scene, published, update, () => startRelays(scene, twoRoutes))
+    // One relay goes on from where these stand.
+    await divideWork(scene, [])
+    return { value, text: `${Math.round(value.perSecond)}/s` }
   })
-  if (counted.records !== published || counted.outOfOrder !== 0)
-    throw new Error(`${published} events were to be relayed; the topics have ${JSON.stringify(counted)}.`)
-  return { ...measured, ratio: measured.perSecond / measured.barePerSecond, events: published }
+  await assertPublished()
+  return {
+    ...measured,
+    ratio: measured.perSecond / measured.barePerSecond,
+    twoRoutesPerSecond: divided.perSecond,
+    twoRoutesCpuMicros: divided.cpuMicros,
+    twoRoutesOverOne: divided.perSecond / measured.perSecond,
+    events: published,
+  }
 }
 
 /**
@@ -59,9 +79,12 @@ export async function measureRelay(scene, { published }) {
  * @param {Awaited<ReturnType<import('../scene.mjs').openScene>>} scene
  * @param {number} published @param {(detail: string) => void} update
  */
-export async function catchUp({ env, profile, services, signal }, published, update) {
+export const catchUp = (scene, published, update) => timed(scene, published, update, () => scene.services(['relay']))
+
+/** @param {() => Promise<{ stop: () => Promise<void> }>} start whoever publishes */
+async function timed({ env, profile, signal }, published, update, start) {
   const cpu = startCpu(profile)
-  const relay = await services(['relay'])
+  const relays = await start()
   try {
     return await withAdmin(env.KAFKA_BROKERS.split(','), async (admin) => {
       const { value, first, ms } = await watchGrowth({
@@ -75,6 +98,6 @@ export async function catchUp({ env, profile, services, signal }, published, upd
       return { perSecond: (published * (1 - first / value)) / (ms / 1_000), cpuMicros: microsEach(cpu(), published) }
     })
   } finally {
-    await relay.stop()
+    await relays.stop()
   }
 }

@@ -21,6 +21,7 @@ const Service = z.strictObject({
   platform: text.optional(),
   build: z.strictObject({ context: text, dockerfile: text, target: text }).optional(),
   command: command.optional(),
+  profiles: z.array(text).optional(),
   environment: z.record(z.string().regex(/^[A-Z][A-Z0-9_]*$/), z.string()).optional(),
   ports: z.array(z.string()).optional(),
   volumes: z

@@ -30,7 +30,14 @@ describe('statistics', () => {
 
 describe('marks', () => {
   const figures = {
-    relay: { perSecond: 8_000, barePerSecond: 10_000, ratio: 0.8 },
+    relay: {
+      perSecond: 8_000,
+      barePerSecond: 10_000,
+      ratio: 0.8,
+      twoRoutesPerSecond: 10_000,
+      twoRoutesOverOne: 1.25,
+      twoRoutesCpuMicros: { 'relay-1': 25 },
+    },
     visible: { p50Ms: 60, p99Ms: 251, ackP50Ms: 5, ackP99Ms: 20, lateP99Ms: 2, commands: 3_000, retries: 0 },
     commands: { perSecond: 900, barePerSecond: 3_100, ratio: 0.29, spread: 0.1, bareSpread: 0.1 },
   }
@@ -39,6 +46,7 @@ describe('marks', () => {
     const verdicts = judge(figures).map(({ part, figure, reached }) => [part, figure, reached])
     expect(verdicts).toEqual([
       ['relay', 'perSecond', true],
+      ['relay', 'twoRoutesOverOne', false],
       ['visible', 'p99Ms', false],
       ['commands', 'ratio', false],
     ])
@@ -65,6 +73,7 @@ describe('marks', () => {
   it('are printed beside the figures', () => {
     const text = report(figures, { cores: 2 })
     expect(text).toMatch(/reached.*relay.*8,000 events\/s.*≥ 8,000/)
+    expect(text).toMatch(/in two routes.*10,000 events\/s.*1\.25 of one; CPU µs each: relay-1 25/)
     expect(text).toMatch(/missed.*ack to visible, p99.*251 ms.*≤ 250/)
     expect(text).not.toMatch(/replay/)
   })

@@ -32,8 +32,8 @@ export interface World {
   route: Route
   eventLog: Pick<EventLog, 'eventAt' | 'identity' | 'head' | 'readAll'>
   topics: Pick<Topics, 'states'>
-  /** The checkpoint of whoever fills a topic under the name given. */
-  fillerOf: (name: string) => Pick<CheckpointedPublisher, 'committed'>
+  /** The checkpoint of a relay of another name: of one that fills a topic, or of the main one. */
+  publisherOf: (name: string) => Pick<CheckpointedPublisher, 'committed'>
   signal: AbortSignal
 }
 
@@ -79,7 +79,7 @@ export async function assess(
   assertAsFilled(fillers, states, wishes)
   const start = read ?? startWithout(states, fillers, route, wishes)
   const compared = await compareLog(start, identity, world, wishes)
-  if (compared === 'accepted') return anew(states, identity, route, wishes)
+  if (compared === 'accepted') return anew(states, identity, start, route, wishes)
 
   const beginning: Beginning = {
     checkpoint: { ...start, log: identity, event: compared?.id, isBare: false },
@@ -115,12 +115,12 @@ function startWithout(
 /** Topics that the checkpoint does not name, and that a relay of their own has filled so far. */
 async function fillersOf(
   checkpoint: RelayCheckpoint | undefined,
-  { route, fillerOf }: World,
+  { route, publisherOf }: World,
 ): Promise<Map<string, RelayCheckpoint>> {
   const found = new Map<string, RelayCheckpoint>()
   for (const { topic } of route.topics) {
     if (checkpoint?.topics.has(topic)) continue
-    const committed = await fillerOf(fillerName(route, topic)).committed()
+    const committed = await publisherOf(fillerName(route, topic)).committed()
     if (committed) found.set(topic, readCheckpoint(committed))
   }
   return found
@@ -174,13 +174,14 @@ async function compareLog(
 function anew(
   states: Map<string, TopicState>,
   identity: string | undefined,
+  { division }: RelayCheckpoint,
   route: Route,
   { deleteTopics }: Wishes,
 ): Beginning {
   const used = route.topics.flatMap(({ topic }) => (isEmpty(states.get(topic)) ? [] : [topic]))
   if (used.length > 0 && !deleteTopics) throw topicsInTheWay(used)
   return {
-    checkpoint: { position: -1n, log: identity, topics: new Map(), isBare: false },
+    checkpoint: { position: -1n, log: identity, division, topics: new Map(), isBare: false },
     remove: used,
     enter: new Map(route.topics.map(({ topic }) => [topic, {}])),
     takeOver: new Map(),

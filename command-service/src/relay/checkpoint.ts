@@ -29,10 +29,17 @@ export interface RelayCheckpoint {
   isBare: boolean
   /** The route that goes on with this one's work. */
   handedTo?: string | undefined
+  /** Of the main relay: its work is divided, and each route has these topics and begins where this checkpoint stands. */
+  routes?: readonly (readonly string[])[] | undefined
+  /** Names one division of the work: of the main relay the present one, of a route the one in which it came here. */
+  division?: string | undefined
+  /** Of a route: it goes no further, since its topics are being taken to other routes. */
+  isClosed?: boolean | undefined
 }
 
 const Metadata = z.object({
-  v: z.literal(1),
+  // 2: the work is divided. A release that does not know of that must not go on with all of it.
+  v: z.literal([1, 2]),
   log: z.string().optional(),
   event: z.string().optional(),
   topics: z.record(
@@ -47,6 +54,9 @@ const Metadata = z.object({
     }),
   ),
   handedTo: z.string().optional(),
+  routes: z.array(z.array(z.string())).optional(),
+  division: z.string().optional(),
+  closed: z.literal(true).optional(),
 })
 
 /** Kafka's `offset.metadata.max.bytes` is 4,096. */
@@ -61,12 +71,13 @@ export function readCheckpoint({ position, metadata }: CommittedPosition): Relay
       'The relay cannot read its checkpoint: another release wrote it. Nothing was published. Choose:\n' +
         '  1. Start the relay of the release that wrote it.',
     )
-  const { log, event, topics, handedTo } = parsed.data
+  const { log, event, topics, handedTo, routes, division, closed } = parsed.data
   const places = Object.entries(topics).map(([topic, { id, ends, after }]): [string, TopicPlace] => [
     topic,
     { id, ends: ends.map(BigInt), ...(after === undefined ? {} : { after: BigInt(after) }) },
   ])
-  return { position, log, event, topics: new Map(places), handedTo, isBare: false }
+  const divided = { routes, division, isClosed: closed }
+  return { position, log, event, topics: new Map(places), handedTo, ...divided, isBare: false }
 }
 
 function jsonOf(text: string): unknown {
@@ -78,13 +89,17 @@ function jsonOf(text: string): unknown {
 }
 
 /** What is kept beside the position. Where that is too long for Kafka, only the sum of a topic's ends is kept. */
-export function checkpointText({ log, event, topics, handedTo }: RelayCheckpoint): string {
+export function checkpointText(checkpoint: RelayCheckpoint): string {
+  const { log, event, topics, handedTo, routes, division, isClosed } = checkpoint
   const text = (endsOf: (place: TopicPlace) => number[]) =>
     JSON.stringify({
-      v: 1,
+      v: division === undefined ? 1 : 2,
       log,
       event,
       handedTo,
+      routes,
+      division,
+      closed: isClosed || undefined,
       topics: Object.fromEntries(
         [...topics].map(([topic, place]) => [
           topic,

@@ -4,6 +4,7 @@ import type { CheckpointedPublisher, CommittedPosition, Topics } from '@annals/p
 import type { Logger } from '@annals/platform/log'
 import { assess, noWishes, type Beginning, type Wishes, type World } from './assess'
 import { checkpointText, endsOf, type RelayCheckpoint, type TopicPlace } from './checkpoint'
+import { goesOnFrom } from './division'
 import { EventQueue, type Batch, type BatchLimits } from './event-queue'
 import { beginsAt } from './pacing'
 import { Publication } from './publication'
@@ -20,8 +21,8 @@ export interface LeadOptions {
   topics: Pick<Topics, 'states' | 'ensure' | 'remove'>
   /** Of topics that are made. */
   replicationFactor: number
-  /** The publisher of whoever fills a topic under the name given. */
-  fillerOf: (name: string) => CheckpointedPublisher
+  /** The publisher of a relay of another name: of one that fills a topic, or of the main one. */
+  publisherOf: (name: string) => CheckpointedPublisher
   log: Logger
   metrics?: RelayMetrics | undefined
   signal: AbortSignal
@@ -50,19 +51,25 @@ const refreshEveryMs = 60 * 60 * 1_000
 /** A finding is told when it is made twice: between two looks the topics can grow, and a checkpoint move. */
 const lookAgainMs = 1_000
 
-const worldOf = ({ route, eventLog, topics, fillerOf, signal }: LeadOptions): World => ({
+const worldOf = ({ route, eventLog, topics, publisherOf, signal }: LeadOptions): World => ({
   route,
   eventLog,
   topics,
-  fillerOf,
+  publisherOf,
   signal,
 })
+
+/** @param own what the route's group has committed. @returns what the relay goes on from. @throws RelayRefusal */
+async function goingOn({ route, publisherOf }: LeadOptions, own: CommittedPosition | undefined) {
+  const whole = route.part && (await publisherOf(route.part.of.name).committed())
+  return goesOnFrom(route, own, whole)
+}
 
 /** Holds what is committed against log and topics, and disturbs nobody. @throws as `assess` */
 async function look(options: LeadOptions, wishes: Wishes): Promise<Beginning> {
   // A group's offset needs its topic to be asked for.
   await options.topics.ensure([{ topic: checkpointTopic, partitions: 1 }], options.replicationFactor)
-  return assess(await options.publisher.committed(), worldOf(options), wishes)
+  return assess(await goingOn(options, await options.publisher.committed()), worldOf(options), wishes)
 }
 
 /** The same, and a refusal only when it is said twice. */
@@ -87,9 +94,10 @@ async function takeOver(options: LeadOptions, wishes: Wishes): Promise<{ publica
   const { route, publisher, topics, replicationFactor } = options
   const world = worldOf(options)
   await topics.ensure([{ topic: checkpointTopic, partitions: 1 }], replicationFactor)
-  const before = await publisher.committed()
+  const before = await goingOn(options, await publisher.committed())
   const looked = await assess(before, world, wishes)
-  const committed = await publisher.takeOver()
+  // Read again behind the fence: whoever divides the work otherwise has to pass it, too.
+  const committed = await goingOn(options, await publisher.takeOver())
   const beginning = isSame(before, committed) ? looked : await assess(committed, world, wishes)
 
   const { checkpoint, states } = await prepared(beginning, options)
@@ -128,8 +136,8 @@ async function prepared({ checkpoint, remove, enter, takeOver, states }: Beginni
  * Ends the relay that has filled a topic so far: it is fenced, and what it finds afterwards tells it to stay away.
  * @returns how far it came.
  */
-async function handOver(topic: string, { route, fillerOf, log }: LeadOptions): Promise<bigint> {
-  const filler = fillerOf(fillerName(route, topic))
+async function handOver(topic: string, { route, publisherOf, log }: LeadOptions): Promise<bigint> {
+  const filler = publisherOf(fillerName(route, topic))
   try {
     const committed = await filler.takeOver()
     const { position } = committed!

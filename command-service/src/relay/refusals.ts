@@ -111,6 +111,25 @@ export const checkpointLost = (group: string, used: readonly string[]): RelayRef
     ],
   )
 
+const namedRoutes = (routes: string) => (routes === '' ? 'one relay publishes everything' : `RELAY_ROUTES=${routes}`)
+
+/** @param is how the work is divided; @param wanted how this relay is set to; empty: one relay does all of it. */
+export const routesDiffer = (is: string, wanted: string): RelayRefusal =>
+  refusal(
+    `The work of publishing is divided otherwise than this relay is set to. As it is: ${namedRoutes(is)}. As it is set: ${namedRoutes(wanted)}. ` +
+      'Nothing was published by this relay. Choose:',
+    [
+      `Set this relay as it is: ${is === '' ? 'without RELAY_ROUTES and RELAY_ROUTE' : namedRoutes(is)}.`,
+      `Divide the work as this relay is set. Relays that are set otherwise then refuse to publish:\n       ${relay} --change-routes`,
+    ],
+  )
+
+/** A change of routes has closed this one, and was ended before it was done. */
+export const changeUnfinished = (): RelayRefusal =>
+  refusal('A change of routes has begun and is not done. Nothing was published by this relay since. Choose:', [
+    `Do it again, set to the routes that are wanted. Those of before may be wanted, too:\n       ${relay} --change-routes`,
+  ])
+
 export const notOverruled = (resumeAfter: bigint, checkpoint: bigint): RelayRefusal =>
   refusal(
     `--resume-after ${resumeAfter} was given, but there is a checkpoint, ${checkpoint}. The option does not replace it. Choose:`,

@@ -26,7 +26,8 @@ export interface RelayMetrics {
   head(ask: () => Promise<bigint | undefined>): void
 }
 
-export function createRelayMetrics(registry: Registry): RelayMetrics {
+/** @param route its name: where the work is divided, one has to lead in each. */
+export function createRelayMetrics(registry: Registry, route: string): RelayMetrics {
   const events = counter(registry, 'annals_relay_events_published_total', 'Events published, by topic', ['topic'])
   const fenced = counter(registry, 'annals_relay_fenced_total', 'Times another relay took over from this one')
   const failed = counter(
@@ -49,7 +50,7 @@ export function createRelayMetrics(registry: Registry): RelayMetrics {
   const refused = gauge(registry, 'annals_relay_refused', "1 while the relay waits for an operator's word")
   refused.set(0)
   const position = gauge(registry, 'annals_relay_position', 'Log position of the last event published')
-  const role = gauge(registry, 'annals_relay_role', '1 for the role this instance has', ['role'])
+  const role = gauge(registry, 'annals_relay_role', '1 for the role this instance has in its route', ['role', 'route'])
   const sizes = [1, 2, 5, 10, 50, 100, 500, 1_000, 2_000]
   const size = histogram(registry, 'annals_relay_batch_events', 'Events in one transaction', [], sizes)
   let lag = () => 0
@@ -62,7 +63,7 @@ export function createRelayMetrics(registry: Registry): RelayMetrics {
     if (position !== undefined) it.set(Number(position))
   })
   return {
-    role: (now) => roles.forEach((each) => role.set({ role: each }, each === now ? 1 : 0)),
+    role: (now) => roles.forEach((each) => role.set({ role: each, route }, each === now ? 1 : 0)),
     fenced: () => fenced.inc(),
     failed: () => failed.inc(),
     routed: (topics) => topics.forEach((topic) => references.inc({ topic }, 0)),

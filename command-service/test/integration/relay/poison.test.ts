@@ -82,7 +82,7 @@ describe('the relay publishes', () => {
     await client.appendToStream(stream, [fact(99)])
 
     const records = await recordsOf(route.topics[0]!.topic)
-    const running = relay({ metrics: createRelayMetrics(metrics) })
+    const running = relay({ metrics: createRelayMetrics(metrics, 'test') })
     await eventually(() => expect(records).toHaveLength(poison.length * 2 + 2), { withinMs: 40_000 })
     await running.ready()
     const read = records.filter(({ key }) => key === stream).map((record) => fromCloudEvent(record))

@@ -11,7 +11,7 @@ runRelay({
   route,
   eventLog: createEventLog(url, log),
   publisher: publisherFor(route),
-  fillerOf: publisherNamed,
+  publisherOf: publisherNamed,
   topics: createTopics(kafka),
   log,
   signal: new AbortController().signal,

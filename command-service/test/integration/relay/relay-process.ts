@@ -14,7 +14,7 @@ const relay = runRelay({
   route,
   eventLog: openLog(),
   publisher: publisherFor(route),
-  fillerOf: publisherNamed,
+  publisherOf: publisherNamed,
   topics: createTopics(kafka),
   log,
   signal: stopping.signal,

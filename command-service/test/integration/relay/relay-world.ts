@@ -51,7 +51,7 @@ export function startRelay(
   const relay = runRelay({
     route,
     publisher: publisherFor(route),
-    fillerOf: publisherNamed,
+    publisherOf: publisherNamed,
     topics: createTopics(kafka),
     log,
     signal: stopping.signal,

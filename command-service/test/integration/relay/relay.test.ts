@@ -32,7 +32,7 @@ function relayOn(route: Route, more: Partial<RelayOptions> & Pick<RelayOptions, 
   const relay = runRelay({
     route,
     publisher: publisherFor(route),
-    fillerOf: publisherNamed,
+    publisherOf: publisherNamed,
     topics: createTopics(kafka),
     log,
     signal: stopping.signal,

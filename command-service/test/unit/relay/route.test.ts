@@ -1,7 +1,15 @@
 import { describe, expect, it } from '@jest/globals'
 import { placeOf } from '@annals/contracts'
-import { readCommand, RelayConfig } from '../../../src/relay/options'
-import { mainRoute, prefixesOf, RouteError, versionRoute } from '../../../src/relay/route'
+import { readCommand, RelayConfig, routeOf } from '../../../src/relay/options'
+import {
+  divide,
+  fillerName,
+  mainRoute,
+  prefixesOf,
+  RouteError,
+  routeWith,
+  versionRoute,
+} from '../../../src/relay/route'
 
 const stream = 'payment-0190a1b2-3c4d-7e5f-8a9b-0c1d2e3f4a5b'
 
@@ -32,14 +40,65 @@ describe('a route', () => {
   )
 })
 
+describe('the routes of a division', () => {
+  const two = 'annals.payments; annals.users,annals.sessions'
+
+  it('are one of everything unless they are set', () => {
+    expect(divide(mainRoute, '')).toEqual([mainRoute])
+    expect(divide(mainRoute, ' annals.payments,annals.users,annals.sessions')).toEqual([mainRoute])
+  })
+
+  it('have names, streams and topics of their own, whatever order they are written in', () => {
+    const [payments, others] = divide(mainRoute, two)
+    expect([payments!.name, others!.name]).toEqual([
+      'annals.relay/annals.payments',
+      'annals.relay/annals.sessions+annals.users',
+    ])
+    expect(prefixesOf(payments!)).toEqual(['payment-'])
+    expect(payments!.place(stream)).toEqual(placeOf(stream))
+    expect(others!.place(stream)).toBeUndefined()
+    const swapped = divide(mainRoute, 'annals.sessions,annals.users;annals.payments')
+    expect(swapped.map(({ name }) => name)).toEqual([payments!.name, others!.name])
+    // Whoever fills a topic version has one name under every division.
+    expect(fillerName(payments!, 'annals.payments.v2')).toBe(fillerName(mainRoute, 'annals.payments.v2'))
+  })
+
+  it.each([
+    ['annals.payments;annals.users', /annals\.sessions is in no route/],
+    ['annals.payments;annals.payments,annals.users,annals.sessions', /annals\.payments is given twice/],
+    ['annals.payments;annals.users;annals.sessions;annals.orders', /"annals\.orders" is no topic/],
+    ['annals.payments;;annals.users,annals.sessions', /without a name/],
+  ])('are refused as %j, in words', (text, words) => {
+    expect(() => divide(mainRoute, text)).toThrow(words)
+    const config = { EVENTSTORE_URL: 'esdb://a:1', KAFKA_BROKERS: 'a:1', RELAY_ROUTES: text }
+    expect(RelayConfig.safeParse(config).error?.issues[0]?.message).toMatch(words)
+  })
+
+  it('are taken by one relay each, which says by a topic which one is its own', () => {
+    const routes = divide(mainRoute, two)
+    expect(routeWith([mainRoute], undefined)).toBe(mainRoute)
+    expect(routeWith(routes, 'annals.users')).toBe(routes[1])
+    expect(() => routeWith(routes, undefined)).toThrow(/RELAY_ROUTE to annals.payments or annals/)
+    expect(() => routeWith(routes, 'annals.orders')).toThrow(RouteError)
+    const config = { RELAY_ROUTES: two, RELAY_ROUTE: 'annals.users' }
+    const { wishes } = readCommand(['--refill', 'annals.payments'])
+    expect(() => routeOf({ filled: undefined, wishes }, config)).toThrow(/Set RELAY_ROUTE to annals\.payments/)
+  })
+})
+
 describe('the command line', () => {
   it('means the main relay when it is empty', () =>
-    expect(readCommand([])).toEqual({ route: mainRoute, untilCaughtUp: false, wishes: undefined }))
+    expect(readCommand([])).toEqual({
+      filled: undefined,
+      untilCaughtUp: false,
+      changeRoutes: false,
+      wishes: undefined,
+    }))
 
   it('fills a topic and ends', () =>
     expect(
       readCommand(['--from-start', '--to', 'annals.users.v2', '--partitions', '3', '--until-caught-up']),
-    ).toMatchObject({ untilCaughtUp: true, route: { topics: [{ topic: 'annals.users.v2', partitions: 3 }] } }))
+    ).toMatchObject({ untilCaughtUp: true, filled: { topics: [{ topic: 'annals.users.v2', partitions: 3 }] } }))
 
   it('takes the position at which publishing stopped', () =>
     expect(readCommand(['--resume-after', '9223372036854775807']).wishes?.resumeAfter).toBe(9223372036854775807n))

@@ -83,7 +83,7 @@ describe('the check of docker-compose.yml', () => {
   })
 
   it('refuses services that wait for each other', () => {
-    const relayNeeds = '      kafka: { condition: service_healthy }\n\n  projector:'
+    const relayNeeds = '      kafka: { condition: service_healthy }\n\n  # A second route'
     const cyclic = changed(
       relayNeeds,
       relayNeeds.replace('\n\n', '\n      projector: { condition: service_healthy }\n\n'),
@@ -108,6 +108,7 @@ describe('the check of docker-compose.yml', () => {
     const exists = (file: string) => !file.includes('relay')
     expect(composeFaults(compose, { envExample, exists })).toEqual([
       'relay: command-service/dist/relay/main.js has no source.',
+      'relay-2: command-service/dist/relay/main.js has no source.',
     ])
   })
 })
