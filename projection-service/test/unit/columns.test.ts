@@ -53,6 +53,8 @@ const refused: [ColumnKind, unknown][] = [
   ['date', '0000-01-01'],
   ['date', '2026-02-30'],
   ['date', '2026-13-01'],
+  // JavaScript reads it as a day of 2013.
+  ['date', '0001-13-13'],
   ['jsonb', 'a\u0000b'],
   ['jsonb', { a: '\\\u0000' }],
   ['jsonb', () => 1],

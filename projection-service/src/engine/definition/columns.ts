@@ -40,7 +40,7 @@ export class UnfitRow extends Error {
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 const isoForm = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
-const dateForm = /^\d{4}-\d\d-\d\d$/
+const dateForm = /^\d{4}-(?:0[1-9]|1[0-2])-\d\d$/
 const int4 = { min: -(2 ** 31), max: 2 ** 31 - 1 }
 const int8 = { min: -(2n ** 63n), max: 2n ** 63n - 1n }
 /** An escaped NUL, and not an escaped backslash before "u0000". */
@@ -58,7 +58,7 @@ const isTime = (ms: number): boolean => ms >= time.min && ms <= time.max
 /** The 30th of February is refused, which JavaScript takes for a day in March. */
 const isDay = (value: string): boolean => {
   const at = Date.parse(value)
-  return isTime(at) && new Date(at).toISOString().startsWith(value)
+  return isTime(at) && new Date(at).getUTCDate() === Number(value.slice(-2))
 }
 
 /** Whether PostgreSQL takes a value: asked after every fold, so it makes little garbage. */
