@@ -151,9 +151,9 @@ export function unstorable(value: unknown): string | undefined {
 function pathToUnstorable(value: unknown): string | undefined {
   if (typeof value === 'string') return value.isWellFormed() && !controlsBesideLines.test(value) ? undefined : ''
   if (typeof value !== 'object' || value === null) return undefined
-  for (const [name, field] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
     if (pathToUnstorable(name) !== undefined) return '/'
-    const below = pathToUnstorable(field)
+    const below = pathToUnstorable((value as Record<string, unknown>)[name])
     if (below !== undefined) return `/${name}${below}`
   }
   return undefined

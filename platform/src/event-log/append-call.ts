@@ -75,6 +75,9 @@ export function createAppends() {
           isSettled = true
           clearTimeout(timer)
           unanswered?.delete(id)
+          // V8 keeps former tables of a map alive for a while, and what they hold: not the whole command behind its answer.
+          entry.resolve = ignored
+          entry.reject = ignored
         }
         const entry: Waiting = {
           stream,
@@ -98,6 +101,8 @@ export function createAppends() {
     },
   }
 }
+
+const ignored = () => undefined
 
 function watch(duplex: Duplex): Unanswered {
   const unanswered: Unanswered = new Map()
