@@ -18,6 +18,7 @@ import { statusOf } from '../../src/replay/rebuild/status'
 import { dropPrevious, NoPrevious, rollBack } from '../../src/replay/rebuild/swap'
 import { opensNothing } from '../support/facts'
 import { rebuildDependencies, useOwnWorld } from '../support/own-world'
+import { paceOf } from '../../src/replay/fold/pace'
 import { createReadModels } from '../support/read-models'
 
 // Each goes through a whole rebuild, some through several, perhaps on a busy machine.
@@ -31,6 +32,9 @@ const deps = (over: Partial<RebuildDependencies> = {}) => rebuildDependencies(wo
 
 const row = async (schema: string, paymentId: string) =>
   (await world.database.pool.query(`select * from ${schema}.payment where payment_id = $1`, [paymentId])).rows[0]
+
+/** Events of one step, after which an interruption is noticed. */
+const stepSize = paceOf(undefined).foldSize
 
 describe('a rebuild', () => {
   it('equals the live read models and takes their place, while events flow', async () => {
@@ -103,7 +107,7 @@ describe('a rebuild', () => {
     const error = await rebuildAll([payments], deps({ observer, signal: interruption.signal })).catch((e: unknown) => e)
     expect(exitCodeOf(error)).toBe(exitCodes.interrupted)
     const { rebuild } = await statusOf(world.database.pool, payments)
-    expect(rebuild).toMatchObject({ stage: 'folding', outcome: 'interrupted', events: 1_000 })
+    expect(rebuild).toMatchObject({ stage: 'folding', outcome: 'interrupted', events: stepSize })
 
     const told: unknown[] = []
     const second = {
@@ -111,7 +115,7 @@ describe('a rebuild', () => {
       progress: () => undefined,
     }
     const [rebuilt] = await rebuildAll([payments], deps({ observer: second }))
-    expect(told[0]).toEqual(['prepared', { version: 1, live: 1, resumedAfter: 1_000 }])
+    expect(told[0]).toEqual(['prepared', { version: 1, live: 1, resumedAfter: stepSize }])
     expect(Number(rebuilt!.events)).toBe(2_100)
   })
 
@@ -283,7 +287,7 @@ describe('a first build', () => {
     const interruption = new AbortController()
     const observer = { stage: () => undefined, progress: () => interruption.abort() }
     await expect(rebuildAll([payments], deps({ observer, signal: interruption.signal }))).rejects.toThrow()
-    expect(await statusOf(world.database.pool, payments)).toMatchObject({ empty: true, rebuild: { events: 1_000 } })
+    expect(await statusOf(world.database.pool, payments)).toMatchObject({ empty: true, rebuild: { events: stepSize } })
 
     await models.feed(events.slice(0, 50))
     const [rebuilt] = await rebuildAll([payments], deps())

@@ -7,6 +7,7 @@ import { exitCodeOf, exitCodes } from '../../src/replay/exit-code'
 import { NotEqual, rebuildAll, RebuildRunning, type RebuildDependencies } from '../../src/replay/rebuild/rebuild'
 import { abortRebuild, outcomeOf, RebuildUnfinished, schemaExists } from '../../src/replay/rebuild/rebuild-state'
 import { rebuildDependencies, useOwnWorld } from '../support/own-world'
+import { paceOf } from '../../src/replay/fold/pace'
 import { createReadModels } from '../support/read-models'
 
 jest.setTimeout(90_000)
@@ -124,7 +125,7 @@ describe('a verification alone', () => {
       stage: (_: string, stage: string, facts?: object) => void (stage === 'prepared' && told.push(facts)),
     }
     await verifyOnly([payments], { observer })
-    expect(told).toEqual([{ version: 1, live: 1, resumedAfter: 1_000 }])
+    expect(told).toEqual([{ version: 1, live: 1, resumedAfter: paceOf(undefined).foldSize }])
     expect(await outcomes()).toEqual([['payments', 'verified-equal']])
   })
 
