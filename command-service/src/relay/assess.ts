@@ -35,6 +35,8 @@ export interface World {
   /** The checkpoint of a relay of another name: of one that fills a topic, or of the main one. */
   publisherOf: (name: string) => Pick<CheckpointedPublisher, 'committed'>
   signal: AbortSignal
+  /** The division of the work that the route is of: where there is no checkpoint, the next one has to carry it. */
+  division?: string | undefined
 }
 
 /** How publishing goes on, and what has to be done before. */
@@ -77,7 +79,7 @@ export async function assess(
     eventLog.identity(),
   ])
   assertAsFilled(fillers, states, wishes)
-  const start = read ?? startWithout(states, fillers, route, wishes)
+  const start = read ?? startWithout(states, fillers, world, wishes)
   const compared = await compareLog(start, identity, world, wishes)
   if (compared === 'accepted') return anew(states, identity, start, route, wishes)
 
@@ -102,14 +104,14 @@ export async function assess(
 function startWithout(
   states: Map<string, TopicState>,
   fillers: ReadonlyMap<string, RelayCheckpoint>,
-  route: Route,
+  { route, division }: World,
   { resumeAfter, refill, deleteTopics }: Wishes,
 ): RelayCheckpoint {
-  if (resumeAfter !== undefined) return { position: resumeAfter, topics: new Map(), isBare: true }
+  if (resumeAfter !== undefined) return { position: resumeAfter, division, topics: new Map(), isBare: true }
   const used = route.topics.flatMap(({ topic }) => (isUsed(states.get(topic)) && !fillers.has(topic) ? [topic] : []))
   const isAnswered = used.every((topic) => refill.includes(topic) && (deleteTopics || isEmpty(states.get(topic))))
   if (!isAnswered) throw checkpointLost(route.name, used)
-  return { position: -1n, topics: new Map(), isBare: false }
+  return { position: -1n, division, topics: new Map(), isBare: false }
 }
 
 /** Topics that the checkpoint does not name, and that a relay of their own has filled so far. */

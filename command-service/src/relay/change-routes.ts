@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { CheckpointedPublisher, Topics } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import { checkpointText, readCheckpoint, type RelayCheckpoint, type TopicPlace } from './checkpoint'
-import { startOf } from './division'
+import { startsOf } from './division'
 import { checkpointLost, RelayRefusal } from './refusals'
 import { checkpointTopic, partName, routesText, type Route } from './route'
 
@@ -19,7 +19,7 @@ export interface RouteChange {
 
 /**
  * Divides the work of publishing otherwise. Whoever publishes by the former division is fenced, and its checkpoint closed, before the
- * new one counts, which is one transaction under the main relay's name. Ended at any point it can be done again: until that
+ * new one counts, which is one transaction under the main relay's name, with a checkpoint for each route. Ended at any point it can be done again: until that
  * transaction the former division holds, and what is closed already waits for it.
  *
  * @returns false: the work is divided like this already.
@@ -43,7 +43,7 @@ export async function changeRoutes({ whole, routes, publisherOf, ...rest }: Rout
     const closed = present.routes ? await closeAll(present, whole, publisherOf) : []
     const { routes: _, division: __, ...start } = present.routes ? together(present, closed) : present
     const next: RelayCheckpoint = wanted ? { ...start, routes: wanted, division: randomUUID() } : start
-    await publisher.publish([], next.position, () => checkpointText(next))
+    await publisher.publish([], next.position, () => checkpointText(next), startsOf(whole, next))
     log.info({ routes: routesText(wanted ?? []), after: String(next.position) }, 'the routes were changed')
     return true
   } finally {
@@ -80,7 +80,11 @@ async function firstOf(whole: Route, topics: Pick<Topics, 'states'>): Promise<Re
   return { position: -1n, topics: new Map(), isBare: false }
 }
 
-/** Fences each route's relay, and lets it find that its checkpoint moves no more. @returns where they stand. */
+/**
+ * Fences each route's relay, and lets it find that its checkpoint moves no more.
+ * @returns where they stand.
+ * @throws RelayRefusal when a checkpoint is missing: the route's relay has to be told first where it stands.
+ */
 async function closeAll(
   present: RelayCheckpoint,
   whole: Route,
@@ -90,8 +94,8 @@ async function closeAll(
   for (const topics of present.routes ?? []) {
     const publisher = publisherOf(partName(whole, topics))
     try {
-      const own = checkpointOf(await publisher.takeOver())
-      const last = own?.division === present.division ? own! : startOf(present, topics)
+      const last = checkpointOf(await publisher.takeOver())
+      if (!last || last.division !== present.division) throw checkpointLost(partName(whole, topics), topics)
       const text = checkpointText({ ...last, isClosed: true })
       // Under its own name: a relay that has taken it over meanwhile makes this fail.
       await publisher.publish([], last.position, () => text)

@@ -1,43 +1,48 @@
-import type { CommittedPosition } from '@annals/platform/kafka'
+import type { CommittedPosition, OtherPosition } from '@annals/platform/kafka'
 import { checkpointText, readCheckpoint, type RelayCheckpoint } from './checkpoint'
 import { changeUnfinished, routesDiffer } from './refusals'
-import { routesText, type Route } from './route'
+import { partName, routesText, type Route } from './route'
 
-/** Where a route begins: at the place of the whole, with the topics that it has. */
-export function startOf(whole: RelayCheckpoint, topics: readonly string[]): RelayCheckpoint {
-  const { position, log, event, division } = whole
-  const places = [...whole.topics].filter(([topic]) => topics.includes(topic))
-  return { position, log, event, division, topics: new Map(places), isBare: false }
+/** Where each route begins: at the place of the whole, with the topics that it has. */
+export function startsOf(whole: Route, { routes = [], ...checkpoint }: RelayCheckpoint): OtherPosition[] {
+  return routes.map((topics) => {
+    const places = [...checkpoint.topics].filter(([topic]) => topics.includes(topic))
+    const start = { ...checkpoint, topics: new Map(places) }
+    return { groupId: partName(whole, topics), position: start.position, metadata: checkpointText(start) }
+  })
+}
+
+/** What a relay goes on from, by its route. */
+export interface GoingOn {
+  /** Its own checkpoint; `undefined`: there is none. */
+  committed: CommittedPosition | undefined
+  /** Of a part: the division of the work, which its checkpoint has to carry. */
+  division?: string | undefined
+  /** Of a part: the main relay's checkpoint, which is this one as long as this part is not fenced. */
+  whole?: OtherPosition
 }
 
 /**
- * What a relay goes on from. A route has the checkpoint of its own group from its first transaction in the present division on, and
- * begins at the main relay's, which moves no more as long as the work is divided.
- *
- * @param own what its group has committed.
+ * @param own what the route's group has committed.
  * @param whole of a part: what the main relay's group has committed.
  * @throws RelayRefusal when the work is divided otherwise than this relay is set to.
  */
 export function goesOnFrom(
-  { part, topics }: Route,
+  { part }: Pick<Route, 'part'>,
   own: CommittedPosition | undefined,
   whole: CommittedPosition | undefined,
-): CommittedPosition | undefined {
+): GoingOn {
   const mine = own && readCheckpoint(own)
   if (!part) {
     if (mine?.routes) throw routesDiffer(routesText(mine.routes), '')
-    return own
+    return { committed: own }
   }
   const main = whole && readCheckpoint(whole)
   const [is, wanted] = [routesText(main?.routes ?? []), routesText(part.routes)]
   if (!main || is !== wanted) throw routesDiffer(is, wanted)
-  if (!own || !mine || mine.division !== main.division) {
-    const start = startOf(
-      main,
-      topics.map(({ topic }) => topic),
-    )
-    return { position: start.position, metadata: checkpointText(start) }
-  }
-  if (mine.isClosed) throw changeUnfinished()
-  return own
+  const { division } = main
+  // The division began with a checkpoint for each route: what has none of it was lost, or set back.
+  const isPresent = mine !== undefined && mine.division === division
+  if (isPresent && mine.isClosed) throw changeUnfinished()
+  return { committed: isPresent ? own : undefined, division, whole: { ...whole!, groupId: part.of.name } }
 }

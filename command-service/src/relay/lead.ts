@@ -4,7 +4,7 @@ import type { CheckpointedPublisher, CommittedPosition, Topics } from '@annals/p
 import type { Logger } from '@annals/platform/log'
 import { assess, noWishes, type Beginning, type Wishes, type World } from './assess'
 import { checkpointText, endsOf, type RelayCheckpoint, type TopicPlace } from './checkpoint'
-import { goesOnFrom } from './division'
+import { goesOnFrom, type GoingOn } from './division'
 import { EventQueue, type Batch, type BatchLimits } from './event-queue'
 import { beginsAt } from './pacing'
 import { Publication } from './publication'
@@ -44,23 +44,24 @@ export interface LeadObserver {
 }
 
 /**
- * An idle relay commits its position again after this time: brokers forget offsets that nobody has committed for
+ * Positions that have not moved are committed again after this time: brokers forget offsets that nobody has committed for
  * `offsets.retention.minutes`, 7 days by default.
  */
 const refreshEveryMs = 60 * 60 * 1_000
 /** A finding is told when it is made twice: between two looks the topics can grow, and a checkpoint move. */
 const lookAgainMs = 1_000
 
-const worldOf = ({ route, eventLog, topics, publisherOf, signal }: LeadOptions): World => ({
+const worldOf = ({ route, eventLog, topics, publisherOf, signal }: LeadOptions, division?: string): World => ({
   route,
   eventLog,
   topics,
   publisherOf,
   signal,
+  division,
 })
 
-/** @param own what the route's group has committed. @returns what the relay goes on from. @throws RelayRefusal */
-async function goingOn({ route, publisherOf }: LeadOptions, own: CommittedPosition | undefined) {
+/** @param own what the route's group has committed. @throws RelayRefusal */
+async function goingOn({ route, publisherOf }: LeadOptions, own: CommittedPosition | undefined): Promise<GoingOn> {
   const whole = route.part && (await publisherOf(route.part.of.name).committed())
   return goesOnFrom(route, own, whole)
 }
@@ -69,7 +70,8 @@ async function goingOn({ route, publisherOf }: LeadOptions, own: CommittedPositi
 async function look(options: LeadOptions, wishes: Wishes): Promise<Beginning> {
   // A group's offset needs its topic to be asked for.
   await options.topics.ensure([{ topic: checkpointTopic, partitions: 1 }], options.replicationFactor)
-  return assess(await goingOn(options, await options.publisher.committed()), worldOf(options), wishes)
+  const { committed, division } = await goingOn(options, await options.publisher.committed())
+  return assess(committed, worldOf(options, division), wishes)
 }
 
 /** The same, and a refusal only when it is said twice. */
@@ -92,16 +94,16 @@ const isSame = (a: CommittedPosition | undefined, b: CommittedPosition | undefin
  */
 async function takeOver(options: LeadOptions, wishes: Wishes): Promise<{ publication: Publication; limits: Limits }> {
   const { route, publisher, topics, replicationFactor } = options
-  const world = worldOf(options)
   await topics.ensure([{ topic: checkpointTopic, partitions: 1 }], replicationFactor)
   const before = await goingOn(options, await publisher.committed())
-  const looked = await assess(before, world, wishes)
+  const looked = await assess(before.committed, worldOf(options, before.division), wishes)
   // Read again behind the fence: whoever divides the work otherwise has to pass it, too.
-  const committed = await goingOn(options, await publisher.takeOver())
-  const beginning = isSame(before, committed) ? looked : await assess(committed, world, wishes)
+  const { committed, division, whole } = await goingOn(options, await publisher.takeOver())
+  const isAsBefore = isSame(before.committed, committed) && before.division === division
+  const beginning = isAsBefore ? looked : await assess(committed, worldOf(options, division), wishes)
 
   const { checkpoint, states } = await prepared(beginning, options)
-  const publication = new Publication(publisher, new Set(route.topics.map(({ topic }) => topic)), checkpoint)
+  const publication = new Publication(publisher, new Set(route.topics.map(({ topic }) => topic)), checkpoint, whole)
   // Proves that transactions work here, before this instance calls itself ready.
   await publication.confirm()
   return { publication, limits: new Map([...states].map(([topic, { batchBytesMax }]) => [topic, batchBytesMax])) }
@@ -302,14 +304,17 @@ class Lead {
   async #publishFrom(queue: EventQueue, publish: (batch: Batch) => Promise<void>): Promise<void> {
     const { metrics } = this.options
     let started = -Infinity
+    let confirmedAt = performance.now()
     for (;;) {
-      const batch = await queue.take(refreshEveryMs, ({ readAt }) => beginsAt(started, readAt))
+      const restMs = Math.max(0, confirmedAt + refreshEveryMs - performance.now())
+      const batch = await queue.take(restMs, ({ readAt }) => beginsAt(started, readAt))
       if (batch === undefined || this.#failure) return
       started = performance.now()
-      if (batch === 'idle') {
+      if (started - confirmedAt >= refreshEveryMs) {
         await this.publication.confirm()
-        continue
+        confirmedAt = started
       }
+      if (batch === 'idle') continue
       await inBatchSpan(batch, () => publish(batch))
       this.observer.published()
       metrics?.published(batch.records, (performance.now() - started) / 1_000)

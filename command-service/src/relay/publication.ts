@@ -1,4 +1,4 @@
-import type { CheckpointedPublisher, OutgoingRecord, WrittenRecords } from '@annals/platform/kafka'
+import type { CheckpointedPublisher, OtherPosition, OutgoingRecord, WrittenRecords } from '@annals/platform/kafka'
 import { checkpointText, type RelayCheckpoint, type TopicPlace } from './checkpoint'
 import type { Batch } from './event-queue'
 import { topicLost } from './refusals'
@@ -10,11 +10,15 @@ import { topicLost } from './refusals'
 export class Publication {
   #checkpoint: RelayCheckpoint
 
-  /** @param routed topics that are published into; the checkpoint holds others as well, which stand still. */
+  /**
+   * @param routed topics that are published into; the checkpoint holds others as well, which stand still.
+   * @param whole of a part: the main relay's checkpoint, which nobody else keeps from being forgotten.
+   */
   constructor(
     private readonly publisher: Pick<CheckpointedPublisher, 'publish'>,
     private readonly routed: ReadonlySet<string>,
     checkpoint: RelayCheckpoint,
+    private readonly whole?: OtherPosition,
   ) {
     this.#checkpoint = checkpoint
   }
@@ -41,7 +45,7 @@ export class Publication {
 
   /** Commits the checkpoint as it is: a proof that transactions work, and it keeps the broker from forgetting it. */
   async confirm(): Promise<void> {
-    await this.#commit([], this.#checkpoint)
+    await this.#commit([], this.#checkpoint, this.whole && [this.whole])
   }
 
   /** Publishes what comes next, of all topics. */
@@ -72,12 +76,17 @@ export class Publication {
     return { ...this.#checkpoint, topics }
   }
 
-  async #commit(records: readonly OutgoingRecord[], next: RelayCheckpoint): Promise<void> {
+  async #commit(
+    records: readonly OutgoingRecord[],
+    next: RelayCheckpoint,
+    others?: readonly OtherPosition[],
+  ): Promise<void> {
     let reached = next
-    await this.publisher.publish(records, next.position, (written) => {
+    const describe = (written: readonly WrittenRecords[]) => {
       reached = { ...next, topics: withEnds(next.topics, written) }
       return checkpointText(reached)
-    })
+    }
+    await this.publisher.publish(records, next.position, describe, others)
     this.#checkpoint = reached
   }
 }

@@ -19,6 +19,12 @@ export interface CommittedPosition {
   metadata: string
 }
 
+/** A position that another publisher goes on from. */
+export interface OtherPosition extends CommittedPosition {
+  /** The group that keeps it. */
+  groupId: string
+}
+
 /** Records of one partition that lie in the topic, and count once they are committed. */
 export interface WrittenRecords extends TopicPartition {
   firstOffset: bigint
@@ -43,6 +49,7 @@ export interface CheckpointedPublisher {
    * @param position not less than any committed before, unless it is -1: nothing published yet, or all begins anew.
    * @param describe tells what is kept beside the position (4,096 bytes at most with Kafka's defaults), once the records are
    *   written and before they count; what it throws ends the transaction, and nothing was published.
+   * @param others move in the same transaction. Whose position it is must be fenced, or must not have begun.
    * @throws Fenced when another publisher has taken over: stand by.
    * @throws any other error: the outcome is unknown; call `takeOver` and go on from what it returns.
    */
@@ -50,6 +57,7 @@ export interface CheckpointedPublisher {
     records: readonly OutgoingRecord[],
     position: bigint,
     describe?: (written: readonly WrittenRecords[]) => string,
+    others?: readonly OtherPosition[],
   ): Promise<void>
   close(): Promise<void>
 }

@@ -49,12 +49,17 @@ export function createPublisher(options: SessionOptions): CheckpointedPublisher 
 
     committed: async () => toPosition(await readCommittedOffset(options)),
 
-    async publish(records, position, describe) {
+    async publish(records, position, describe, others = []) {
       if (!session) throw new Error('takeOver comes first, at the beginning and after every error')
       if (position < reached && position !== -1n)
         throw new RangeError(`position ${position} is behind ${reached}, which is committed`)
       try {
-        await session.publish(records, position + 1n, describe)
+        const beside = others.map((other) => ({
+          groupId: other.groupId,
+          offset: other.position + 1n,
+          metadata: other.metadata,
+        }))
+        await session.publish(records, position + 1n, describe, beside)
         reached = position
       } catch (error) {
         // Whatever it was, a transaction whose end is not known can not be gone on with.

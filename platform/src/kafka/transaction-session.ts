@@ -20,6 +20,7 @@ export interface TransactionSession {
     records: readonly OutgoingRecord[],
     committedOffset: bigint,
     describe?: (written: readonly WrittenRecords[]) => string,
+    others?: readonly OtherOffset[],
   ): Promise<void>
   close(): void
 }
@@ -27,6 +28,11 @@ export interface TransactionSession {
 export interface CommittedOffset {
   offset: bigint
   metadata: string
+}
+
+/** Of another group, for the same topic. */
+export interface OtherOffset extends CommittedOffset {
+  groupId: string
 }
 
 /** A broker refuses batches above 1 MB (`message.max.bytes`) unless the topic allows more. */
@@ -225,29 +231,34 @@ function createSession(
     return written
   }
 
+  async function commitOffset(coordinator: Broker, { groupId, offset, metadata }: OtherOffset): Promise<void> {
+    const place = { partition: 0, offset: String(offset), metadata }
+    const topics = [{ topic: checkpoint.topic, partitions: [place] }]
+    await whileConcurrent(() => coordinator.txnOffsetCommit({ ...identity, groupId, topics }))
+  }
+
   return {
     close: () => disconnect(cluster),
-    async publish(records, offset, describe) {
+    async publish(records, offset, describe, others = []) {
       const rounds = planBatches(records)
       const topics = new Map<string, number[]>()
       for (const { topic, partition } of rounds[0] ?? []) topics.set(topic, [...(topics.get(topic) ?? []), partition])
       try {
         await knowTopics(topics.keys())
-        await whileConcurrent(() => transactions.addOffsetsToTxn({ ...identity, groupId: checkpoint.groupId }))
+        for (const { groupId } of [checkpoint, ...others])
+          await whileConcurrent(() => transactions.addOffsetsToTxn({ ...identity, groupId }))
         if (topics.size > 0) {
           const added = [...topics].map(([topic, partitions]) => ({ topic, partitions }))
           await whileConcurrent(() => transactions.addPartitionsToTxn({ ...identity, topics: added }))
         }
         const written: WrittenRecords[] = []
         for (const round of rounds) written.push(...(await send(round)))
-        const place = { partition: 0, offset: String(offset), metadata: describe?.(written) ?? '' }
-        await whileConcurrent(() =>
-          group.txnOffsetCommit({
-            ...identity,
-            groupId: checkpoint.groupId,
-            topics: [{ topic: checkpoint.topic, partitions: [place] }],
-          }),
-        )
+        const own = { groupId: checkpoint.groupId, offset, metadata: describe?.(written) ?? '' }
+        await commitOffset(group, own)
+        for (const other of others) {
+          const { groupId } = other
+          await commitOffset(await cluster.findGroupCoordinator({ groupId, coordinatorType: groupCoordinator }), other)
+        }
         await transactions.endTxn({ ...identity, transactionResult: true })
       } catch (error) {
         const type = protocolErrorOf(error)

@@ -250,6 +250,23 @@ describe('a checkpointed publisher', () => {
     )
   })
 
+  it('moves the position of another publisher in its own transaction, or neither', async () => {
+    const [at, other] = [await place(1), await place(1)]
+    const beside = { ...other, checkpoint: { ...other.checkpoint, topic: at.checkpoint.topic } }
+    const publisher = publisherAt(at)
+    await publisher.takeOver()
+    const { groupId } = beside.checkpoint
+    await publisher.publish([record(at.topic, 0, 'a')], 1n, undefined, [{ groupId, position: 7n, metadata: 'seven' }])
+    expect(await publisherAt(beside).takeOver()).toEqual({ position: 7n, metadata: 'seven' })
+
+    const successor = publisherAt(at)
+    await successor.takeOver()
+    const refused = publisher.publish([], 2n, undefined, [{ groupId, position: 8n, metadata: '' }])
+    await expect(refused).rejects.toBeInstanceOf(Fenced)
+    expect(await publisherAt(beside).committed()).toMatchObject({ position: 7n })
+    expect(await successor.committed()).toMatchObject({ position: 1n })
+  })
+
   it('publishes a record without a value', async () => {
     const at = await place(1)
     const publisher = publisherAt(at)

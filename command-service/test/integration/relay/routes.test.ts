@@ -5,11 +5,13 @@ import { pause } from '@annals/platform/backoff'
 import type { EventLog } from '@annals/platform/event-log'
 import { createTopics, Fenced, type CheckpointedPublisher } from '@annals/platform/kafka'
 import { eventually, testScope, typescriptProcess, type TestProcess } from '@annals/platform/testing'
+import { noWishes } from '../../../src/relay/assess'
 import { changeRoutes } from '../../../src/relay/change-routes'
 import { RelayRefusal } from '../../../src/relay/refusals'
 import { divide, routeWith, type Route } from '../../../src/relay/route'
 import {
   compare,
+  fill,
   kafka,
   log,
   newCategory,
@@ -219,6 +221,31 @@ describe('the routes of the relay', () => {
     await expect(startRelay(route, scope, { eventLog, untilCaughtUp: true }).ended).rejects.toThrow(/otherwise/)
     await startRelay(whole, scope, { eventLog, untilCaughtUp: true }).ended
     await intruder.close()
+  })
+
+  it('are refused where the checkpoint of one was lost, until an operator says where publishing stopped', async () => {
+    const { whole, two, eventLog, categories, change } = world()
+    await startRelay(whole, scope, { eventLog, untilCaughtUp: true }).ended
+    await change(two)
+    const route = routeWith(divide(whole, two), whole.topics[0]!.topic)
+    const written = await fill(eventLog, categories[0], 40)
+    await startRelay(route, scope, { eventLog, untilCaughtUp: true }).ended
+    const lost = publisherNamed(route.name)
+    const { position } = (await lost.takeOver())!
+    // What a backup of before the division has.
+    await lost.publish([], position, () => JSON.stringify({ v: 1, topics: {} }))
+    await lost.close()
+
+    await expect(startRelay(route, scope, { eventLog, untilCaughtUp: true }).ended).rejects.toThrow(/is missing/)
+    await expect(change('')).rejects.toThrow(/is missing/)
+    const wishes = { ...noWishes, resumeAfter: position }
+    written.push(...(await fill(eventLog, categories[0], 20)))
+    await startRelay(route, scope, { eventLog, untilCaughtUp: true, wishes }).ended
+    await change('')
+    await startRelay(whole, scope, { eventLog, untilCaughtUp: true }).ended
+    const { seen } = await readTopics(scope, whole)
+    await soon(() => expect(seen.length).toBeGreaterThanOrEqual(written.length))
+    expect(compare(written, seen)).toEqual(nothingWrong)
   })
 
   it('fence a relay that was frozen through a change: it writes nothing any more', async () => {

@@ -1,6 +1,8 @@
-import { describe, expect, it } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
+import type { CheckpointedPublisher } from '@annals/platform/kafka'
 import { checkpointText, readCheckpoint, type RelayCheckpoint, type TopicPlace } from '../../../src/relay/checkpoint'
-import { goesOnFrom } from '../../../src/relay/division'
+import { Publication } from '../../../src/relay/publication'
+import { goesOnFrom, startsOf } from '../../../src/relay/division'
 import { RelayRefusal } from '../../../src/relay/refusals'
 import { divide, mainRoute } from '../../../src/relay/route'
 
@@ -23,21 +25,36 @@ const committed = (checkpoint: RelayCheckpoint) => ({
 
 describe('what a relay goes on from', () => {
   it('is its own checkpoint, where it does all of the work', () => {
-    expect(goesOnFrom(mainRoute, committed(main), undefined)).toEqual(committed(main))
-    expect(goesOnFrom(mainRoute, undefined, undefined)).toBeUndefined()
+    expect(goesOnFrom(mainRoute, committed(main), undefined)).toEqual({ committed: committed(main) })
+    expect(goesOnFrom(mainRoute, undefined, undefined)).toEqual({ committed: undefined })
   })
 
-  it('is the place where the division began, with its own topics, and its own checkpoint from then on', () => {
-    const start = goesOnFrom(others!, undefined, committed(divided))!
-    expect(readCheckpoint(start)).toMatchObject({ position: 40n, event: 'e40', division: 'd2' })
-    expect([...readCheckpoint(start).topics]).toEqual([['annals.users', { ...place, after: 30n }]])
-    const own = committed({ ...main, position: 50n, division: 'd2' })
-    expect(goesOnFrom(others!, own, committed(divided))).toEqual(own)
+  it('is first the place where the division began, with its own topics', () => {
+    const [, start] = startsOf(mainRoute, divided)
+    expect(start!.groupId).toBe(others!.name)
+    expect(readCheckpoint(start!)).toMatchObject({ position: 40n, event: 'e40', division: 'd2', routes: undefined })
+    expect([...readCheckpoint(start!).topics]).toEqual([['annals.users', { ...place, after: 30n }]])
+    const goingOn = goesOnFrom(others!, start, committed(divided))
+    expect(goingOn).toEqual({
+      committed: start,
+      division: 'd2',
+      whole: { ...committed(divided), groupId: mainRoute.name },
+    })
   })
 
-  it('is not what a route had under another division', () => {
+  it('is nothing where its checkpoint was lost, or is of another division: nobody may guess it', () => {
     const former = committed({ ...main, position: 35n, division: 'd1', isClosed: true })
-    expect(goesOnFrom(others!, former, committed(divided))).toMatchObject({ position: 40n })
+    for (const own of [undefined, former, committed(main)])
+      expect(goesOnFrom(others!, own, committed(divided))).toMatchObject({ committed: undefined, division: 'd2' })
+  })
+
+  it('keeps the main checkpoint from being forgotten, in the transaction that confirms its own', async () => {
+    const { whole } = goesOnFrom(others!, undefined, committed(divided))
+    const publish = jest.fn<CheckpointedPublisher['publish']>(async () => undefined)
+    const publication = new Publication({ publish }, new Set(['annals.users']), main, whole)
+    await publication.confirm()
+    await publication.forward({ records: [], position: 41n, event: 'e41' })
+    expect(publish.mock.calls.map((args) => args[3])).toEqual([[whole], undefined])
   })
 
   it('is nothing while the work is divided otherwise, or a change is under way', () => {
