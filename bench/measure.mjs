@@ -1,6 +1,7 @@
 import { fillLog } from './log/fill.mjs'
 import { machineFacts } from './machine.mjs'
 import { measureCommands } from './parts/commands.mjs'
+import { measureLanes } from './parts/lanes.mjs'
 import { measureProjection } from './parts/projection.mjs'
 import { catchUp, measureRelay } from './parts/relay.mjs'
 import { measureReplay } from './parts/replay.mjs'
@@ -27,8 +28,9 @@ export async function measure(scene, options, open) {
 async function measureParts(scene, { events, parts }) {
   const wanted = (...names) => names.some((name) => parts.includes(name))
   const figures = {}
-  if (wanted('relay', 'projection', 'weight', 'visible', 'replay')) {
-    const history = await fillLog(scene, events)
+  let history
+  if (wanted('relay', 'projection', 'weight', 'visible', 'replay', 'lanes')) {
+    history = await fillLog(scene, events)
     if (wanted('relay')) figures.relay = await measureRelay(scene, history)
     else await relayOnly(scene, history)
     if (wanted('projection', 'weight', 'visible', 'replay')) {
@@ -40,6 +42,7 @@ async function measureParts(scene, { events, parts }) {
   }
   if (wanted('visible')) figures.visible = await measureVisible(scene)
   if (wanted('replay')) figures.replay = await measureReplay(scene)
+  if (wanted('lanes')) figures.lanes = await measureLanes(scene, history)
   if (wanted('commands')) figures.commands = await measureCommands(scene)
   await scene.finish()
   return figures

@@ -20,15 +20,26 @@ const lines = {
       `${twoRoutesOverOne.toFixed(2)} of one; CPU µs each: ${microsText(twoRoutesCpuMicros)}`,
     ],
   ],
-  projection: ({ perSecond, paymentsPerSecond, foldedPerSecond, projections }) => [
+  projection: ({ perSecond, foldedPerSecond, projections }) => [
     [
       'projection',
       `${whole(perSecond)} events/s`,
       `${projections} read models at once, ${whole(foldedPerSecond)} folds/s`,
     ],
-    ['  of it payments', `${whole(paymentsPerSecond)} events/s`, 'beside the other read models'],
   ],
-  weight: ({ eventBytes, logBytes, kafkaBytes, readModelBytes, subjectKeyBytes, models }) => [
+  lanes: (figures) =>
+    Object.entries(figures)
+      .filter(([size]) => /^\d+$/.test(size))
+      .map(([size, { perSecond, foldedPerSecond, commandCpuMicros, p99Ms }]) => [
+        `a lane of ${size}`,
+        `${whole(perSecond)} events/s`,
+        `${whole(foldedPerSecond)} folds/s` +
+          (commandCpuMicros
+            ? `; at 100/s p99 ${whole(p99Ms)} ms, CPU µs a command: projector ${whole(commandCpuMicros.projector)}, ` +
+              `postgres ${whole(commandCpuMicros.postgres)}`
+            : ''),
+      ]),
+  weight: ({ eventBytes, logBytes, kafkaBytes, readModelBytes, subjectKeyBytes, bytesPerStream, models }) => [
     ['log', `${whole(logBytes)} bytes/event`, `${whole(eventBytes)} of them names, data and metadata`],
     ['topics', `${whole(kafkaBytes)} bytes/event`, 'records and batches, one replica, without indexes'],
     [
@@ -36,14 +47,17 @@ const lines = {
       `${whole(readModelBytes)} bytes/event`,
       `of published events; a subject key ${whole(subjectKeyBytes)}`,
     ],
-    ...Object.entries(models).map(([name, { bytesPerRow, rows, bytesPerStream }]) => [
+    ['  the lane', `${whole(bytesPerStream)} bytes/stream`, 'for all read models together'],
+    ...Object.entries(models).map(([name, { bytesPerRow, rows }]) => [
       `  ${name}`,
       `${whole(bytesPerRow)} bytes/row`,
-      `${whole(rows)} rows, and ${whole(bytesPerStream)} bytes for each stream`,
+      `${whole(rows)} rows`,
     ]),
   ],
-  visible: ({ p50Ms, p99Ms, ackP50Ms, ackP99Ms, commands, lateP99Ms }) => [
+  visible: ({ p50Ms, p99Ms, ackP50Ms, ackP99Ms, commands, lateP99Ms, at200, totalMicros }) => [
     ['ack to visible', `p50 ${whole(p50Ms)} ms`, `p99 ${whole(p99Ms)} ms, ${whole(commands)} commands`],
+    ['  at 200/s', `p50 ${whole(at200.p50Ms)} ms`, `p99 ${whole(at200.p99Ms)} ms`],
+    ['  CPU of all', `${whole(totalMicros)} µs`, 'for each command at 100/s, load process left out'],
     [
       '  of its commands',
       `p50 ${whole(ackP50Ms)} ms`,

@@ -85,9 +85,18 @@ export async function openScene({ progress, signal, onEnd }, options, servers = 
       await migrateAll(stack)
     },
 
-    /** Starts some of the system's processes; they are up when this resolves. @param {string[]} only */
-    services: (only) =>
-      startServices(stack, { only, env: { ...serviceEnvironment, ...nodeOptions }, progress: silent, signal }),
+    /**
+     * Starts some of the system's processes; they are up when this resolves.
+     *
+     * @param {string[]} only @param {{ BENCH_READ_MODELS?: string }} [env] how many read models a projector feeds
+     */
+    services: (only, env = {}) =>
+      startServices(stack, {
+        only,
+        env: { ...serviceEnvironment, ...preloading(env, nodeOptions) },
+        progress: silent,
+        signal,
+      }),
 
     /**
      * Runs `work` with a load process that has been connected, and ends it.
@@ -133,6 +142,13 @@ export async function openScene({ progress, signal, onEnd }, options, servers = 
       await close()
     },
   }
+}
+
+/** More read models than a release has are put into the projector's list before it starts. */
+function preloading(env, nodeOptions) {
+  if (env.BENCH_READ_MODELS === undefined) return nodeOptions
+  const copies = pathToFileURL(join(import.meta.dirname, 'load/copies.mjs')).href
+  return { ...nodeOptions, ...env, NODE_OPTIONS: `${nodeOptions.NODE_OPTIONS ?? ''} --import=${copies}`.trim() }
 }
 
 /** What a run may take at its most: the log, the read models twice, PostgreSQL's and Kafka's own logs, Emmett's events. */

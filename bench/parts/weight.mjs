@@ -19,7 +19,10 @@ const sampleMax = 50_000
  */
 export function measureWeight({ env, profile, signal, step, withDatabase }, { events, published }) {
   return step('Weight', async () => {
-    const { models, perEvent } = await withDatabase(env.PROJECTION_DATABASE_URL, readModelSizes(published))
+    const { models, bytesPerStream, perEvent } = await withDatabase(
+      env.PROJECTION_DATABASE_URL,
+      readModelSizes(published),
+    )
     const value = {
       /** Of data and metadata as JSON, with the names of stream and type: what any event store has to keep of an event. */
       eventBytes: await averageEvent(env.EVENTSTORE_URL, signal),
@@ -27,6 +30,7 @@ export function measureWeight({ env, profile, signal, step, withDatabase }, { ev
       kafkaBytes: topicBytes(profile.data) / published,
       readModelBytes: perEvent,
       subjectKeyBytes: await withDatabase(env.COMMAND_DATABASE_URL, (db) => bytesPerRow(db, 'subject_key')),
+      bytesPerStream,
       models,
     }
     const shown = (number) => Math.round(number).toLocaleString('en')
@@ -84,24 +88,22 @@ async function bytesPerRow(db, table) {
   return Number(rows[0].count) === 0 ? 0 : rows[0].bytes
 }
 
-/** Rows of each read model, and the revision that it keeps of each stream; all of it divided by published events, too. */
+/** Rows of each read model, and the revisions of streams that the lane keeps for all; all of it divided by published events, too. */
 const readModelSizes = (published) => async (db) => {
   const models = {}
   let total = 0
   for (const { name, table } of projections) {
     const measured = await db.query(
-      `select pg_total_relation_size('${name}.${table}')::float8 as rows_bytes, (select count(*) from ${name}.${table})::float8 as rows,
-        pg_total_relation_size('${name}.stream')::float8 as streams_bytes, (select count(*) from ${name}.stream)::float8 as streams`,
+      `select pg_total_relation_size('${name}.${table}')::float8 as bytes, (select count(*) from ${name}.${table})::float8 as rows`,
     )
-    const { rows_bytes: rowsBytes, rows, streams_bytes: streamsBytes, streams } = measured.rows[0]
-    total += rowsBytes + streamsBytes
-    models[name] = {
-      rows,
-      bytesPerRow: rows > 0 ? rowsBytes / rows : 0,
-      streams,
-      bytesPerStream: streams > 0 ? streamsBytes / streams : 0,
-      bytesPerEvent: (rowsBytes + streamsBytes) / published,
-    }
+    const { bytes, rows } = measured.rows[0]
+    total += bytes
+    models[name] = { rows, bytesPerRow: rows > 0 ? bytes / rows : 0, bytesPerEvent: bytes / published }
   }
-  return { models, perEvent: total / published }
+  const lane = await db.query(
+    `select pg_total_relation_size('annals.stream')::float8 as bytes, (select count(*) from annals.stream)::float8 as streams`,
+  )
+  const { bytes, streams } = lane.rows[0]
+  total += bytes
+  return { models, bytesPerStream: streams > 0 ? bytes / streams : 0, perEvent: total / published }
 }

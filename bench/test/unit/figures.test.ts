@@ -38,7 +38,29 @@ describe('marks', () => {
       twoRoutesOverOne: 1.25,
       twoRoutesCpuMicros: { 'relay-1': 25 },
     },
-    visible: { p50Ms: 60, p99Ms: 251, ackP50Ms: 5, ackP99Ms: 20, lateP99Ms: 2, commands: 3_000, retries: 0 },
+    visible: {
+      p50Ms: 30,
+      p99Ms: 71,
+      ackP50Ms: 5,
+      ackP99Ms: 20,
+      lateP99Ms: 2,
+      commands: 3_000,
+      retries: 0,
+      totalMicros: 9_000,
+      at200: { p50Ms: 40, p99Ms: 150 },
+      at200P99Ms: 150,
+    },
+    lanes: {
+      6: { perSecond: 18_000, foldedPerSecond: 60_000, commandCpuMicros: { projector: 900, postgres: 700 }, p99Ms: 60 },
+      24: {
+        perSecond: 8_900,
+        foldedPerSecond: 120_000,
+        commandCpuMicros: { projector: 1_500, postgres: 1_100 },
+        p99Ms: 65,
+      },
+      ratio24over6: 8_900 / 18_000,
+      cpuRatio24over6: 2_600 / 1_600,
+    },
     commands: { perSecond: 900, barePerSecond: 3_100, ratio: 0.29, spread: 0.1, bareSpread: 0.1 },
   }
 
@@ -48,6 +70,10 @@ describe('marks', () => {
       ['relay', 'perSecond', true],
       ['relay', 'twoRoutesOverOne', false],
       ['visible', 'p99Ms', false],
+      ['visible', 'at200P99Ms', true],
+      ['visible', 'totalMicros', true],
+      ['lanes', 'ratio24over6', false],
+      ['lanes', 'cpuRatio24over6', false],
       ['commands', 'ratio', false],
     ])
   })
@@ -57,8 +83,8 @@ describe('marks', () => {
   })
 
   it('of the replay at length are judged when it was measured so', () => {
-    const short = { perSecond: 21_000, ratio: 0.7, peakRssMb: 399.9, swapLockMs: 100 }
-    const long = { ...short, threeOverOne: 1.3, costGrowth1to5M: Number.NaN, queryP99Growth: 1.2 }
+    const short = { perSecond: 21_000, ratio: 0.75, peakRssMb: 399.9, swapLockMs: 100 }
+    const long = { ...short, threeOverOne: 1.2, costGrowth1to5M: Number.NaN, queryP99Growth: 1.2 }
     const missed = (replay: Record<string, number>) =>
       judge({ replay })
         .filter(({ reached }) => !reached)
@@ -74,7 +100,8 @@ describe('marks', () => {
     const text = report(figures, { cores: 2 })
     expect(text).toMatch(/reached.*relay.*8,000 events\/s.*≥ 8,000/)
     expect(text).toMatch(/in two routes.*10,000 events\/s.*1\.25 of one; CPU µs each: relay-1 25/)
-    expect(text).toMatch(/missed.*ack to visible, p99.*251 ms.*≤ 250/)
+    expect(text).toMatch(/missed.*ack to visible, p99.*71 ms.*≤ 70/)
+    expect(text).toMatch(/a lane of 24.*8,900 events\/s.*projector 1,500, postgres 1,100/)
     expect(text).not.toMatch(/replay/)
   })
 
