@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { chargesFileName } from '../sandboxes/payment-gateway/charges.mjs'
 import { findRunning, launch, sendSignal, stop, waitReady } from './processes.mjs'
-import { becomesFree, root } from '../profile.mjs'
+import { becomesFree, freePorts, root } from '../profile.mjs'
 import { Trouble } from '../terminal/trouble.mjs'
 
 /** Reads its log, catches up and connects to everything: seconds on an idle machine, more beside a test run. */
@@ -57,6 +57,8 @@ export const chargesFile = (profile) => join(paymentGatewayData(profile), charge
  * @property {(name: string, signal?: NodeJS.Signals) => Promise<void>} kill default SIGKILL; resolves when it has ended
  * @property {(name: string, signal: NodeJS.Signals) => void} signal does not wait
  * @property {(name: string) => Promise<void>} restart starts a process that has ended; resolves on /readyz
+ * @property {(name: string) => Promise<string>} another starts one more instance of a process without an API; resolves on /readyz to
+ *   the name that it has from then on
  * @property {(name: string) => Promise<number | NodeJS.Signals>} exit exit code, or the signal that ended it
  */
 
@@ -74,7 +76,7 @@ export async function startServices(
   { only, env = {}, envOf = () => ({}), progress, signal } = {},
 ) {
   const chosen = serviceProcesses.filter(({ name }) => only === undefined || only.includes(name))
-  const { ports } = profile
+  const ports = { ...profile.ports }
   const urlsBy = (processes, portOf) =>
     Object.fromEntries(processes.map((each) => [each.name, `http://127.0.0.1:${portOf(each)}`]))
   const urls = urlsBy(
@@ -171,6 +173,18 @@ export async function startServices(
       if (running) sendSignal(running, how)
     },
     restart: (name) => start(processOf(name)),
+    async another(name) {
+      const service = processOf(name)
+      if (service.api) throw new Error(`"${name}" has an API; its clients know one port.`)
+      const instance = chosen.filter(({ main }) => main === service.main).length + 1
+      const one = { ...service, name: `${name}${instance}`, title: `${service.title} ${instance}` }
+      const [port] = await freePorts(1)
+      ports[`${one.name}Operations`] = port
+      operations[one.name] = `http://127.0.0.1:${port}`
+      chosen.push(one)
+      await start(one)
+      return one.name
+    },
     exit: (name) => exits.get(processOf(name).name),
   }
 }

@@ -106,8 +106,8 @@ export const breaks = {
     apply: ({ env }) =>
       changeOne(
         env.PROJECTION_DATABASE_URL,
-        `update payments.checkpoint set position = position - 1
-         where (topic, partition) in (select topic, partition from payments.checkpoint where position > 0 limit 1)`,
+        `update annals.lane_checkpoint set position = position - 1
+         where (topic, partition) in (select topic, partition from annals.lane_checkpoint where position > 0 limit 1)`,
       ),
   },
   delivery: {

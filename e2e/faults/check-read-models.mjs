@@ -1,5 +1,6 @@
 import { placeOf } from '@annals/contracts'
 import { Client } from 'pg'
+import { readLane } from './check-lane.mjs'
 import { foldLog } from './fold-log.mjs'
 
 /** Some hundred thousand rows take seconds. */
@@ -34,11 +35,12 @@ export const schemaOf = (model) => readModels[model].schema
  * @property {Record<string, Record<string, unknown>[]>} rows by read model; `key` is a column of each
  * @property {{ model: string, place: string, position: bigint }[]} checkpoints
  * @property {{ model: string, stream: string, error: string | null }[]} parked
+ * @property {import('./check-lane.mjs').Lane} [lane]
  */
 
 /**
  * @param {string} url of the read models' database, any role that may select
- * @param {{ rows?: boolean }} [options] `rows: false` leaves them out
+ * @param {{ rows?: boolean }} [options] `rows: false` leaves them out, and the lane
  * @returns {Promise<Snapshot>}
  */
 export async function readReadModels(url, { rows = true } = {}) {
@@ -46,7 +48,7 @@ export async function readReadModels(url, { rows = true } = {}) {
   await client.connect()
   try {
     await client.query('begin isolation level repeatable read read only')
-    const snapshot = { rows: {}, checkpoints: [], parked: [] }
+    const snapshot = { rows: {}, checkpoints: [], parked: [], lane: rows ? await readLane(client) : undefined }
     for (const [model, { schema, sql }] of Object.entries(readModels)) {
       if (rows) snapshot.rows[model] = (await client.query(sql)).rows
       const checkpoints = await client.query(`select topic, partition, position from ${schema}.checkpoint`)

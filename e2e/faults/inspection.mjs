@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { goneCharges, nothingHappened, stillGone } from './aftermath.mjs'
 import { checkPaymentGateway, readCharges } from './check-payment-gateway.mjs'
+import { checkLane } from './check-lane.mjs'
 import { checkLog, readLog } from './check-log.mjs'
 import { checkAttempts, checkMails, intendedMails, readInbox, readDeliveries } from './check-mails.mjs'
 import { checkReadModels, readReadModels } from './check-read-models.mjs'
@@ -37,6 +38,7 @@ export async function inspect(env, load, restored = nothingHappened) {
   checkLog(events, load.acknowledged, findings, load.past?.streams)
   checkTopics(events, records, findings)
   checkReadModels(events, load, readModels, findings)
+  checkLane(events, readModels.lane, findings)
   const intended = intendedMails(events)
   const mails = checkMails(intended, deliveries, inbox, load.people, findings, aftermath)
   checkAttempts(deliveries, attempts, inbox, findings, aftermath)

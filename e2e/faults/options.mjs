@@ -2,7 +2,7 @@ import { parseOptions } from '../../dev/terminal/options.mjs'
 import { Trouble } from '../../dev/terminal/trouble.mjs'
 
 /** What can be run, in this order; scenarios/ holds them. */
-const scenarioNames = ['processes', 'rebuild', 'servers', 'restores', 'silence']
+const scenarioNames = ['processes', 'rebuild', 'lanes', 'servers', 'restores', 'silence']
 
 /** What the scenario `processes` can kill: processes of the system, and servers. */
 export const targets = {
@@ -21,6 +21,9 @@ export const usage = `npm run test:faults [-- <options>]
                          its servers
     rebuild              rebuilds read models of a long log, and kills the
                          rebuilds
+    lanes                makes read models leave their lane, rebuilds them and
+                         rolls them back, while instances of the projector
+                         start, stop, freeze and are killed
     servers              kills, freezes and restarts the servers: of three Kafka
                          nodes a leader every 10 s, the others in turn
     restores             sets each store back to an older copy, or recreates
@@ -35,7 +38,7 @@ export const usage = `npm run test:faults [-- <options>]
                        ${stepNames.slice(6).join(', ')}; default: all
   --events <n>         rebuild: events of the past in the log (200000)
   --rebuilds <n>       rebuild: how many, each killed at least once (100)
-  --minutes <n>        servers: for how long faults begin (5)
+  --minutes <n>        lanes, servers: for how long faults begin (5)
   --silences <n>       silence: only the first n of them (all)
   --silent <seconds>   silence: how long one lasts that ends (20)
   --json <file>        the report for programs; with several scenarios, each
@@ -74,6 +77,7 @@ const ofTheSystem = [
 export const promises = {
   processes: ofTheSystem,
   rebuild: ['live-row', 'query-down'],
+  lanes: ['applied-twice', 'left-out', 'stream-revision'],
   servers: ofTheSystem,
   restores: ['logged-in', 'skip-remedy'],
   silence: ofTheSystem,
@@ -88,7 +92,7 @@ export const promises = {
  * @property {string[]} steps of the scenario `restores`
  * @property {number} events of the past, before anything is rebuilt
  * @property {number} rebuilds each of them killed
- * @property {number} minutes how long servers are done harm
+ * @property {number} minutes how long harm is done, where it is done by time
  * @property {number} silences at most
  * @property {number} silentSeconds
  * @property {number} seed

@@ -6,6 +6,7 @@ import { Trouble } from '../../dev/terminal/trouble.mjs'
 import { openSystem } from '../system.mjs'
 import { createRandom } from './random.mjs'
 import { writeReport } from './report.mjs'
+import { lanes } from './scenarios/lanes.mjs'
 import { processes } from './scenarios/processes.mjs'
 import { rebuild } from './scenarios/rebuild.mjs'
 import { restores } from './scenarios/restores.mjs'
@@ -43,7 +44,7 @@ const oneHouse = { LOGIN_ATTEMPTS_PER_IP: '100000', LOGIN_ATTEMPTS_PER_ADDRESS: 
  */
 
 /** By what `--only` calls them, in the order in which they run. @type {Record<string, Scenario>} */
-const scenarios = { processes, rebuild, servers, restores, silence }
+const scenarios = { processes, rebuild, lanes, servers, restores, silence }
 
 /**
  * The fault run: one scenario after the other, each from nothing to its verdict.

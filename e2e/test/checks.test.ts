@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals'
-import { encodeConsistencyToken, placeOf, toCloudEvent } from '@annals/contracts'
+import { encodeConsistencyToken, placeOf, toCloudEvent, topics } from '@annals/contracts'
 import { createAftermath, goneCharges, stillGone } from '../faults/aftermath.mjs'
 import { checkPaymentGateway } from '../faults/check-payment-gateway.mjs'
+import { checkLane } from '../faults/check-lane.mjs'
 import { checkLog } from '../faults/check-log.mjs'
 import { checkAttempts, checkMails, intendedMails } from '../faults/check-mails.mjs'
 import { checkReadModels } from '../faults/check-read-models.mjs'
@@ -137,6 +138,39 @@ function keptWorld() {
     ),
     parked: [] as { model: string; stream: string; error: string | null }[],
   }
+  const placed = (stream: string) => {
+    const { topic, partition } = placeOf(stream)!
+    return { place: `${topic}/${partition}`, partition }
+  }
+  const [registered, loggedIn, , , processed] = log.slice(1) as [Recorded, Recorded, Recorded, Recorded, Recorded]
+  const ends = [registered, loggedIn, processed]
+  const readFrom: Record<string, (keyof typeof topics)[]> = {
+    users: ['annals.users'],
+    user_logins: ['annals.sessions'],
+    payments: ['annals.payments'],
+    payment_totals: ['annals.payments'],
+    payment_history: ['annals.payments'],
+    activity: ['annals.users', 'annals.sessions', 'annals.payments'],
+  }
+  const lane = {
+    streams: ends.map(({ stream, revision }) => ({ stream, revision, partition: placed(stream).partition })),
+    checkpoints: ends.map(({ stream, position, id }) => ({
+      place: placed(stream).place,
+      position,
+      eventId: id as string | null,
+    })),
+    places: Object.entries(readFrom).flatMap(([model, names]) =>
+      names.flatMap((topic) =>
+        Array.from({ length: topics[topic].partitions }, (_, partition) => ({
+          model,
+          place: `${topic}/${partition}`,
+          joined: true,
+          reason: null as string | null,
+        })),
+      ),
+    ),
+    blocked: [] as { model: string; stream: string }[],
+  }
   const deliveries = intendedMails(log).map(({ eventId, rule, userId }: Record<string, string>, i: number) => ({
     eventId,
     rule,
@@ -159,8 +193,10 @@ function keptWorld() {
     },
   ]
   const past = new Map<string, string[]>()
-  return { log, acknowledged, records, sent, snapshot, deliveries, attempts, inbox, charges, past }
+  return { log, acknowledged, records, sent, snapshot, lane, deliveries, attempts, inbox, charges, past }
 }
+
+type Recorded = ReturnType<typeof event>
 
 let world: ReturnType<typeof keptWorld>
 beforeEach(() => {
@@ -168,11 +204,12 @@ beforeEach(() => {
 })
 
 function found(): string {
-  const { log, acknowledged, records, sent, snapshot, deliveries, inbox, charges, past } = world
+  const { log, acknowledged, records, sent, snapshot, lane, deliveries, inbox, charges, past } = world
   const findings = new Findings()
   checkLog(log, acknowledged, findings, past)
   checkTopics(log, records, findings)
   checkReadModels(log, sent, snapshot, findings)
+  checkLane(log, lane, findings)
   checkMails(intendedMails(log), deliveries, inbox, sent.people, findings)
   checkPaymentGateway(log, charges, findings, { past })
   return findings.summary()
@@ -327,6 +364,59 @@ describe('a read model', () => {
   it('parked an event', () => {
     world.snapshot.parked.push({ model: 'payments', stream: `payment-${payment}`, error: 'unfit' })
     expect(found()).toBe('1 lost.read-models')
+  })
+})
+
+describe('the lane', () => {
+  it.each([
+    [-1, 'lost'],
+    [1, 'wrong'],
+  ])('has a stream %i revisions from where the log has it', (by, kind) => {
+    world.lane.streams[2]!.revision += by
+    expect(found()).toBe(`1 ${kind}.streams`)
+  })
+  it('does not know a stream', () => {
+    world.lane.streams.pop()
+    expect(found()).toBe('1 lost.streams')
+  })
+  it('knows a stream that the log does not', () => {
+    world.lane.streams.push({ stream: `user-${payment}`, revision: 0, partition: 0 })
+    expect(found()).toBe('1 wrong.streams')
+  })
+  it('keeps a stream under a partition that it is not in', () => {
+    world.lane.streams[0]!.partition += 1
+    expect(found()).toBe('1 wrong.streams')
+  })
+  it('has a stream that stands still', () => {
+    world.lane.blocked.push({ model: 'payments', stream: `payment-${payment}` })
+    expect(found()).toBe('1 lost.streams')
+  })
+  it.each([
+    [-1n, 'lost'],
+    [1n, 'wrong'],
+  ])('stands %i positions from the end of a partition', (by, kind) => {
+    world.lane.checkpoints[0]!.position += by
+    expect(found()).toBe(`1 ${kind}.positions`)
+  })
+  it('says that another event stands at the end of a partition', () => {
+    world.lane.checkpoints[0]!.eventId = null
+    expect(found()).toBe('1 wrong.positions')
+  })
+  it('has no checkpoint of a partition', () => {
+    world.lane.checkpoints.pop()
+    expect(found()).toBe('1 lost.positions')
+  })
+  it('lacks a read model', () => {
+    Object.assign(world.lane.places[0]!, { joined: false, reason: 'its table is gone' })
+    expect(found()).toBe('1 lost.places')
+  })
+  it('has no place for a read model', () => {
+    world.lane.places.pop()
+    expect(found()).toBe('1 lost.places')
+  })
+  it('has a place where nothing is read', () => {
+    world.lane.places.push({ model: 'users', place: 'annals.payments/0', joined: true, reason: null })
+    expect(found()).toBe('1 wrong.places')
   })
 })
 

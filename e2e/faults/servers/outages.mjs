@@ -29,7 +29,7 @@ const leading = ['annals.users', 'annals.sessions', 'annals.payments'].flatMap((
 )
 const coordinating = [
   { topic: '__transaction_state', partition: coordinatorPartition('annals.relay') },
-  ...['annals.relay', 'annals.notifier', 'annals.projection.payments', 'annals.projection.users'].map((group) => ({
+  ...['annals.relay', 'annals.notifier', 'annals.projection'].map((group) => ({
     topic: '__consumer_offsets',
     partition: coordinatorPartition(group),
   })),
