@@ -3,6 +3,40 @@
 
 create schema annals;
 
+create table annals.blocked (
+  stream text not null,
+  projection text not null,
+  constraint blocked_pkey PRIMARY KEY (stream, projection)
+);
+
+create table annals.late_event (
+  id bigint generated always as identity not null,
+  topic text not null,
+  partition integer not null,
+  stream text not null,
+  revision bigint not null,
+  "position" bigint not null,
+  healed_at timestamp with time zone default now() not null,
+  constraint late_event_pkey PRIMARY KEY (id)
+);
+
+create table annals.lane_checkpoint (
+  topic text not null,
+  partition integer not null,
+  next_offset bigint not null,
+  "position" bigint not null,
+  topic_id text,
+  record_offset bigint,
+  record_mark text,
+  position_event text,
+  places_epoch bigint default 0 not null,
+  updated_at timestamp with time zone default now() not null,
+  constraint lane_checkpoint_next_offset_check CHECK ((next_offset >= 0)),
+  constraint lane_checkpoint_partition_check CHECK ((partition >= 0)),
+  constraint lane_checkpoint_record_whole CHECK (((record_offset IS NULL) = (record_mark IS NULL))),
+  constraint lane_checkpoint_pkey PRIMARY KEY (topic, partition)
+);
+
 create table annals.log_state (
   one boolean default true not null,
   identity text,
@@ -32,6 +66,21 @@ create table annals.parked_action (
   constraint parked_action_drop_with_reason CHECK (((action <> 'drop'::text) OR ((reason IS NOT NULL) AND (reason <> ''::text)))),
   constraint parked_action_version_positive CHECK ((version > 0)),
   constraint parked_action_pkey PRIMARY KEY (id)
+);
+
+create table annals.place (
+  projection text not null,
+  topic text not null,
+  partition integer not null,
+  joined boolean not null,
+  "position" bigint default '-1'::integer not null,
+  position_event text,
+  complete int8multirange default '{}'::int8multirange not null,
+  left_at bigint,
+  late_seen bigint default 0 not null,
+  reason text,
+  updated_at timestamp with time zone default now() not null,
+  constraint place_pkey PRIMARY KEY (projection, topic, partition)
 );
 
 create table annals.projection (
@@ -72,13 +121,31 @@ create table annals.rebuild (
   constraint rebuild_pkey PRIMARY KEY (id)
 );
 
+create table annals.stream (
+  stream text not null,
+  revision bigint not null,
+  partition smallint not null,
+  constraint stream_revision_check CHECK ((revision >= 0)),
+  constraint stream_pkey PRIMARY KEY (stream)
+);
+
+alter table annals.blocked add constraint blocked_projection_fkey FOREIGN KEY (projection) REFERENCES annals.projection(name);
+
 alter table annals.parked_action add constraint parked_action_projection_fkey FOREIGN KEY (projection) REFERENCES annals.projection(name);
 
+alter table annals.place add constraint place_projection_fkey FOREIGN KEY (projection) REFERENCES annals.projection(name);
+
 alter table annals.rebuild add constraint rebuild_projection_fkey FOREIGN KEY (projection) REFERENCES annals.projection(name);
+
+CREATE INDEX blocked_by_projection ON annals.blocked USING btree (projection);
+
+CREATE INDEX late_event_by_place ON annals.late_event USING btree (topic, partition, id);
 
 CREATE INDEX parked_action_by_stream ON annals.parked_action USING btree (projection, stream, id);
 
 CREATE INDEX parked_action_drops ON annals.parked_action USING btree (projection, version) WHERE (action = 'drop'::text);
+
+CREATE INDEX place_not_joined ON annals.place USING btree (projection) WHERE (NOT joined);
 
 CREATE INDEX rebuild_history ON annals.rebuild USING btree (projection, started_at DESC);
 

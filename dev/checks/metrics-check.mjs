@@ -16,7 +16,7 @@ export const areas = {
   log: 'the event log, as a reader sees it',
   notifier: 'notifier',
   process: 'every process',
-  projection: 'projector, for each read model',
+  projection: 'projector: the lane, and each read model',
   query: 'query API',
   rebuild: 'replay CLI, told by the projector',
   relay: 'relay',

@@ -41,7 +41,6 @@ export interface CheckpointRow {
 }
 
 const columns = ['next_offset', 'position', 'topic_id', 'record_offset', 'record_mark'] as const
-const placeColumns = columns.filter((column) => column !== 'position')
 
 /** The columns that {@link checkpointOf} reads. @param alias of the table, where a statement has several. */
 export const checkpointColumns = (alias?: string): string =>
@@ -141,11 +140,3 @@ export async function advanceCheckpoint(
       )
   return rowCount === 1
 }
-
-/**
- * Statement that makes the places in `to` those in `from`; positions stay. A place whose topic is not known is not taken over: reading
- * begins at the first record there, which repeats what was read and misses nothing.
- */
-export const copyPlacesSql = (from: string, to: string): string =>
-  `update ${to} t set ${placeColumns.map((column) => `${column} = f.${column}`).join(', ')}
-   from ${from} f where f.topic = t.topic and f.partition = t.partition and f.topic_id is not null`

@@ -10,7 +10,7 @@
  * `dev/checks/metrics-check.mjs` holds alarms and documents to the names that exist, and knows the areas.
  */
 const units = ['seconds', 'bytes', 'position']
-const things = ['records', 'events', 'streams', 'deliveries', 'commands', 'jobs']
+const things = ['records', 'events', 'streams', 'deliveries', 'commands', 'jobs', 'partitions']
 const states = ['ready', 'refused', 'held', 'waiting', 'stopped', 'outdated', 'state', 'role']
 
 export type MetricKind = 'counter' | 'gauge' | 'histogram'

@@ -5,6 +5,7 @@ import { isoTime } from './iso-time'
 import { besideSilence, postgresDeadlines, queryMsFor, throwAwaySilent } from './deadlines'
 
 export type { Pool, PoolClient } from 'pg'
+export { isoTime } from './iso-time'
 export { postgresDeadlines } from './deadlines'
 export { isDataException, isTransientPostgresError } from './transient'
 

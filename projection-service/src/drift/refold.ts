@@ -1,16 +1,18 @@
-import type { OpenAll } from '@annals/contracts'
+import { placeOf, type OpenAll, type RecordedEvent } from '@annals/contracts'
 import type { EventLog } from '@annals/platform/event-log'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { typeOf } from '../engine/definition/columns'
+import type { StreamState } from '../engine/fold/fold'
 import { droppedEvents } from '../engine/parking/drops'
 import { tablesOf } from '../engine/tables/generation'
 import { recordAction } from '../engine/parking/parked-actions'
 import { rowName, type Projection, type StoredRow } from '../engine/definition/projection'
 import { rowTable } from '../engine/tables/row-table'
 import { lockStreamsPartition, NotPossible } from '../engine/tables/stream-lock'
-import { insertParked, loadStreams, upsertStreams } from '../engine/tables/stream-table'
+import { hasCompleted, laneTables, touchPlaces } from '../engine/tables/lane-table'
+import { insertParked, loadStreams } from '../engine/tables/stream-table'
 import { foldStreamAfresh, lacksKey } from './fresh-fold'
-import { differencesOf, readOrDeleted, streamEventsMax, type RowDifference } from './stream-comparison'
+import { differencesOf, reachedRevision, readOrDeleted, streamEventsMax, type RowDifference } from './stream-comparison'
 
 export interface Refolded {
   /** Events of the stream that the read model now stands at. */
@@ -67,7 +69,13 @@ export async function refoldStream(
     const table = rowTable(projection, tables.rows)
     const stored = await table.load(client, fresh.rows)
     const mended = differencesOf(projection, fresh.rows, stored)
-    const before = (await loadStreams(client, tables.stream, [stream])).get(stream)
+    const known = (await loadStreams(client, tables.stream, [stream])).get(stream)
+    const reached = reachedRevision(
+      known?.revision ?? -1,
+      seen,
+      await hasCompleted(client, projection, placeOf(stream)!),
+    )
+    const before = reached < 0 ? undefined : { revision: reached, blocked: known?.blocked ?? false }
     if (!before && fresh.state) mended.push({ key: stream, columns: ['(the stream is missing)'] })
     else if (before?.revision !== fresh.state?.revision || before?.blocked !== fresh.state?.blocked) {
       mended.push({ key: stream, columns: ['(the revision reached, or whether it is parked)'] })
@@ -76,8 +84,7 @@ export async function refoldStream(
     await table.upsert(client, fresh.rows)
     await client.query(`delete from ${tables.parked} where stream = $1`, [stream])
     await insertParked(client, tables.parked, fresh.parked)
-    if (fresh.state) await upsertStreams(client, tables.stream, new Map([[stream, fresh.state]]))
-    else await client.query(`delete from ${tables.stream} where stream = $1`, [stream])
+    await setState(client, projection, stream, seen, fresh.state)
     await recordAction(client, projection, {
       action: 'refold',
       actor,
@@ -87,6 +94,40 @@ export async function refoldStream(
     })
     return { events: seen.length, mended, removed, parked: fresh.parked.length }
   })
+}
+
+/**
+ * Whether the stream stands still is this read model's alone; the revision is the lane's, and so of every read model. Where the lane lacks
+ * events of it, the others lack them too and must be handed them yet: here it is noted that this one has them.
+ */
+async function setState(
+  client: PoolClient,
+  { name }: Projection,
+  stream: string,
+  seen: readonly RecordedEvent[],
+  state: StreamState | undefined,
+): Promise<void> {
+  const place = placeOf(stream)!
+  const { rows } = await client.query<{ revision: bigint }>(
+    `select revision from ${laneTables.stream} where stream = $1`,
+    [stream],
+  )
+  const lane = Number(rows[0]?.revision ?? -1n)
+  const missing = seen.filter(({ revision }) => revision > lane)
+  for (const { position } of missing)
+    await client.query(
+      `update ${laneTables.place} set complete = complete + int8multirange(int8range($4, $4, '[]'))
+       where projection = $1 and topic = $2 and partition = $3`,
+      [name, place.topic, place.partition, position],
+    )
+  if (missing.length > 0) await touchPlaces(client, [place])
+  // No read model can have seen what the log does not have.
+  const last = seen.at(-1)?.revision ?? -1
+  if (lane > last && last >= 0)
+    await client.query(`update ${laneTables.stream} set revision = $2 where stream = $1`, [stream, last])
+  await client.query(`delete from ${laneTables.blocked} where projection = $1 and stream = $2`, [name, stream])
+  if (state?.blocked)
+    await client.query(`insert into ${laneTables.blocked} (stream, projection) values ($1, $2)`, [stream, name])
 }
 
 /** What stands behind a stream's category. */

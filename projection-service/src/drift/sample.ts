@@ -2,6 +2,7 @@ import type { EventLog } from '@annals/platform/event-log'
 import type { Pool } from '@annals/platform/postgres'
 import { tablesOf, type Generation } from '../engine/tables/generation'
 import type { Projection } from '../engine/definition/projection'
+import { laneTables } from '../engine/tables/lane-table'
 import { walkOnce } from './log-walk'
 import {
   compareStream,
@@ -24,7 +25,9 @@ export async function randomStreams(
   generation: Generation,
   count: number,
 ): Promise<string[]> {
-  const table = tablesOf(projection, generation).stream
+  const seen = tablesOf(projection, generation).stream
+  // Of a view no pages can be sampled.
+  const table = generation === 'live' ? laneTables.stream : seen
   const { rows: sizes } = await pool.query<{ tuples: number; pages: number }>(
     `select reltuples::float8 as tuples, relpages::float8 as pages from pg_class where oid = $1::regclass`,
     [table],
@@ -34,7 +37,10 @@ export async function randomStreams(
   // Whole pages, not rows by chance: only the chosen ones are read, however large the table.
   const sample = tuples > smallTable ? `tablesample system (${percent})` : ''
   const { rows } = await pool.query<{ stream: string }>(
-    `select stream from ${table} ${sample} where not blocked order by random() limit ${count}`,
+    sample === ''
+      ? `select stream from ${seen} where not blocked order by random() limit ${count}`
+      : `select s.stream from (select stream from ${table} ${sample}) c join ${seen} s using (stream) where not s.blocked
+         order by random() limit ${count}`,
   )
   return rows.map(({ stream }) => stream)
 }

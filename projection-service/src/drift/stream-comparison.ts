@@ -7,6 +7,7 @@ import { tablesOf, type Generation } from '../engine/tables/generation'
 import { columnsOf, encodeRow, rowName, type Projection, type StoredRow } from '../engine/definition/projection'
 import { registered, shareGenerationSql } from '../engine/tables/registry'
 import { rowTable } from '../engine/tables/row-table'
+import { hasCompleted, isJoined } from '../engine/tables/lane-table'
 import { loadStreams } from '../engine/tables/stream-table'
 import { foldStreamAfresh, lacksKey } from './fresh-fold'
 
@@ -37,7 +38,16 @@ export type StreamComparison =
  * `deleted`: somebody has deleted it in the log. `cut-off`: its first events are no longer there.
  */
 export type PassedOver =
-  'parked' | 'unfoldable' | 'key-missing' | 'too-long' | 'moving' | 'other-version' | 'gone' | 'deleted' | 'cut-off'
+  | 'parked'
+  | 'catching-up'
+  | 'unfoldable'
+  | 'key-missing'
+  | 'too-long'
+  | 'moving'
+  | 'other-version'
+  | 'gone'
+  | 'deleted'
+  | 'cut-off'
 
 /** Of a stream that has been deleted in the log, in whole or in part. */
 export const isDeleted = (reason: PassedOver): boolean => reason === 'deleted' || reason === 'cut-off'
@@ -52,6 +62,8 @@ export interface ComparisonDependencies {
 interface Seen {
   /** -1: the stream is not there. */
   revision: number
+  /** Whether it has the event at a position whatever its revision says. */
+  hasCompleted(position: bigint): boolean
   blocked: boolean
   /** Log position up to which its partition was seen. */
   position: bigint
@@ -78,12 +90,11 @@ export async function compareStream(
     const recorded = await readOrDeleted(log, stream)
     if (recorded === 'deleted') return { kind: 'passed-over', reason: 'deleted' }
     if (recorded.length > streamEventsMax) return { kind: 'passed-over', reason: 'too-long' }
-    const isSeen = before.revision >= 0
+    const seenUpTo = reachedRevision(before.revision, recorded, before.hasCompleted)
+    const isSeen = seenUpTo >= 0
     if (recorded.length === 0) return { kind: 'passed-over', reason: isSeen ? 'deleted' : 'gone' }
     if (recorded[0]!.revision > 0) return { kind: 'passed-over', reason: 'cut-off' }
-    const applied = recorded.filter(
-      ({ revision, position }) => revision <= before.revision || position <= before.position,
-    )
+    const applied = recorded.filter(({ revision, position }) => revision <= seenUpTo || position <= before.position)
     if (applied.length === 0) return { kind: 'passed-over', reason: 'gone' }
     const isFoldable = projection.grain !== 'shard' && isSeen
     const fresh = await foldStreamAfresh(projection, isFoldable ? applied : [], dropped, openAll)
@@ -105,8 +116,8 @@ export async function compareStream(
 
     const reached = applied.at(-1)!.revision
     if (!isSeen) compared.push({ key: stream, columns: ['(the stream is missing)'] })
-    else if (reached !== before.revision) {
-      compared.push({ key: stream, columns: [`(revision ${before.revision} was reached, the log says ${reached})`] })
+    else if (reached !== seenUpTo) {
+      compared.push({ key: stream, columns: [`(revision ${seenUpTo} was reached, the log says ${reached})`] })
     }
     const [parked] = fresh.parked
     if (parked) {
@@ -128,6 +139,20 @@ export async function readOrDeleted(
     if (error instanceof StreamDeleted) return 'deleted'
     throw error
   }
+}
+
+/**
+ * How far a read model has come in a stream: as far as the lane, or further where it has events that the lane lacks.
+ * @param recorded the stream's events in order.
+ */
+export function reachedRevision(
+  lane: number,
+  recorded: readonly Pick<LogEvent, 'revision' | 'position'>[],
+  completed: (position: bigint) => boolean,
+): number {
+  let reached = lane
+  for (const { revision, position } of recorded) if (revision === reached + 1 && completed(position)) reached = revision
+  return reached
 }
 
 /** Whether the partition has meanwhile gone past an event of the stream that was not taken into the fold. */
@@ -165,13 +190,22 @@ async function seenOf(
   projection: Projection,
   generation: Generation,
   stream: string,
-): Promise<Seen | 'parked'> {
+): Promise<Seen | 'parked' | 'catching-up'> {
   const tables = tablesOf(projection, generation)
   const place = placeOf(stream)
+  // The lane's revision of the stream is not its own then.
+  if (generation === 'live' && place && !(await isJoined(client, projection, place))) return 'catching-up'
   const state = (await loadStreams(client, tables.stream, [stream])).get(stream)
   const [checkpoint] = place ? await loadCheckpoints(client, tables.checkpoint, [place]) : []
   if (state?.blocked) return 'parked'
-  return { revision: -1, blocked: false, ...state, position: checkpoint?.position ?? -1n }
+  const completed = generation === 'live' && place ? await hasCompleted(client, projection, place) : () => false
+  return {
+    revision: -1,
+    blocked: false,
+    ...state,
+    position: checkpoint?.position ?? -1n,
+    hasCompleted: completed,
+  }
 }
 
 /** @param expected what the log says. @param stored what was found of these rows. */

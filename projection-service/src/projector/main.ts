@@ -8,6 +8,7 @@ import { createDriftChecker } from '../drift/checker'
 import { watchLog } from './log-state'
 import {
   addLogRefusedGauge,
+  addPlaceGauges,
   addParkedGauges,
   createDriftMetrics,
   createHealingMetrics,
@@ -36,9 +37,10 @@ void runProcess({ name: 'projector', Config: ProjectorConfig, env: process.env }
     config.EVENTSTORE_URL && scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (it) => it.close())
   if (!eventLog)
     log.warn(
-      'EVENTSTORE_URL is not set: a hole stops its partition, drift is not checked, and a log that went back is not noticed',
+      'EVENTSTORE_URL is not set: a hole stops its partition, a read model that has left the lane can not catch up, drift is not checked, ' +
+        'and a log that went back is not noticed',
     )
-  const onHealing = createHealingMetrics(metrics, projections)
+  const onHealing = createHealingMetrics(metrics)
   const logWatch = eventLog ? watchLog(projections, { pool, eventLog, log }) : undefined
   addLogRefusedGauge(metrics, () => logWatch?.refusal())
   const projector = createProjector({
@@ -46,16 +48,16 @@ void runProcess({ name: 'projector', Config: ProjectorConfig, env: process.env }
     ...kafkaConnection(config),
     pool,
     openAll,
-    healerOf: eventLog
-      ? (name, projectionLog) => createHealer({ eventLog, log: projectionLog, onOutcome: onHealing(name) })
-      : undefined,
+    healer: eventLog ? createHealer({ eventLog, log, onOutcome: onHealing }) : undefined,
+    eventLog: eventLog || undefined,
     logWatch,
     log,
     metrics,
-    observerOf: createProjectorMetrics(metrics),
+    observer: createProjectorMetrics(metrics, projections),
     onFatal: fatal,
   })
   addParkedGauges(metrics, pool, projections)
+  addPlaceGauges(metrics, pool, projections)
   addRebuildMetrics(metrics, pool, projections, log)
   ready({
     postgres: () => pool.query('select 1'),

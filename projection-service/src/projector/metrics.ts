@@ -3,61 +3,88 @@ import { counter, durations, gauge, type Registry } from '@annals/platform/metri
 import type { Pool } from '@annals/platform/postgres'
 import type { DriftObserver } from '../drift/checker'
 import { tablesOf } from '../engine/tables/generation'
-import type { LiveObserver } from '../engine/live/live'
+import type { CatchUpObserver } from '../engine/live/catch-up'
+import type { LaneObserver } from '../engine/live/lane'
+import { laneTables } from '../engine/tables/lane-table'
 import type { Projection } from '../engine/definition/projection'
 
-/** Reasons for which a partition waits, each with a runbook of its own. */
-const waitReasons = ['hole', 'newer-version', 'other-version-live'] as const
+/** Why a read model that is not in the lane does not get on, each with a runbook of its own. */
+const stopReasons = ['newer-version', 'other-version-live', 'no-log', 'other-log', 'failed'] as const
 
-/** The projector's metrics, one observer for each projection. */
-export function createProjectorMetrics(registry: Registry): (projection: string) => LiveObserver {
+/** The projector's metrics: of the lane as a whole, and of each read model what only concerns it. */
+export function createProjectorMetrics(
+  registry: Registry,
+  projections: readonly Projection[],
+): LaneObserver & CatchUpObserver {
   const events = counter(registry, 'annals_projection_events_total', 'Events by what became of them', [
     'projection',
     'verdict',
   ])
-  const foreign = counter(registry, 'annals_projection_foreign_records_total', 'Records that are no events of ours', [
+  const foreign = counter(registry, 'annals_projection_foreign_records_total', 'Records that are no events of ours')
+  const hole = gauge(
+    registry,
+    'annals_projection_partition_stopped',
+    '1 while a partition waits for the log, or people',
+    ['topic', 'partition'],
+  )
+  const stopped = gauge(
+    registry,
+    'annals_projection_stopped',
+    '1 while a read model that left the lane does not get on',
+    ['projection', 'reason'],
+  )
+  const leaves = counter(registry, 'annals_projection_leaves_total', 'Partitions at which a read model left the lane', [
     'projection',
   ])
-  const stopped = gauge(registry, 'annals_projection_partition_stopped', '1 while a partition waits for people', [
-    'projection',
-    'topic',
-    'partition',
-    'reason',
-  ])
-  const seconds = durations(registry, 'annals_projection_transaction_seconds', 'Time of one projector transaction', [
+  const joins = counter(registry, 'annals_projection_joins_total', 'Partitions at which a read model joined the lane', [
     'projection',
   ])
-  return (projection) => ({
-    applied: (verdict, count) => events.inc({ projection, verdict }, count),
-    foreign: () => foreign.inc({ projection }),
-    waiting: ({ topic, partition }, reason) => {
-      for (const known of waitReasons)
-        stopped.set({ projection, topic, partition, reason: known }, known === reason ? 1 : 0)
+  const seconds = durations(registry, 'annals_projection_transaction_seconds', 'Time of one projector transaction', [])
+  for (const { name: projection } of projections) {
+    for (const metric of [leaves, joins]) metric.inc({ projection }, 0)
+    for (const reason of stopReasons) stopped.set({ projection, reason }, 0)
+  }
+  return {
+    applied: (projection, verdict, count) => events.inc({ projection, verdict }, count),
+    foreign: () => foreign.inc(),
+    waiting: ({ topic, partition }, reason) => hole.set({ topic, partition }, reason ? 1 : 0),
+    transaction: (took) => seconds.observe({}, took),
+    left: (projection) => leaves.inc({ projection }),
+    joined: (projection) => joins.inc({ projection }),
+    stopped: (projection, reason) => {
+      for (const known of stopReasons) stopped.set({ projection, reason: known }, known === reason ? 1 : 0)
     },
-    transaction: (took) => seconds.observe({ projection }, took),
-  })
+  }
 }
 
-/** Holes met, by what became of them, and the events that healed them; for each projection. */
-export function createHealingMetrics(
-  registry: Registry,
-  projections: readonly Projection[],
-): (projection: string) => (outcome: HealingOutcome, events: number) => void {
-  const holes = counter(registry, 'annals_projection_hole_healings_total', 'Holes by what became of them', [
-    'projection',
-    'outcome',
-  ])
-  const events = counter(registry, 'annals_projection_healed_events_total', 'Events that Kafka did not bring', [
-    'projection',
-  ])
-  for (const { name } of projections) {
-    events.inc({ projection: name }, 0)
-    for (const outcome of healingOutcomes) holes.inc({ projection: name, outcome }, 0)
+/** Holes met, by what became of them, and the events that healed them. */
+export function createHealingMetrics(registry: Registry): (outcome: HealingOutcome, events: number) => void {
+  const holes = counter(registry, 'annals_projection_hole_healings_total', 'Holes by what became of them', ['outcome'])
+  const events = counter(registry, 'annals_projection_late_events_total', 'Events that Kafka did not bring')
+  events.inc(0)
+  for (const outcome of healingOutcomes) holes.inc({ outcome }, 0)
+  return (outcome, count) => {
+    holes.inc({ outcome })
+    events.inc(count)
   }
-  return (projection) => (outcome, count) => {
-    holes.inc({ projection, outcome })
-    events.inc({ projection }, count)
-  }
+}
+
+/** Partitions in which each read model is not in the lane; asked for with the metrics. -1 while the database does not answer. */
+export function addPlaceGauges(registry: Registry, pool: Pool, projections: readonly Projection[]): void {
+  const help = 'Partitions in which a read model is not in the lane, and catches up'
+  gauge(registry, 'annals_projection_outside_partitions', help, ['projection'], async (metric) => {
+    const found = await pool
+      .query<{ projection: string; places: number }>(
+        `select projection, count(*)::integer as places from ${laneTables.place} where not joined group by projection`,
+      )
+      .then(
+        ({ rows }) => new Map(rows.map(({ projection, places }) => [projection, places])),
+        () => undefined,
+      )
+    // Those as well that nobody feeds any more.
+    const names = new Set([...projections.map(({ name }) => name), ...(found?.keys() ?? [])])
+    for (const projection of names) metric.set({ projection }, found ? (found.get(projection) ?? 0) : -1)
+  })
 }
 
 /** What the drift checker has found. Every series is there from the start: an alarm can tell 0 from nothing. */

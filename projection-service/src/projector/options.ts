@@ -18,7 +18,10 @@ const readModels = z
 export const ProjectorConfig = z.object({
   ...processFields(3102),
   ...kafkaFields,
-  /** The log itself. Without it a hole stops its partition, drift is not checked, and a log that went back not noticed; so while it is away. */
+  /**
+   * The log itself. Without it a hole stops its partition, what has left the lane does not catch up, drift is not checked, and a log that
+   * went back is not noticed; so while it is away.
+   */
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover').optional(),
   /** Seconds between rounds of the drift checker; 0: none. */
   DRIFT_CHECK_INTERVAL_SECONDS: field.integer(30, 0, 86_400),
@@ -27,7 +30,7 @@ export const ProjectorConfig = z.object({
   MASTER_KEY: field.keys256(),
   /** Connections to the read models: each is one transaction at a time. */
   PROJECTION_DATABASE_CONNECTIONS: field.integer(10, 1, 100),
-  /** What this process feeds and checks. All instances together have to feed every read model, which nobody checks. */
+  /** What this process feeds and checks. The same for all instances: what one of them does not feed leaves the lane there. */
   PROJECTIONS: readModels.default(projections),
 })
 export type ProjectorConfig = z.infer<typeof ProjectorConfig>

@@ -1,4 +1,4 @@
-import type { OpenAll } from '@annals/contracts'
+import { topics as publishedTopics, type OpenAll } from '@annals/contracts'
 import type { Healer } from '@annals/platform/healing'
 import {
   createConsumer,
@@ -12,8 +12,10 @@ import { comparesAtNewTopics, type LogWatch } from '@annals/platform/log-watch'
 import type { Registry } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { inSpan, SpanKind } from '@annals/platform/tracing'
-import { createLiveProjection, type LiveObserver } from '../engine/live/live'
+import { createCatchUp, type CatchUpLog, type CatchUpObserver } from '../engine/live/catch-up'
+import { createLane, type LaneObserver } from '../engine/live/lane'
 import type { Projection } from '../engine/definition/projection'
+import { topicsOf } from '../engine/definition/topics'
 import { installProjection } from '../engine/tables/registry'
 
 export interface ProjectorOptions extends KafkaConnection {
@@ -22,22 +24,24 @@ export interface ProjectorOptions extends KafkaConnection {
   openAll: OpenAll
   log: Logger
   metrics: Registry
-  observerOf: (projection: string) => LiveObserver
+  observer: LaneObserver & CatchUpObserver
   onFatal: (error: unknown) => void
   /** Finds what Kafka did not bring; without it every hole stops its partition. */
-  healerOf?: ((projection: string, log: Logger) => Healer) | undefined
+  healer?: Healer | undefined
+  /** Read models that are not in the lane catch up from it; without it they wait. */
+  eventLog?: CatchUpLog | undefined
   /** Tells whether the log is still the one that the read models were made from; nothing is applied while it is refused. */
   logWatch?: LogWatch | undefined
-  /** Group of a projection; `annals.projection.<name>` unless told otherwise. */
-  groupOf?: (projection: string) => string
+  /** The lane's consumer group. Default `annals.projection`. */
+  groupId?: string
   /** Stands before the names of the published topics: copies of them are read in their place. */
   topicPrefix?: string
 }
 
 export interface Projector {
-  /** Resolves when every projection's group has been joined. */
+  /** Resolves when the lane's group has been joined. */
   start(): Promise<void>
-  /** For readiness: as {@link PartitionedConsumer.check}, of every projection's group; and fails while the log is refused. */
+  /** For readiness: as {@link PartitionedConsumer.check}; and fails while the log is refused. */
   check(): Promise<void>
   assigned(): ReturnType<PartitionedConsumer['assigned']>
   stop(): Promise<void>
@@ -47,90 +51,100 @@ export interface Projector {
 const refusedWaitMs = 2_000
 
 /**
- * Runs projections, each with a consumer group of its own: one that has to wait holds up no other, and a rebuilt one
- * starts from its own checkpoints.
+ * Runs read models in one lane: one consumer group, each event fetched, decoded and opened once, one transaction for all. A read model
+ * that can not follow leaves the lane, catches up from the log by itself, and joins again.
  */
 export function createProjector(options: ProjectorOptions): Projector {
-  const { projections, pool, openAll, metrics, observerOf, onFatal, logWatch } = options
-  const groupOf = options.groupOf ?? ((name: string) => `annals.projection.${name}`)
-
+  const { projections, pool, openAll, log, metrics, observer, onFatal, logWatch, healer, eventLog } = options
   const prefix = options.topicPrefix ?? ''
   const published = <Place extends { topic: string }>(place: Place): Place => ({
     ...place,
     topic: place.topic.slice(prefix.length),
   })
-
-  const running = projections.map((projection) => {
-    const log = options.log.child({ projection: projection.name })
-    const live = createLiveProjection(projection, {
-      pool,
-      openAll,
-      log,
-      observer: observerOf(projection.name),
-      healer: options.healerOf?.(projection.name, log),
-    })
-    const consumer = createConsumer({
-      ...connectionOf(options),
-      clientId: `annals-projector-${projection.name}`,
-      groupId: groupOf(projection.name),
-      topics: projection.topics.map((topic) => `${prefix}${topic}`),
-      log,
-      metrics,
-      onFatal,
-    })
-    const compareAtNewTopics = comparesAtNewTopics(logWatch)
-    const handle: typeof live.handle = async (batch) => {
-      await compareAtNewTopics(batch)
-      // Every partition has its turn again soon after an operator's choice.
-      if (logWatch?.refusal() !== undefined)
-        return { kind: 'wait', waitMs: refusedWaitMs, reason: 'the event log is refused' }
-      const traceparent = batch.records[0]?.headers['ce_traceparent']?.toString()
-      // One span for a batch: it goes on with the trace of its first event.
-      return inSpan(
-        {
-          name: `project ${projection.name}`,
-          kind: SpanKind.CONSUMER,
-          traceparent,
-          attributes: {
-            'messaging.system': 'kafka',
-            'messaging.destination.name': batch.topic,
-            'messaging.destination.partition.id': String(batch.partition),
-            'messaging.batch.message_count': batch.records.length,
-          },
-        },
-        () => live.handle(published(batch)),
-      )
-    }
-    return {
-      projection,
-      consumer,
-      handler: { positions: (places: readonly TopicPartition[]) => live.positions(places.map(published)), handle },
-    }
+  const topics = topicsOf(projections)
+  const catchUp = createCatchUp(projections, {
+    pool,
+    openAll,
+    log,
+    eventLog,
+    refusal: () => logWatch?.refusal(),
+    observer,
   })
+  const lane = createLane(projections, {
+    pool,
+    openAll,
+    log,
+    healer,
+    observer: {
+      ...observer,
+      left(projection, place) {
+        observer.left(projection, place)
+        catchUp.wake()
+      },
+    },
+  })
+  const consumer = createConsumer({
+    ...connectionOf(options),
+    clientId: 'annals-projector',
+    groupId: options.groupId ?? 'annals.projection',
+    topics: topics.map((topic) => `${prefix}${topic}`),
+    // All partitions: what is fetched of them together goes into one transaction.
+    concurrency: topics.reduce((sum, topic) => sum + publishedTopics[topic].partitions, 0),
+    log,
+    metrics,
+    onFatal,
+  })
+  const compareAtNewTopics = comparesAtNewTopics(logWatch)
+  const handle: typeof lane.handle = async (batch) => {
+    await compareAtNewTopics(batch)
+    // Every partition has its turn again soon after an operator's choice.
+    if (logWatch?.refusal() !== undefined)
+      return { kind: 'wait', waitMs: refusedWaitMs, reason: 'the event log is refused' }
+    const traceparent = batch.records[0]?.headers['ce_traceparent']?.toString()
+    // One span for a batch: it goes on with the trace of its first event.
+    return inSpan(
+      {
+        name: 'project',
+        kind: SpanKind.CONSUMER,
+        traceparent,
+        attributes: {
+          'messaging.system': 'kafka',
+          'messaging.destination.name': batch.topic,
+          'messaging.destination.partition.id': String(batch.partition),
+          'messaging.batch.message_count': batch.records.length,
+        },
+      },
+      () => lane.handle(published(batch)),
+    )
+  }
 
   return {
     async start() {
-      for (const { projection } of running) {
+      for (const projection of projections) {
         const { version } = await installProjection(pool, projection)
         if (version !== projection.version) {
-          options.log.error(
+          log.error(
             { projection: projection.name, live: version, release: projection.version },
-            'another version is live: its partitions wait until a replay has brought this release’s version',
+            'another version is live: it is not fed until a replay has brought this release’s version',
           )
         }
       }
       await logWatch?.start()
-      await Promise.all(running.map(({ consumer, handler }) => consumer.run(handler)))
+      await consumer.run({
+        positions: (places: readonly TopicPartition[]) => lane.positions(places.map(published)),
+        handle,
+      })
+      catchUp.start()
     },
     async check() {
       const refusal = logWatch?.refusal()
       if (refusal !== undefined) throw new Error(refusal)
-      await Promise.all(running.map(({ consumer }) => consumer.check()))
+      await consumer.check()
     },
-    assigned: () => running.flatMap(({ consumer }) => consumer.assigned()),
+    assigned: () => consumer.assigned(),
     async stop() {
       await logWatch?.stop()
-      await Promise.all(running.map(({ consumer }) => consumer.stop()))
+      await Promise.all([consumer.stop(), catchUp.stop()])
     },
   }
 }

@@ -1,10 +1,13 @@
 import { decodeConsistencyToken, placeOf, shortLogId, type ConsistencyPoint } from '@annals/contracts'
-import { pause } from '@annals/platform/backoff'
 import { HttpProblem } from '@annals/platform/api'
 import type { SignedText } from '@annals/platform/signed-text'
 import type { Projection } from '../engine/definition/projection'
+import type { Tables } from '../engine/tables/generation'
+import { appliedSql, laneTables } from '../engine/tables/lane-table'
+import { prepared } from '../engine/tables/prepared'
 import type { LogState } from './log-state'
 import { parkedProblem } from './parked'
+import { untold, type Progress } from './progress'
 import type { ReadModels } from './read-models'
 
 export interface ConsistencyWait {
@@ -32,14 +35,45 @@ interface Waiter {
 interface Seen {
   /** -1: nothing. */
   revision: number
-  /** Revision of the event at which the stream stands still; `undefined`: none. */
-  parkedAt: number | undefined
+  /** The stream stands still at an event that could not be applied. */
+  blocked: boolean
   /** Log position that its partition has reached. */
   position: bigint
 }
 
-/** Between two looks at the read models, in ms: half of it is what waiting costs on average. */
-const lookEveryMs = 10
+interface SeenRow {
+  projection: string
+  /** `false`: no projector has made the read model yet. */
+  there: boolean
+  stream: string
+  revision: bigint
+  blocked: boolean
+  position: bigint
+}
+
+/** Of live read models, all in one statement. Where one is not in the lane, the lane's revisions are not its own. */
+const seenLive = prepared(
+  `select n.name as projection, p.projection is not null as there, w.stream, case when p.joined then coalesce(s.revision, -1) else -1 end as revision,
+     b.stream is not null as blocked,
+     coalesce(case when p.joined then ${appliedSql} else p.position end, -1) as position
+   from unnest($1::text[], $2::text[], $3::integer[]) as w (stream, topic, partition)
+   cross join unnest($4::text[]) as n (name)
+   left join ${laneTables.place} p on p.projection = n.name and p.topic = w.topic and p.partition = w.partition
+   left join ${laneTables.checkpoint} l on l.topic = w.topic and l.partition = w.partition
+   left join ${laneTables.stream} s on s.stream = w.stream
+   left join ${laneTables.blocked} b on b.stream = w.stream and b.projection = n.name`,
+)
+
+/** Of a snapshot, which has tables of its own. */
+const seenInSql = ({ name }: Projection, { stream, checkpoint }: Tables): string =>
+  `select '${name}' as projection, true as there, w.stream, coalesce(s.revision, -1) as revision, coalesce(s.blocked, false) as blocked,
+     coalesce(c.position, -1) as position
+   from unnest($1::text[], $2::text[], $3::integer[]) as w (stream, topic, partition)
+   left join ${stream} s on s.stream = w.stream
+   left join ${checkpoint} c on c.topic = w.topic and c.partition = w.partition`
+
+/** Between two looks at the read models, in ms, when nobody tells that one has moved. */
+const lookEveryMs = 100
 /** Requests that wait at the same time: with 2 s each, more would mean that the projector is far behind. */
 const waitersMax = 2_000
 /** Of one principal: nobody can take the others' places with tokens that name what never comes. */
@@ -49,12 +83,14 @@ const waitersOfOneMax = 20
  * The query waits for the stream's own revision. The projector judges by it, and it stays correct on a log or a topic
  * that was set back, where positions do not.
  * @param signed opens tokens: one that the command API has not signed is not waited for.
+ * @param progress wakes those who wait when a read model has moved.
  * @param waitMs of one request at most; then the client is told when to ask again.
  */
 export function createConsistencyWait(
   models: ReadModels,
   logState: LogState,
   signed: Pick<SignedText, 'open'>,
+  progress: Pick<Progress, 'next'> = untold,
   waitMs = 2_000,
 ): ConsistencyWait {
   const { pool, tables } = models
@@ -63,70 +99,76 @@ export function createConsistencyWait(
   const waiting = new Map<string, number>()
   let looking = false
 
-  /** What one read model has seen of all streams that are waited for in it, by stream. */
-  async function seenBy(projection: Projection, asked: readonly Waiter[]): Promise<Map<string, Seen>> {
-    const { stream, parked, checkpoint } = tables(projection)
+  /** What the read models have seen of all streams that are waited for, by read model and stream. */
+  async function seenBy(
+    asked: readonly Waiter[],
+    projections: readonly Projection[],
+  ): Promise<ReadonlyMap<string, ReadonlyMap<string, Seen>>> {
     const wanted = new Map(asked.map((waiter) => [waiter.point.stream, waiter]))
-    const { rows } = await pool.query<{ stream: string; revision: bigint; parked_at: bigint | null; position: bigint }>(
-      `select w.stream, coalesce(s.revision, -1) as revision, coalesce(c.position, -1) as position,
-         case when s.blocked then (select min(p.revision) from ${parked} p where p.stream = w.stream) end as parked_at
-       from unnest($1::text[], $2::text[], $3::integer[]) as w (stream, topic, partition)
-       left join ${stream} s on s.stream = w.stream
-       left join ${checkpoint} c on c.topic = w.topic and c.partition = w.partition`,
-      [
-        [...wanted.keys()],
-        [...wanted.values()].map(({ topic }) => topic),
-        [...wanted.values()].map(({ partition }) => partition),
-      ],
-    )
-    return new Map(
-      rows.map(({ stream: name, revision, parked_at, position }) => [
-        name,
-        { revision: Number(revision), parkedAt: parked_at === null ? undefined : Number(parked_at), position },
-      ]),
-    )
+    const places = [
+      [...wanted.keys()],
+      [...wanted.values()].map(({ topic }) => topic),
+      [...wanted.values()].map(({ partition }) => partition),
+    ]
+    const answers =
+      models.generation === 'live'
+        ? [await pool.query<SeenRow>({ ...seenLive, values: [...places, projections.map(({ name }) => name)] })]
+        : await Promise.all(projections.map((one) => pool.query<SeenRow>(seenInSql(one, tables(one)), places)))
+    const seen = new Map<string, Map<string, Seen>>(projections.map(({ name }) => [name, new Map()]))
+    for (const { projection, there, stream, revision, blocked, position } of answers.flatMap(({ rows }) => rows)) {
+      if (there) seen.get(projection)!.set(stream, { revision: Number(revision), blocked, position })
+      else seen.delete(projection)
+    }
+    return seen
   }
 
   /** A token of the former release names no revision: its position has to do. */
   const hasReached = ({ revision, position }: ConsistencyPoint, seen: Seen): boolean =>
     revision === undefined ? seen.position >= position : seen.revision >= revision
-  const isParked = ({ revision }: ConsistencyPoint, { parkedAt }: Seen): boolean =>
-    parkedAt !== undefined && (revision === undefined || parkedAt <= revision)
+  const end = (waiter: Waiter, error: unknown) => {
+    if (waiters.delete(waiter)) waiter.reject(error)
+  }
 
-  /** A read model that can not be asked fails those who wait for it, and nobody else. */
-  async function lookAt(projection: Projection, asked: readonly Waiter[]): Promise<void> {
-    const concerned = asked.filter((waiter) => waiter.projections.has(projection))
-    if (concerned.length === 0) return
-    const end = (waiter: Waiter, error: unknown) => {
-      if (waiters.delete(waiter)) waiter.reject(error)
-    }
+  async function lookAt(asked: readonly Waiter[]): Promise<void> {
+    const wanted = [...new Set(asked.flatMap(({ projections }) => [...projections]))]
     try {
-      const seen = await seenBy(projection, concerned)
-      for (const waiter of concerned) {
-        const found = seen.get(waiter.point.stream)!
-        const problem = isParked(waiter.point, found) && (await parkedProblem(models, projection, waiter.point.stream))
-        if (problem) end(waiter, problem)
-        else if (hasReached(waiter.point, found)) waiter.projections.delete(projection)
+      const seen = await seenBy(asked, wanted)
+      for (const waiter of asked) {
+        for (const projection of [...waiter.projections]) {
+          const model = seen.get(projection.name)
+          if (!model) {
+            end(waiter, new HttpProblem('read-model-rebuilding', { headers: { 'Retry-After': '2' } }))
+            continue
+          }
+          const found = model.get(waiter.point.stream)!
+          const problem =
+            found.blocked &&
+            (await parkedProblem(models, projection, waiter.point.stream, { upTo: waiter.point.revision }))
+          if (problem) end(waiter, problem)
+          else if (hasReached(waiter.point, found)) waiter.projections.delete(projection)
+        }
       }
     } catch (error) {
-      for (const waiter of concerned) end(waiter, error)
+      for (const waiter of asked) end(waiter, error)
     }
   }
 
   async function look(): Promise<void> {
     looking = true
     while (waiters.size > 0) {
-      // Who comes while the queries run is answered by the next ones.
+      // What is committed from here on wakes the next look.
+      const woken = progress.next(lookEveryMs)
+      // Who comes while the query runs is answered by the next one.
       const asked = [...waiters]
-      const wanted = new Set(asked.flatMap(({ projections }) => [...projections]))
-      await Promise.all([...wanted].map((projection) => lookAt(projection, asked)))
+      await lookAt(asked)
       for (const waiter of asked) {
         const reached = waiter.projections.size === 0
         if (!waiters.has(waiter) || (!reached && Date.now() < waiter.deadline)) continue
         waiters.delete(waiter)
         waiter.resolve(reached ? 'reached' : 'behind')
       }
-      if (waiters.size > 0) await pause(lookEveryMs)
+      // Who has come meanwhile has not been looked for yet.
+      if ([...waiters].every((waiter) => asked.includes(waiter)) && waiters.size > 0) await woken
     }
     looking = false
   }

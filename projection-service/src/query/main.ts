@@ -12,6 +12,7 @@ import { buildQueryApi, queryReadiness } from './app'
 import { createConsistencyWait } from './consistency'
 import { createHasEnded } from './ended-sessions'
 import { createLogState } from './log-state'
+import { listenForProgress } from './progress'
 import { generationNamed, readModels } from './read-models'
 
 const Config = z.object({
@@ -62,6 +63,7 @@ void runProcess({ name: 'query-api', Config, env: process.env }, async (context)
   )
   const models = readModels(pool, config.READ_MODELS)
   const logState = createLogState(pool)
+  const progress = scope.add('progress', listenForProgress(pool, log), (it) => it.close())
   ready(queryReadiness(models, logState))
   const app = buildQueryApi({
     models,
@@ -78,6 +80,7 @@ void runProcess({ name: 'query-api', Config, env: process.env }, async (context)
       models,
       logState,
       createSignedText(config.CONSISTENCY_TOKEN_KEY, consistencyTokenPurpose),
+      progress,
     ),
     now: () => new Date(),
   })

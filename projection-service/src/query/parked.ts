@@ -10,20 +10,22 @@ interface ParkedRow {
 
 /**
  * What is said of a stream that stands still at an event which could not be applied: its place, never its content.
- * @param visibleTo only when the parked event names this user; `null`: whoever asks may see it.
+ * @param only.visibleTo only when the parked event names this user; default: whoever asks may see it.
+ * @param only.upTo only when it is not later than this revision.
  * @returns `undefined` when nothing of the stream is parked, or who asks may not know of it.
  */
 export async function parkedProblem(
   { pool, tables }: ReadModels,
   projection: Projection,
   stream: string,
-  visibleTo: string | null = null,
+  only: { visibleTo?: string | undefined; upTo?: number | undefined } = {},
 ): Promise<HttpProblem | undefined> {
   const { rows } = await pool.query<ParkedRow>(
     `select revision, type, parked_at from ${tables(projection).parked}
      where stream = $1 and error is not null and ($2::text is null or recorded -> 'data' ->> 'userId' = $2)
+       and ($3::bigint is null or revision <= $3)
      order by revision limit 1`,
-    [stream, visibleTo],
+    [stream, only.visibleTo ?? null, only.upTo ?? null],
   )
   const parked = rows[0]
   if (!parked) return undefined

@@ -6,11 +6,13 @@ import { snapshotOf } from '../engine/tables/snapshot-label'
 /** The read models that a query API serves: live ones, or what they were at a point of the log. */
 export interface ReadModels {
   pool: Pool
+  generation: Generation
   tables(projection: Projection): Tables
 }
 
 export const readModels = (pool: Pool, generation: Generation = 'live'): ReadModels => ({
   pool,
+  generation,
   tables: (projection) => tablesOf(projection, generation),
 })
 

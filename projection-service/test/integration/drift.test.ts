@@ -274,7 +274,7 @@ describe('a refold', () => {
     const before = await checksumOf(world.database.pool, payments, 'live')
     const { stream, paymentId } = paid[3]!
     await sql('delete from payments.payment where payment_id = $1', [paymentId])
-    await sql('delete from payments.stream where stream = $1', [stream])
+    await sql('update annals.stream set revision = revision + 5 where stream = $1', [stream])
     await refold(payments, stream)
     expect(await checksumOf(world.database.pool, payments, 'live')).toEqual(before)
     expect(await recordedActions(world.database.pool, { stream }, 10)).toEqual([

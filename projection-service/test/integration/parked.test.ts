@@ -4,11 +4,12 @@ import { createMetrics } from '@annals/platform/metrics'
 import { inTransaction } from '@annals/platform/postgres'
 import { eventually } from '@annals/platform/testing'
 import { tablesOf } from '../../src/engine/tables/generation'
+import { lockLane } from '../../src/engine/tables/lane-table'
 import { dropParked, parkedQueue, parkedStreams, retryParked } from '../../src/engine/parking/parked'
 import { recordedActions } from '../../src/engine/parking/parked-actions'
 import type { Projection } from '../../src/engine/definition/projection'
 import { NotPossible } from '../../src/engine/tables/stream-lock'
-import { insertParked, upsertStreams } from '../../src/engine/tables/stream-table'
+import { insertParked } from '../../src/engine/tables/stream-table'
 import { checkDrift } from '../../src/drift/check'
 import { payments } from '../../src/projections'
 import { addParkedGauges } from '../../src/projector/metrics'
@@ -190,7 +191,7 @@ describe('a parked stream', () => {
     const { partition } = placeOf(stream)!
     const tables = tablesOf(payments, 'live')
     const retried = await inTransaction(world.database.pool, async (projector) => {
-      await projector.query(`select from ${tables.checkpoint} where partition = $1 for update`, [partition])
+      await lockLane(projector, [{ topic: 'annals.payments', partition }])
       const retry = retryParked(world.database.pool, payments, stream, opensNothing, 'ada')
       await eventually(async () => {
         const { rows } = await world.database.pool.query(
@@ -199,7 +200,7 @@ describe('a parked stream', () => {
         expect(rows).toHaveLength(1)
       })
       await insertParked(projector, tables.parked, [{ recorded: started, partition, error: undefined }])
-      await upsertStreams(projector, tables.stream, new Map([[stream, { revision: 1, blocked: true }]]))
+      await projector.query('update annals.stream set revision = 1 where stream = $1', [stream])
       return [retry]
     })
     expect(await retried[0]).toEqual({ applied: 2, error: undefined })

@@ -41,9 +41,9 @@ it('a projector whose PostgreSQL connections fall silent goes on by itself, and 
     openAll: opensNothing,
     log: silent,
     metrics: createMetrics('test'),
-    observerOf: () => nobody,
+    observer: nobody,
     onFatal: () => undefined,
-    groupOf: (name) => `${topics.prefix}${name}`,
+    groupId: `${topics.prefix}lane`,
     topicPrefix: topics.prefix,
   })
   try {

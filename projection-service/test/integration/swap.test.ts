@@ -117,7 +117,7 @@ describe('a swap', () => {
   it('does not happen when the log lacks what live has applied', async () => {
     const models = await createReadModels(world.database.pool, [payments])
     await models.feed((await world.own.pay(3)).events)
-    await world.database.pool.query(`update payments.checkpoint set position = position + 1 where position > 0`)
+    await world.database.pool.query('update annals.lane_checkpoint set position = position + 1 where position > 0')
     await expect(rebuildAll([payments], deps())).rejects.toThrow(LogBehind)
   })
 })

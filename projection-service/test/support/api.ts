@@ -86,7 +86,7 @@ export async function startTestApi(
       claims: AccessTokenClaims,
       hasEnded: createHasEnded(options.marks ?? { ask: async () => 'not-ended' }, options.pool, () => (unknown += 1)),
     }),
-    consistency: createConsistencyWait(models, logState, signed, options.waitMs ?? 2_000),
+    consistency: createConsistencyWait(models, logState, signed, undefined, options.waitMs ?? 2_000),
     now: () => new Date(),
   })
   scope.onEnd(async () => {

@@ -4,7 +4,7 @@ import { typescriptProcess, type TestProcess, type TestScope } from '@annals/pla
 import type { InstanceOptions } from './projector-process'
 
 export interface Instance extends TestProcess {
-  /** `<read model> <topic>/<partition>`, as the instance said last. */
+  /** `<topic>/<partition>`, as the instance said last. */
   owned(): readonly string[]
   /** Stopped by a SIGSTOP, its own included. */
   isFrozen(): boolean

@@ -53,18 +53,16 @@ void runProcess({ name: 'projector', Config: z.object(processFields(0)), env }, 
     openAll: opensNothing,
     log,
     metrics,
-    observerOf: () => nobody,
+    observer: nobody,
     onFatal: fatal,
-    groupOf: (name) => `${prefix}${name}`,
+    groupId: `${prefix}lane`,
     topicPrefix: prefix,
   })
   let said = ''
   setInterval(async () => {
     // As /metrics tells it: one series for each partition that this instance owns.
     const series = await metrics.getSingleMetric('annals_consumer_partition_waiting')?.get()
-    const owned = (series?.values ?? []).map(
-      ({ labels: { group, topic, partition } }) => `${group} ${topic}/${partition}`,
-    )
+    const owned = (series?.values ?? []).map(({ labels: { topic, partition } }) => `${topic}/${partition}`)
     const line = JSON.stringify(owned.map((place) => place.replaceAll(prefix, '')).toSorted())
     if (line !== said) process.stdout.write(`${line}\n`)
     said = line

@@ -36,9 +36,9 @@ export function useProjectorWorld(projections: readonly Projection[]): Projector
         openAll: opensNothing,
         log: silent,
         metrics: createMetrics('test'),
-        observerOf: () => nobody,
+        observer: nobody,
         onFatal: () => undefined,
-        groupOf: (name) => `${topics.prefix}${name}`,
+        groupId: `${topics.prefix}lane`,
         topicPrefix: topics.prefix,
         ...over,
       })

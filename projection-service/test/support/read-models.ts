@@ -1,16 +1,20 @@
 import { placeOf, type OpenAll, type RecordedEvent } from '@annals/contracts'
 import type { Pool } from '@annals/platform/postgres'
-import { createLiveProjection, type LiveObserver } from '../../src/engine/live/live'
+import type { CatchUpObserver } from '../../src/engine/live/catch-up'
+import { createLane, type LaneObserver } from '../../src/engine/live/lane'
 import type { Projection } from '../../src/engine/definition/projection'
 import { installProjection } from '../../src/engine/tables/registry'
 import { silent } from './database'
 import { batchOf, opensNothing } from './facts'
 
-export const nobody: LiveObserver = {
+export const nobody: LaneObserver & CatchUpObserver = {
   applied: () => undefined,
   foreign: () => undefined,
   waiting: () => undefined,
   transaction: () => undefined,
+  left: () => undefined,
+  joined: () => undefined,
+  stopped: () => undefined,
 }
 
 /** Read models fed as the projector feeds them, without Kafka between: each event to its place, at the next offset. */
@@ -19,10 +23,7 @@ export async function createReadModels(
   projections: readonly Projection[],
   openAll: OpenAll = opensNothing,
 ) {
-  const live = projections.map((projection) => ({
-    projection,
-    ...createLiveProjection(projection, { pool, openAll, log: silent, observer: nobody }),
-  }))
+  const lane = createLane(projections, { pool, openAll, log: silent, observer: nobody })
   const offsets = new Map<string, bigint>()
   for (const projection of projections) await installProjection(pool, projection)
   return {
@@ -35,17 +36,13 @@ export async function createReadModels(
       }
       for (const [name, group] of places) {
         const [topic, partition] = name.split('/') as [string, string]
+        if (!projections.some(({ topics }) => (topics as readonly string[]).includes(topic))) continue
         const offset = offsets.get(name) ?? 0n
         const batch = batchOf(group, offset, Number(partition))
-        for (const { projection, positions, handle } of live) {
-          if (!(projection.topics as readonly string[]).includes(topic)) continue
-          await positions([{ topic, partition: Number(partition) }])
-          const outcome = await handle(batch)
-          if (outcome.kind !== 'done')
-            throw new Error(
-              `${projection.name}: ${JSON.stringify(outcome, (_, v) => (typeof v === 'bigint' ? String(v) : v))}`,
-            )
-        }
+        await lane.positions([{ topic, partition: Number(partition) }])
+        const outcome = await lane.handle(batch)
+        if (outcome.kind !== 'done')
+          throw new Error(JSON.stringify(outcome, (_, v) => (typeof v === 'bigint' ? String(v) : v)))
         offsets.set(name, batch.nextOffset)
       }
     },

@@ -13,7 +13,7 @@ export type Grain = 'stream' | 'event' | 'shard'
 
 /** A read model as a pure fold of rows; everything else is the engine's. */
 export interface Projection {
-  /** Name of the read model, of its PostgreSQL schema and of its consumer group. */
+  /** Name of the read model and of its PostgreSQL schema. */
   readonly name: string
   /** A change of columns or folds is a new version: it is built beside the old one and swapped in. */
   readonly version: number

@@ -113,7 +113,7 @@ export async function readFor(
 }
 
 /** Folds one event into its row. @throws what the projection's function throws, and UnfitRow. */
-function foldRow(projection: Projection, memory: Memory, event: AnnalsEvent, partition: number): void {
+function foldRow(projection: Projection, memory: RowMemory, event: AnnalsEvent, partition: number): void {
   const key = projection.key(event)
   if (key === undefined) return
   const shard = projection.grain === 'shard' ? partition : 0
@@ -123,48 +123,58 @@ function foldRow(projection: Projection, memory: Memory, event: AnnalsEvent, par
   if (after !== before) memory.setRow(name, storedRow(projection, key, shard, after))
 }
 
-/**
- * The whole of what happens to one event, for live projection and rebuild alike: judged by its stream's revision, then
- * folded, parked, or queued behind what is parked.
- */
-export function applyEvent(
-  projection: Projection,
-  memory: Memory,
-  { recorded, partition, reading }: ReadEvent,
-): Verdict {
-  const { stream, revision } = recorded
-  const state = memory.stream(stream)
-  const last = state?.revision ?? -1
+/** What judging an event by the revisions of its stream comes to; `undefined`: it is the next one. */
+export function judgeRevision({ stream, revision }: RecordedEvent, last: number): Verdict | undefined {
   if (revision <= last) return { kind: 'duplicate' }
-  if (revision > last + 1) {
-    const reason = `stream ${stream}: revision ${revision} came after ${last}`
-    return { kind: 'stop', because: 'hole', reason, after: last }
-  }
+  if (revision === last + 1) return undefined
+  const reason = `stream ${stream}: revision ${revision} came after ${last}`
+  return { kind: 'stop', because: 'hole', reason, after: last }
+}
+
+/** Where a read model puts what it makes of an event. */
+export type RowMemory = Pick<Memory, 'row' | 'setRow' | 'park'>
+
+/**
+ * What one read model makes of the event that comes next in its stream: it is folded, parked, or queued behind what is parked.
+ * @param isBlocked an event of the stream is parked.
+ */
+export function applyNext(
+  projection: Projection,
+  memory: RowMemory,
+  { recorded, partition, reading }: ReadEvent,
+  isBlocked: boolean,
+): Verdict {
   // Before it can queue: what queues is kept whole.
   if (reading.kind === 'unread') return { kind: 'stop', because: 'unread', reason: reading.reason }
-  if (state?.blocked) {
+  if (isBlocked) {
     memory.park({ recorded, partition, error: undefined })
-    memory.setStream(stream, { revision, blocked: true })
     return { kind: 'queued' }
   }
   if (reading.kind === 'newer-version') {
-    const reason = `${recorded.type} version ${reading.version} in stream ${stream}: a newer release has to read it`
+    const reason = `${recorded.type} version ${reading.version} in stream ${recorded.stream}: a newer release has to read it`
     return { kind: 'stop', because: 'newer-version', reason }
   }
-  if (reading.kind === 'unhandled' || reading.kind === 'unknown-type') {
-    memory.setStream(stream, { revision, blocked: false })
-    return { kind: reading.kind }
-  }
+  if (reading.kind === 'unhandled' || reading.kind === 'unknown-type') return { kind: reading.kind }
   try {
     if (reading.kind === 'invalid') throw new InvalidEvent(reading.reason, { cause: reading.cause })
     foldRow(projection, memory, reading.event, partition)
   } catch (error) {
     memory.park({ recorded, partition, error: error instanceof Error ? error : new Error(String(error)) })
-    memory.setStream(stream, { revision, blocked: true })
     return { kind: 'parked' }
   }
-  memory.setStream(stream, { revision, blocked: false })
   return { kind: 'applied' }
+}
+
+/** The whole of what happens to one event where a read model has a memory of its own: judged by its stream's revision, then applied. */
+export function applyEvent(projection: Projection, memory: Memory, event: ReadEvent): Verdict {
+  const { stream, revision } = event.recorded
+  const state = memory.stream(stream)
+  const judged = judgeRevision(event.recorded, state?.revision ?? -1)
+  if (judged) return judged
+  const verdict = applyNext(projection, memory, event, state?.blocked ?? false)
+  if (verdict.kind === 'stop') return verdict
+  memory.setStream(stream, { revision, blocked: verdict.kind === 'parked' || verdict.kind === 'queued' })
+  return verdict
 }
 
 /** The rows that events will touch, as far as it can be told before folding: what to load. */

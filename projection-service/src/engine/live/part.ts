@@ -1,7 +1,8 @@
 import type { RecordedEvent } from '@annals/contracts'
 import { recordMark, type IncomingRecord, type TopicPartition } from '@annals/platform/kafka'
 import type { ReadingPlace } from '@annals/platform/checkpoint'
-import type { ReadEvent, Verdict } from '../fold/fold'
+import type { Verdict } from '../fold/fold'
+import type { Arrived } from './arrivals'
 
 /** A part of a batch that is applied in one transaction. */
 export interface Part extends TopicPartition {
@@ -17,11 +18,10 @@ export type Stop = Extract<Verdict, { kind: 'stop' }> & {
   offset: bigint
 }
 
-export type Applied =
-  { kind: 'committed'; stop?: Stop } | { kind: 'moved' } | { kind: 'other-version'; version: number }
+export type Applied = { kind: 'committed'; stop?: Stop } | { kind: 'moved' }
 
 /** The event at the highest log position beyond `position`; `undefined`: there is none. */
-export function furthestOf(events: readonly ReadEvent[], position: bigint): RecordedEvent | undefined {
+export function furthestOf(events: readonly Arrived[], position: bigint): RecordedEvent | undefined {
   let furthest: RecordedEvent | undefined
   for (const { recorded } of events) if (recorded.position > (furthest?.position ?? position)) furthest = recorded
   return furthest

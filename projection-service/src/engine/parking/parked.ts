@@ -3,6 +3,7 @@ import { inTransaction, type Pool, type PoolClient } from '@annals/platform/post
 import { applyEvent, InvalidEvent, readFor, touchedRows, type ReadEvent } from '../fold/fold'
 import { MapMemory } from '../fold/memory'
 import { tablesOf } from '../tables/generation'
+import { laneTables } from '../tables/lane-table'
 import { recordAction } from './parked-actions'
 import type { Projection } from '../definition/projection'
 import { isRowFault, refusedReading } from '../tables/row-fault'
@@ -136,6 +137,10 @@ export async function dropParked(
   return { dropped, applied: applied + rest.applied, error: rest.error }
 }
 
+async function unblock(client: PoolClient, { name }: Projection, stream: string): Promise<void> {
+  await client.query(`delete from ${laneTables.blocked} where projection = $1 and stream = $2`, [name, stream])
+}
+
 /** @param max events at once. */
 async function retryPart(
   client: PoolClient,
@@ -154,7 +159,7 @@ async function retryPart(
   const more = queue.length > max
   const batch = queue.slice(0, max)
   if (batch.length === 0) {
-    await client.query(`update ${tables.stream} set blocked = false where stream = $1 and blocked`, [stream])
+    await unblock(client, projection, stream)
     return { applied: 0, error: undefined, more: false }
   }
 
@@ -208,7 +213,7 @@ async function retryPart(
       [stream, last + 1, storable(error.message), storable(error.stack)],
     )
   } else if (!more) {
-    await client.query(`update ${tables.stream} set blocked = false where stream = $1`, [stream])
+    await unblock(client, projection, stream)
   }
   const applied = rowCount ?? 0
   const eventIds = recorded.slice(0, error ? applied + 1 : applied).map(({ id }) => id)

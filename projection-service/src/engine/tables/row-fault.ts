@@ -11,12 +11,20 @@ export function isRowFault(error: unknown): boolean {
   return isDataException(error) || (typeof code === 'string' && /^(23|54)[0-9A-Z]{3}$/.test(code))
 }
 
-/** How an event is read whose row was refused: it is parked. The server's own words may quote the row, and are not repeated. */
-export function refusedReading(error: unknown): Reading {
-  const { code, column, constraint } = error as { code: string; column?: string; constraint?: string }
-  const where = [column && `column ${column}`, constraint && `constraint ${constraint}`].filter(Boolean).join(', ')
-  return {
-    kind: 'invalid',
-    reason: `PostgreSQL refuses the row that it leads to: SQLSTATE ${code}${where && ` (${where})`}`,
-  }
+/** Why PostgreSQL refuses a statement. Its own words may quote a row, save where it does not know or allow a name (class 42). */
+export function refusalWords(error: unknown): string {
+  if (error instanceof Error && String((error as { code?: unknown }).code).startsWith('42')) return error.message
+  const { code, table, column, constraint } = error as Record<
+    'code' | 'table' | 'column' | 'constraint',
+    string | undefined
+  >
+  const where = [table && `table ${table}`, column && `column ${column}`, constraint && `constraint ${constraint}`]
+  const known = where.filter(Boolean).join(', ')
+  return `SQLSTATE ${code}${known && ` (${known})`}`
 }
+
+/** How an event is read whose row was refused: it is parked. */
+export const refusedReading = (error: unknown): Reading => ({
+  kind: 'invalid',
+  reason: `PostgreSQL refuses the row that it leads to: ${refusalWords(error)}`,
+})

@@ -1,7 +1,6 @@
 import { placeOf } from '@annals/contracts'
-import { lockCheckpoint } from '@annals/platform/checkpoint'
 import type { PoolClient } from '@annals/platform/postgres'
-import { tablesOf } from './generation'
+import { appliedSql, laneTables, lockLane } from './lane-table'
 import type { Projection } from '../definition/projection'
 import { registered, shareGenerationSql } from './registry'
 
@@ -11,30 +10,42 @@ export class NotPossible extends Error {
 }
 
 /**
- * Keeps the projector off a stream's partition until the transaction ends: as the projector itself does, by the checkpoint,
- * because it decides about streams and rows that it has read without locking them.
+ * Keeps the projector off a stream's partition until the transaction ends: as the projector itself does, by the lane's
+ * checkpoint, because it decides about streams and rows that it has read without locking them.
  * @returns the partition, and the log position up to which the read model has seen it.
- * @throws NotPossible when the read model does not read this stream, is not installed, or is at another version.
+ * @throws NotPossible when the read model does not read this stream, is not installed, is at another version, or catches up.
  */
 export async function lockStreamsPartition(
   client: PoolClient,
   projection: Projection,
   stream: string,
 ): Promise<{ partition: number; position: bigint }> {
+  const { name, topics, version } = projection
   const place = placeOf(stream)
-  if (!place || !projection.topics.includes(place.topic)) {
-    throw new NotPossible(`${projection.name} does not read ${stream}: it reads ${projection.topics.join(', ')}`)
+  if (!place || !topics.includes(place.topic)) {
+    throw new NotPossible(`${name} does not read ${stream}: it reads ${topics.join(', ')}`)
   }
-  await client.query(shareGenerationSql(projection.name))
-  const live = await registered(client, projection.name)
-  if (live?.version !== projection.version) {
+  await client.query(shareGenerationSql(name))
+  const live = await registered(client, name)
+  if (live?.version !== version) {
     throw new NotPossible(
       live
-        ? `version ${live.version} of ${projection.name} is live, this release knows version ${projection.version}`
-        : `${projection.name} is not installed yet`,
+        ? `version ${live.version} of ${name} is live, this release knows version ${version}`
+        : `${name} is not installed yet`,
     )
   }
-  const checkpoint = await lockCheckpoint(client, tablesOf(projection, 'live').checkpoint, place)
-  if (!checkpoint) throw new NotPossible(`${projection.name} has no checkpoint for ${place.topic}/${place.partition}`)
-  return { partition: place.partition, position: checkpoint.position }
+  const [lane] = await lockLane(client, [place])
+  const { rows } = await client.query<{ joined: boolean; position: bigint }>(
+    `select p.joined, ${appliedSql} as position
+     from ${laneTables.place} p join ${laneTables.checkpoint} l using (topic, partition)
+     where p.projection = $1 and p.topic = $2 and p.partition = $3`,
+    [name, place.topic, place.partition],
+  )
+  const [found] = rows
+  if (!lane || !found) throw new NotPossible(`${name} has no place in ${place.topic}/${place.partition}`)
+  if (!found.joined)
+    throw new NotPossible(
+      `${name} has left the lane in ${place.topic}/${place.partition} and catches up by itself: try again when it has`,
+    )
+  return { partition: place.partition, position: found.position }
 }

@@ -62,8 +62,9 @@ const visibleTo = (principal: Principal): string | null => (isAdmin(principal) ?
 
 /** Why a payment is not shown: it waits behind an event that could not be applied, or there is none that this person may see. */
 const missing = async (models: ReadModels, readModel: Projection, paymentId: string, principal: Principal) =>
-  (await parkedProblem(models, readModel, streamOf.payment(paymentId), visibleTo(principal))) ??
-  new HttpProblem('payment-not-found')
+  (await parkedProblem(models, readModel, streamOf.payment(paymentId), {
+    visibleTo: visibleTo(principal) ?? undefined,
+  })) ?? new HttpProblem('payment-not-found')
 
 const getPayment = defineQuery({
   operationId: 'getPayment',

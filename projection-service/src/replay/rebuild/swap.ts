@@ -1,9 +1,10 @@
 import { pause } from '@annals/platform/backoff'
-import { copyPlacesSql } from '@annals/platform/checkpoint'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
-import { schemaOf, tablesOf } from '../../engine/tables/generation'
+import { createLaneViews, schemaOf, tablesOf } from '../../engine/tables/generation'
+import { keepPlaces, placeRebuilt, resetLane, restorePlaces } from '../../engine/tables/handover'
+import { laneTables, lockWholeLane } from '../../engine/tables/lane-table'
 import type { Projection } from '../../engine/definition/projection'
-import { ownGenerationSql } from '../../engine/tables/registry'
+import { createLanePlaces, ownGenerationSql } from '../../engine/tables/registry'
 import type { Limits } from './builder'
 import { workedSql } from './rebuild-run'
 import { RebuildTaken, schemaExists } from './rebuild-state'
@@ -33,14 +34,16 @@ const catchUpsMax = 20
 const isLockTimeout = (error: unknown) => (error as { code?: unknown } | null)?.code === '55P03'
 
 /**
- * Runs `work` in a transaction that owns the projection: no projector transaction is open meanwhile. Retried while busy.
+ * Runs `work` in a transaction that owns the projection and holds the whole lane: no projector transaction is open meanwhile. One version
+ * of a read model may read topics that another does not. Retried while busy.
  * @returns lockedMs: from when it stood in line to its end, what a projector has waited at most.
  */
 async function owningGeneration<T>(
   pool: Pool,
-  name: string,
+  projection: Projection,
   work: (client: PoolClient) => Promise<T>,
 ): Promise<{ result: T; lockedMs: number }> {
+  const { name } = projection
   for (let attempt = 1; ; attempt++) {
     try {
       let locked = 0
@@ -48,6 +51,8 @@ async function owningGeneration<T>(
         await client.query(`set local lock_timeout = ${lockTimeoutMs(attempt)}`)
         locked = performance.now()
         await client.query(ownGenerationSql(name))
+        await createLanePlaces(client, projection)
+        await lockWholeLane(client)
         return work(client)
       })
       return { result, lockedMs: performance.now() - locked }
@@ -85,10 +90,10 @@ export async function swap(input: SwapInput): Promise<number> {
   await dropDiscarded(pool, projection.name)
   for (let attempt = 1; ; attempt++) {
     await catchUp(undefined)
-    const { result, lockedMs } = await owningGeneration(pool, projection.name, async (client) => {
+    const { result, lockedMs } = await owningGeneration(pool, projection, async (client) => {
       if (!acceptLog && (await isBehind(client, projection))) {
         if (attempt < catchUpsMax) return 'behind'
-        await catchUp(await positionsOf(client, projection, 'live'))
+        await catchUp(await positionsToReach(client, projection))
         const place = await isBehind(client, projection)
         if (place)
           throw new LogBehind(
@@ -106,11 +111,25 @@ export async function swap(input: SwapInput): Promise<number> {
   }
 }
 
-/** @returns what live has applied and the shadow has not; `undefined`: nothing. */
+/**
+ * Where the shadow has to stand when it joins the lane, by `topic/partition`: where live does, and where the lane does, which has gone on
+ * without a live read model that is outside, or that does not read a topic.
+ */
+async function positionsToReach(client: PoolClient, projection: Projection): Promise<Map<string, bigint>> {
+  const { rows } = await client.query<{ topic: string; partition: number; position: bigint }>(
+    `select topic, partition, greatest(c.position, l.position) as position
+     from ${laneTables.checkpoint} l left join ${tablesOf(projection, 'live').checkpoint} c using (topic, partition)
+     where topic = any($1::text[])`,
+    [projection.topics],
+  )
+  return new Map(rows.map(({ topic, partition, position }) => [`${topic}/${partition}`, position]))
+}
+
+/** @returns what live or the lane has applied and the shadow has not; `undefined`: nothing. */
 async function isBehind(client: PoolClient, projection: Projection): Promise<string | undefined> {
-  const live = await positionsOf(client, projection, 'live')
+  const toReach = await positionsToReach(client, projection)
   for (const [place, position] of await positionsOf(client, projection, 'next')) {
-    const applied = live.get(place) ?? -1n
+    const applied = toReach.get(place) ?? -1n
     if (position < applied)
       return `live has applied ${place} up to position ${applied}, the log ends at ${position} there`
   }
@@ -121,10 +140,13 @@ async function exchange(client: PoolClient, input: SwapInput): Promise<void> {
   const { projection, rebuildId, acceptLog, fromFirstOffset } = input
   const { name, version } = projection
   const [live, next, previous] = (['live', 'next', 'previous'] as const).map((g) => schemaOf(name, g))
-  // Reading goes on where live stood; what the shadow has seen beyond is passed over by stream revision. A shadow's own places are
-  // those before the first record.
-  if (!acceptLog && !fromFirstOffset)
-    await client.query(copyPlacesSql(tablesOf(projection, 'live').checkpoint, tablesOf(projection, 'next').checkpoint))
+  // The former rows keep where they stood; the new ones have all of the log up to where the shadow stands, and join the lane at once.
+  await keepPlaces(client, projection, 'live')
+  if (acceptLog || fromFirstOffset) await resetLane(client, projection, { streamsOfNext: acceptLog === true })
+  await placeRebuilt(client, projection)
+  const { stream, checkpoint } = tablesOf(projection, 'next')
+  await client.query(`drop table ${stream}; drop table ${checkpoint}`)
+  await createLaneViews(client, projection, 'next')
   if (await schemaExists(client, previous!)) {
     // Of a name of its own: the one before it may still be there, held by a reader.
     await client.query(`alter schema ${previous} rename to ${name}_discarded_${rebuildId.slice(-12)}`)
@@ -170,14 +192,16 @@ export class NoPrevious extends Error {
 }
 
 /**
- * Live and previous change places. The projector finds the older checkpoints and catches up from Kafka.
+ * Live and previous change places. The read model is out of the lane then, where the former rows stood, and catches up from the log.
  * @returns the version that is live now.
  */
 export async function rollBack(pool: Pool, projection: Projection): Promise<number> {
   const { name } = projection
   const [live, previous] = [schemaOf(name, 'live'), schemaOf(name, 'previous')]
-  const { result } = await owningGeneration(pool, name, async (client) => {
+  const { result } = await owningGeneration(pool, projection, async (client) => {
     if (!(await schemaExists(client, previous))) throw new NoPrevious(`${name} has no previous generation`)
+    await keepPlaces(client, projection, 'live')
+    await restorePlaces(client, projection)
     await client.query(`alter schema ${live} rename to ${name}_moving`)
     await client.query(`alter schema ${previous} rename to ${live}`)
     await client.query(`alter schema ${name}_moving rename to ${previous}`)

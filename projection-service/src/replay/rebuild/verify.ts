@@ -2,6 +2,7 @@ import { postgresDeadlines, type Pool, type PoolClient } from '@annals/platform/
 import type { Projection } from '../../engine/definition/projection'
 import { checkpointsIn } from '../../engine/tables/checkpoint-table'
 import { tablesOf } from '../../engine/tables/generation'
+import { appliedSql, laneTables } from '../../engine/tables/lane-table'
 import type { Builder, Limits } from './builder'
 import { checksumOf, differencesBetween, isSame, type Checksum, type Differences } from './checksum'
 import { sampleStreams, type Sampled } from '../../drift/sample'
@@ -53,6 +54,19 @@ export async function positionsOf(
 const beginReadingSql = `begin isolation level repeatable read read only;
   set local idle_in_transaction_session_timeout = ${postgresDeadlines.longStatementMs}`
 
+/**
+ * Whether the lane feeds a read model everywhere, and has come as far as it: else the revisions of its streams are not known. After a swap
+ * the lane may lack for a while what the rebuilt read model has from the log.
+ */
+export async function isAllJoined(db: Pick<Pool, 'query'>, { name }: Projection): Promise<boolean> {
+  const { rows } = await db.query<{ all: boolean | null }>(
+    `select bool_and(p.joined and l.position >= ${appliedSql}) as all
+     from ${laneTables.place} p join ${laneTables.checkpoint} l using (topic, partition) where p.projection = $1`,
+    [name],
+  )
+  return rows[0]?.all ?? false
+}
+
 /** Nothing was ever applied to a read model that stands there: there is nothing to compare with. */
 export const isEmpty = (positions: ReadonlyMap<string, bigint>): boolean =>
   [...positions.values()].every((position) => position < 0n)
@@ -81,6 +95,10 @@ export async function verify(
   const reading = await pool.connect()
   try {
     await reading.query(beginReadingSql)
+    if (!(await isAllJoined(reading, projection))) {
+      await reading.query('rollback')
+      return await verify(builder, false, pool, pass, catchUp)
+    }
     await catchUp(await positionsOf(reading, projection, 'live'))
     const live = await checksumOf(reading, projection, 'live')
     const rebuilt = await checksumOf(pool, projection, 'next')

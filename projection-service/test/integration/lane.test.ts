@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import type { RecordedEvent } from '@annals/contracts'
 import { testScope, type TestDatabase } from '@annals/platform/testing'
-import { createLiveProjection, type LiveObserver } from '../../src/engine/live/live'
-import { retryParked } from '../../src/engine/parking/parked'
+import { createLane, type LaneObserver } from '../../src/engine/live/lane'
 import { installProjection } from '../../src/engine/tables/registry'
 import type { Projection } from '../../src/engine/definition/projection'
 import { payments, paymentTotals } from '../../src/projections'
@@ -17,29 +16,41 @@ beforeAll(async () => {
   await installProjection(database.pool, paymentTotals)
 })
 
-const observer = (): LiveObserver & { counts: Record<string, number>; stopped: (string | undefined)[] } => {
+/** Counts what becomes of events in one read model. */
+const observer = (
+  of: Projection,
+): LaneObserver & { counts: Record<string, number>; stopped: (string | undefined)[] } => {
   const counts: Record<string, number> = {}
   const stopped: (string | undefined)[] = []
   return {
     counts,
     stopped,
-    applied: (verdict, count) => (counts[verdict] = (counts[verdict] ?? 0) + count),
+    applied: (projection, verdict, count) => {
+      if (projection === of.name) counts[verdict] = (counts[verdict] ?? 0) + count
+    },
     foreign: () => (counts['foreign'] = (counts['foreign'] ?? 0) + 1),
     waiting: (_, reason) => stopped.push(reason),
     transaction: () => undefined,
+    left: (projection) => stopped.push(`${projection} left`),
   }
 }
 
-const instance = (projection: Projection, seen = observer()) => ({
+/** An instance of the lane, watched for one read model. */
+const instance = (watched: Projection, seen = observer(watched)) => ({
   seen,
-  ...createLiveProjection(projection, { pool: database.pool, openAll: opensNothing, log: silent, observer: seen }),
+  ...createLane([payments, paymentTotals], {
+    pool: database.pool,
+    openAll: opensNothing,
+    log: silent,
+    observer: seen,
+  }),
 })
 
 const place = (partition: number) => [{ topic: 'annals.payments', partition }]
 const rowOf = async (paymentId: string) =>
   (await database.pool.query('select * from payments.payment where payment_id = $1', [paymentId])).rows[0]
 
-describe('a live projection', () => {
+describe('a lane', () => {
   it('folds a batch and moves rows, revisions and checkpoint together', async () => {
     const payment = paymentOn(0)
     const facts = paymentFacts(payment, 100n)
@@ -103,7 +114,9 @@ describe('a live projection', () => {
     await zombie.positions(place(2))
     const outcomes = await Promise.all([first.handle(batchOf(facts, 0n)), zombie.handle(batchOf(facts, 0n))])
     expect(outcomes.map(({ kind }) => kind).sort()).toEqual(['done', 'reposition'])
-    const { rows } = await database.pool.query('select sum(completed_count) as n from payment_totals.payment_total')
+    const { rows } = await database.pool.query(
+      'select coalesce(sum(completed_count), 0) as n from payment_totals.payment_total where shard = 2',
+    )
     expect(Number(rows[0].n)).toBe(1)
   })
 
@@ -124,15 +137,6 @@ describe('a live projection', () => {
     expect(live.seen.stopped).toEqual(['hole'])
     expect(await live.handle(batchOf([started, processed], 1n))).toEqual({ kind: 'done' })
     expect(live.seen.stopped).toEqual(['hole', undefined])
-  })
-
-  it('waits at an event that a newer release wrote', async () => {
-    const [created, started] = paymentFacts(paymentOn(4), 600n) as [RecordedEvent, RecordedEvent]
-    ;(started.metadata as { schemaVersion: number }).schemaVersion = 99
-    const live = instance(payments)
-    await live.positions(place(4))
-    expect(await live.handle(batchOf([created, started], 0n))).toMatchObject({ kind: 'wait', resumeAt: 1n })
-    expect(live.seen.counts['applied']).toBe(1)
   })
 
   it('parks what it can not apply, queues what follows in that stream, and goes on with the rest', async () => {
@@ -158,60 +162,19 @@ describe('a live projection', () => {
     ])
   })
 
-  it('parks what PostgreSQL refuses, that event alone, wherever it stands among others', async () => {
-    const { pool } = database
-    const from = paymentOn(4)
-    const good = Array.from({ length: 20 }, () => paymentOn(4))
-    const bad = [666, 667].map((minor) => paymentOn(4, { amount: { minor, currency: 'EUR' } }))
-    const streams = [from, ...good.slice(0, 7), bad[0]!, ...good.slice(7, 13), bad[1]!, ...good.slice(13)]
-    const live = instance(payments)
-    const [at] = await live.positions(place(4))
-    // Of the two newest: a rule of the table (class 23), and a value that can not be (22).
-    await pool.query('alter table payments.payment add constraint not_this check (amount_minor <> 666) not valid')
-    await pool.query(`create function payments.refuse() returns trigger language plpgsql as
-      $$ begin raise exception 'secret' using errcode = '22008'; end $$`)
-    await pool.query(`create trigger refuse before insert or update on payments.payment for each row
-      when (new.amount_minor = 667) execute function payments.refuse()`)
-    try {
-      const events = streams.flatMap((payment, i) => paymentFacts(payment, BigInt(2_000 + 3 * i)))
-      const batch = batchOf(events, at?.nextOffset ?? 0n)
-      expect(await live.handle(batch)).toEqual({ kind: 'done' })
-      expect(await live.positions(place(4))).toMatchObject([{ nextOffset: batch.nextOffset, position: 2_068n }])
-      expect(live.seen.counts).toMatchObject({ applied: 63, parked: 2, queued: 4 })
-      for (const { paymentId } of [from, ...good]) expect(await rowOf(paymentId)).toMatchObject({ status: 'completed' })
-      const { rows } = await pool.query(
-        'select error from payments.parked where stream = any($1) and error is not null order by error',
-        [bad.map(({ stream }) => stream)],
-      )
-      expect(rows).toEqual([
-        { error: expect.stringMatching(/SQLSTATE 22008$/) },
-        { error: expect.stringMatching(/SQLSTATE 23514 \(constraint not_this\)$/) },
-      ])
-    } finally {
-      await pool.query('alter table payments.payment drop constraint not_this')
-    }
-    // What is retried is refused again, and keeps its place; what could be mended is applied.
-    const retried = await retryParked(pool, payments, bad[1]!.stream, opensNothing, 'test')
-    expect(retried).toMatchObject({ applied: 0, error: { message: expect.stringMatching(/22008/) } })
-    await pool.query('drop trigger refuse on payments.payment')
-    for (const { stream } of bad)
-      expect(await retryParked(pool, payments, stream, opensNothing, 'test')).toEqual({ applied: 3, error: undefined })
-  })
-
   it('parks a fact of the year 0000, and its partition goes on', async () => {
     const [old, good] = [paymentOn(5), paymentOn(5)]
     const [created] = paymentFacts(old, 3_000n) as [RecordedEvent]
     ;(created.metadata as { occurredAt: string }).occurredAt = '0000-06-01T00:00:00.000Z'
-    const fed = [
-      { projection: payments, events: [created, ...paymentFacts(good, 3_010n)], counts: { parked: 1, applied: 3 } },
-      { projection: paymentTotals, events: [created], counts: { parked: 1 } },
-    ]
-    for (const { projection, events, counts } of fed) {
-      const live = instance(projection)
-      const [at] = await live.positions(place(5))
-      expect(await live.handle(batchOf(events, at?.nextOffset ?? 0n))).toEqual({ kind: 'done' })
-      expect(live.seen.counts).toEqual(counts)
-    }
+    const events = [created, ...paymentFacts(good, 3_010n)]
+    const [one, other] = [instance(payments), instance(paymentTotals)]
+    const [at] = await one.positions(place(5))
+    expect(await one.handle(batchOf(events, at?.nextOffset ?? 0n))).toEqual({ kind: 'done' })
+    expect(one.seen.counts).toMatchObject({ parked: 1, applied: 3 })
+    const { rows } = await database.pool.query('select count(*) as n from payment_totals.parked where stream = $1', [
+      old.stream,
+    ])
+    expect([rows[0].n, other.seen.counts]).toEqual([1n, {}])
   })
 
   it('passes over records that are no events of ours, and types it does not know, and counts them', async () => {
@@ -227,15 +190,20 @@ describe('a live projection', () => {
   })
 
   it('adds totals up per partition, so that partitions never wait for each other', async () => {
-    const from = [0, 1, 3, 4, 5].map((partition) => ({ partition, payment: paymentOn(partition) }))
+    const from = [0, 1, 3, 4, 5].map((partition) => ({
+      partition,
+      payment: paymentOn(partition, { amount: { minor: 1250, currency: 'USD' } }),
+    }))
     const live = instance(paymentTotals)
-    await live.positions(from.flatMap(({ partition }) => place(partition)))
+    const at = await live.positions(from.flatMap(({ partition }) => place(partition)))
     await Promise.all(
-      from.map(({ payment }, i) => live.handle(batchOf(paymentFacts(payment, BigInt(900 + 10 * i)), 0n))),
+      from.map(({ payment, partition }, i) =>
+        live.handle(batchOf(paymentFacts(payment, BigInt(9_000 + 10 * i)), at[i]?.nextOffset ?? 0n, partition)),
+      ),
     )
     const { rows } = await database.pool.query(
-      'select count(*) as shards, sum(completed_minor) as minor from payment_totals.payment_total',
+      `select count(*) as shards, sum(completed_minor) as minor from payment_totals.payment_total where currency = 'USD'`,
     )
-    expect(rows[0]).toEqual({ shards: 6n, minor: '7500' })
+    expect(rows[0]).toEqual({ shards: 5n, minor: '6250' })
   })
 })

@@ -2,10 +2,16 @@ import { loadCheckpoints, type ReadingPlace } from '@annals/platform/checkpoint'
 import type { BatchOutcome, IncomingBatch, TopicPartition } from '@annals/platform/kafka'
 import type { Healer, Hole } from '@annals/platform/healing'
 import type { Projection } from '../definition/projection'
-import { tablesOf } from '../tables/generation'
+import { laneTables } from '../tables/lane-table'
 import { arrivalsOf, type Arrived, type ReadingBudget } from './arrivals'
+import { createCombiner } from './combiner'
+import {
+  LaneTransactions,
+  type ArrivedPart,
+  type TransactionDependencies,
+  type TransactionObserver,
+} from './lane-transaction'
 import type { Applied, Part, Stop } from './part'
-import { PartTransactions, type TransactionDependencies, type TransactionObserver } from './transaction'
 
 /** Events in one transaction at most: keeps it near 100 ms, which bounds how long a swap waits and how much is redone. */
 const eventsPerTransactionMax = 2_000
@@ -14,19 +20,19 @@ const healingsPerBatchMax = 50
 /** Contents read from the log for one batch, likewise. */
 const contentsPerBatchMax = 50
 const healingPauseMs = 100
-/** A partition that met a hole or a newer version is tried again this often; it needs people or a deployment. */
+/** A partition that met a hole is tried again this often; it needs people, or the log. */
 const stoppedWaitMs = 5_000
 
-/** What the engine tells about its work; the projector turns it into metrics. */
-export interface LiveObserver extends TransactionObserver {
+/** What the lane tells about its work; the projector turns it into metrics. */
+export interface LaneObserver extends TransactionObserver {
   /** A record on the topic that is no event of ours. */
   foreign(): void
   /** `reason` undefined: the partition flows. */
-  waiting(place: TopicPartition, reason: 'hole' | 'newer-version' | 'other-version-live' | undefined): void
+  waiting(place: TopicPartition, reason: 'hole' | undefined): void
 }
 
-export interface LiveDependencies extends TransactionDependencies {
-  observer: LiveObserver
+export interface LaneDependencies extends TransactionDependencies {
+  observer: LaneObserver
   /** Without one every hole stops its partition. */
   healer?: Healer | undefined
 }
@@ -34,19 +40,27 @@ export interface LiveDependencies extends TransactionDependencies {
 /** What may still be read from the log for a batch. */
 type Budget = ReadingBudget & { healings: number }
 
-/** Handler of a projection's consumer: applies what Kafka brings, each batch in one transaction with its checkpoint. */
-export function createLiveProjection(
-  projection: Projection,
-  deps: LiveDependencies,
+type Apply = (part: ArrivedPart) => Promise<Applied>
+
+/**
+ * Handler of the lane's consumer: applies what Kafka brings to all read models that are joined. What is fetched of several partitions at
+ * about the same time goes into one transaction, with the checkpoints of all of them.
+ */
+export function createLane(
+  projections: readonly Projection[],
+  deps: LaneDependencies,
 ): {
   positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
   handle(batch: IncomingBatch): Promise<BatchOutcome>
 } {
-  const { checkpoint } = tablesOf(projection, 'live')
-  const transactions = new PartTransactions(projection, deps)
+  const transactions = new LaneTransactions(projections, deps)
+  const apply: Apply = createCombiner((parts) => transactions.apply(parts), {
+    sizeOf: ({ arrived }) => arrived.length,
+    sizeMax: eventsPerTransactionMax,
+  })
   return {
     async positions(assigned) {
-      const checkpoints = await loadCheckpoints(deps.pool, checkpoint, assigned)
+      const checkpoints = await loadCheckpoints(deps.pool, laneTables.checkpoint, assigned)
       return assigned.map((place, i) => {
         const found = checkpoints[i] ?? { nextOffset: 0n }
         transactions.expect(place, found)
@@ -61,7 +75,7 @@ export function createLiveProjection(
         const slice = records.slice(from, from + eventsPerTransactionMax)
         const next = records[from + eventsPerTransactionMax]?.offset ?? nextOffset
         const part = { topic, partition, topicId, records: slice, nextOffset: next }
-        const waiting = await applyHealing(projection, deps, transactions, part, budget)
+        const waiting = await applyHealing(deps, apply, part, budget)
         if (waiting) return waiting
       }
       deps.observer.waiting({ topic, partition }, undefined)
@@ -72,9 +86,8 @@ export function createLiveProjection(
 
 /** Applies what arrived, and what is missing in it, until it is done or something has to wait. */
 async function applyHealing(
-  projection: Projection,
-  deps: LiveDependencies,
-  transactions: PartTransactions,
+  deps: LaneDependencies,
+  apply: Apply,
   part: Part,
   budget: Budget,
 ): Promise<BatchOutcome | undefined> {
@@ -84,8 +97,8 @@ async function applyHealing(
   )
   let healing: { hole: Hole; events: number } | undefined
   for (;;) {
-    const applied = await transactions.apply(part, arrived)
-    if (applied.kind !== 'committed') return outcomeOf(projection, deps, applied, part)
+    const applied = await apply({ part, arrived })
+    if (applied.kind !== 'committed') return outcomeOf(deps, applied, part)
     const { stop } = applied
     if (healing && (!stop || stop.index >= healing.events)) healer!.healed(healing.hole, healing.events)
     if (!stop) return undefined
@@ -94,7 +107,7 @@ async function applyHealing(
       return { kind: 'wait', waitMs: healingPauseMs, reason: stop.reason, resumeAt: stop.offset }
     const hole = stop.because === 'hole' ? { after: stop.after, before: arrived[stop.index]!.recorded } : undefined
     const missing = hole && (await healer?.missing(hole))
-    if (!missing) return outcomeOf(projection, deps, { ...applied, stop }, part)
+    if (!missing) return outcomeOf(deps, { ...applied, stop }, part)
     if (--budget.healings < 0) {
       return { kind: 'wait', waitMs: healingPauseMs, reason: 'many holes are being healed', resumeAt: stop.offset }
     }
@@ -106,30 +119,21 @@ async function applyHealing(
 
 /** What waits, and why; said in the log and to the metrics. */
 function outcomeOf(
-  projection: Projection,
-  { observer, log }: LiveDependencies,
+  { observer, log }: LaneDependencies,
   applied: Exclude<Applied, { kind: 'committed' }> | { kind: 'committed'; stop: Stop },
   { topic, partition }: TopicPartition,
 ): BatchOutcome {
   const place = { topic, partition }
   if (applied.kind === 'moved') return { kind: 'reposition' }
-  if (applied.kind === 'other-version') {
-    const reason =
-      `version ${applied.version} of ${projection.name} is live, this release folds version ${projection.version}: ` +
-      (applied.version < projection.version ? `run \`replay ${projection.name}\`` : 'deploy the release that is live')
-    observer.waiting(place, 'other-version-live')
-    log.error({ projection: projection.name, ...place }, reason)
-    return { kind: 'wait', waitMs: stoppedWaitMs, reason }
-  }
   const { offset, because, reason } = applied.stop
-  // Both wait for the log.
-  observer.waiting(place, because === 'unread' ? 'hole' : because)
-  log.error({ projection: projection.name, ...place, offset: String(offset), because }, reason)
+  // Missing or unreadable: both wait for the log.
+  observer.waiting(place, 'hole')
+  log.error({ ...place, offset: String(offset), because }, reason)
   return { kind: 'wait', waitMs: stoppedWaitMs, reason, resumeAt: offset }
 }
 
 function passOver(
-  { observer, log }: LiveDependencies,
+  { observer, log }: LaneDependencies,
   { topic, partition }: TopicPartition,
   offset: bigint,
   reason: string,
