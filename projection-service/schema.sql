@@ -9,17 +9,6 @@ create table annals.blocked (
   constraint blocked_pkey PRIMARY KEY (stream, projection)
 );
 
-create table annals.late_event (
-  id bigint generated always as identity not null,
-  topic text not null,
-  partition integer not null,
-  stream text not null,
-  revision bigint not null,
-  "position" bigint not null,
-  healed_at timestamp with time zone default now() not null,
-  constraint late_event_pkey PRIMARY KEY (id)
-);
-
 create table annals.lane_checkpoint (
   topic text not null,
   partition integer not null,
@@ -35,6 +24,17 @@ create table annals.lane_checkpoint (
   constraint lane_checkpoint_partition_check CHECK ((partition >= 0)),
   constraint lane_checkpoint_record_whole CHECK (((record_offset IS NULL) = (record_mark IS NULL))),
   constraint lane_checkpoint_pkey PRIMARY KEY (topic, partition)
+);
+
+create table annals.late_event (
+  id bigint generated always as identity not null,
+  topic text not null,
+  partition integer not null,
+  stream text not null,
+  revision bigint not null,
+  "position" bigint not null,
+  applied_at timestamp with time zone default now() not null,
+  constraint late_event_pkey PRIMARY KEY (id)
 );
 
 create table annals.log_state (
