@@ -61,11 +61,15 @@ async function averageEvent(url, signal) {
   return bytes / count
 }
 
-/** Records with their batches, without Kafka's indexes: those are made large beforehand and filled sparsely. */
+/**
+ * Records with their batches, without Kafka's indexes: those are made large beforehand and filled sparsely. A topic that was deleted keeps
+ * its folders for a minute, under names that end in `-delete`.
+ */
 function topicBytes(data) {
   const segments = readdirSync(join(data, 'kafka'), { recursive: true })
   return segments
-    .filter((path) => path.endsWith('.log') && topicNames.some((topic) => path.startsWith(`${topic}-`)))
+    .filter((path) => path.endsWith('.log') && !path.includes('-delete'))
+    .filter((path) => topicNames.some((topic) => path.startsWith(`${topic}-`)))
     .reduce((sum, path) => sum + statSync(join(data, 'kafka', path)).size, 0)
 }
 
