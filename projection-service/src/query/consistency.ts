@@ -43,8 +43,6 @@ interface Seen {
 
 interface SeenRow {
   projection: string
-  /** `false`: no projector has made the read model yet. */
-  there: boolean
   stream: string
   revision: bigint
   blocked: boolean
@@ -53,20 +51,19 @@ interface SeenRow {
 
 /** Of live read models, all in one statement. Where one is not in the lane, the lane's revisions are not its own. */
 const seenLive = prepared(
-  `select n.name as projection, p.projection is not null as there, w.stream, case when p.joined then coalesce(s.revision, -1) else -1 end as revision,
+  `select p.projection, w.stream, case when p.joined then coalesce(s.revision, -1) else -1 end as revision,
      b.stream is not null as blocked,
      coalesce(case when p.joined then ${appliedSql} else p.position end, -1) as position
    from unnest($1::text[], $2::text[], $3::integer[]) as w (stream, topic, partition)
-   cross join unnest($4::text[]) as n (name)
-   left join ${laneTables.place} p on p.projection = n.name and p.topic = w.topic and p.partition = w.partition
+   join ${laneTables.place} p on p.projection = any($4::text[]) and p.topic = w.topic and p.partition = w.partition
    left join ${laneTables.checkpoint} l on l.topic = w.topic and l.partition = w.partition
    left join ${laneTables.stream} s on s.stream = w.stream
-   left join ${laneTables.blocked} b on b.stream = w.stream and b.projection = n.name`,
+   left join ${laneTables.blocked} b on b.stream = w.stream and b.projection = p.projection`,
 )
 
 /** Of a snapshot, which has tables of its own. */
 const seenInSql = ({ name }: Projection, { stream, checkpoint }: Tables): string =>
-  `select '${name}' as projection, true as there, w.stream, coalesce(s.revision, -1) as revision, coalesce(s.blocked, false) as blocked,
+  `select '${name}' as projection, w.stream, coalesce(s.revision, -1) as revision, coalesce(s.blocked, false) as blocked,
      coalesce(c.position, -1) as position
    from unnest($1::text[], $2::text[], $3::integer[]) as w (stream, topic, partition)
    left join ${stream} s on s.stream = w.stream
@@ -99,7 +96,10 @@ export function createConsistencyWait(
   const waiting = new Map<string, number>()
   let looking = false
 
-  /** What the read models have seen of all streams that are waited for, by read model and stream. */
+  /**
+   * What the read models have seen of the streams that are waited for, by read model and stream. Of a read model that reads a stream and
+   * that no projector has made yet there is nothing.
+   */
   async function seenBy(
     asked: readonly Waiter[],
     projections: readonly Projection[],
@@ -115,10 +115,8 @@ export function createConsistencyWait(
         ? [await pool.query<SeenRow>({ ...seenLive, values: [...places, projections.map(({ name }) => name)] })]
         : await Promise.all(projections.map((one) => pool.query<SeenRow>(seenInSql(one, tables(one)), places)))
     const seen = new Map<string, Map<string, Seen>>(projections.map(({ name }) => [name, new Map()]))
-    for (const { projection, there, stream, revision, blocked, position } of answers.flatMap(({ rows }) => rows)) {
-      if (there) seen.get(projection)!.set(stream, { revision: Number(revision), blocked, position })
-      else seen.delete(projection)
-    }
+    for (const { projection, stream, revision, blocked, position } of answers.flatMap(({ rows }) => rows))
+      seen.get(projection)!.set(stream, { revision: Number(revision), blocked, position })
     return seen
   }
 
@@ -129,25 +127,23 @@ export function createConsistencyWait(
     if (waiters.delete(waiter)) waiter.reject(error)
   }
 
+  /** @throws HttpProblem for which the wait ends. */
+  async function lookFor(waiter: Waiter, seen: Awaited<ReturnType<typeof seenBy>>): Promise<void> {
+    const { point, projections } = waiter
+    for (const projection of [...projections]) {
+      const found = seen.get(projection.name)?.get(point.stream)
+      if (!found) throw new HttpProblem('read-model-rebuilding', { headers: { 'Retry-After': '2' } })
+      const problem = found.blocked && (await parkedProblem(models, projection, point.stream, { upTo: point.revision }))
+      if (problem) throw problem
+      if (hasReached(point, found)) projections.delete(projection)
+    }
+  }
+
   async function lookAt(asked: readonly Waiter[]): Promise<void> {
     const wanted = [...new Set(asked.flatMap(({ projections }) => [...projections]))]
     try {
       const seen = await seenBy(asked, wanted)
-      for (const waiter of asked) {
-        for (const projection of [...waiter.projections]) {
-          const model = seen.get(projection.name)
-          if (!model) {
-            end(waiter, new HttpProblem('read-model-rebuilding', { headers: { 'Retry-After': '2' } }))
-            continue
-          }
-          const found = model.get(waiter.point.stream)!
-          const problem =
-            found.blocked &&
-            (await parkedProblem(models, projection, waiter.point.stream, { upTo: waiter.point.revision }))
-          if (problem) end(waiter, problem)
-          else if (hasReached(waiter.point, found)) waiter.projections.delete(projection)
-        }
-      }
+      for (const waiter of asked) await lookFor(waiter, seen).catch((error: unknown) => end(waiter, error))
     } catch (error) {
       for (const waiter of asked) end(waiter, error)
     }

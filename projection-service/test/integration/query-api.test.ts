@@ -347,6 +347,24 @@ describe('consistency', () => {
     expect((await answer).body).toMatchObject({ status: 'completed' })
   })
 
+  it('waits for events of different topics at the same time, each in the read models that are fed from its own', async () => {
+    const payment = aPayment({ userId: alice })
+    const sessionId = randomUUID()
+    const [ofPayment, ofSession] = [
+      consistencyTokenOf({ stream: payment.stream, revision: 2, position: 1_102n }),
+      consistencyTokenOf({ stream: `session-${sessionId}`, revision: 0, position: 1_110n }),
+    ]
+    const answers = Promise.all([
+      api.get(`/payments/${payment.paymentId}`, { token: asAlice, consistency: ofPayment }),
+      // `users` is not fed from sessions, the logins beside it are.
+      api.get('/users/me', { token: asAlice, consistency: ofSession }),
+      api.get('/payments', { token: asAlice, consistency: ofPayment }),
+    ])
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await feed([...paymentFacts(payment, 1_100n), login(alice, sessionId, 1_110n, new Date().toISOString())])
+    expect((await answers).map(({ status }) => status)).toEqual([200, 200, 200])
+  })
+
   it('answers 503 with Retry-After when it takes too long', async () => {
     const consistency = consistencyTokenOf({ stream: alicePayment.stream, revision: 3, position: 1_000_000n })
     const began = Date.now()
