@@ -1,13 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { shuffled } from './random.mjs'
+import { createStarts } from './starting.mjs'
 
 /** Killed processes stay dead this long at most, as under a supervisor that starts them again. */
 const deadMsMax = 400
 /** Between two kills at most; one comes while others are still starting again, too. */
 const pauseMsMax = 1_500
-/** A supervisor starts again what ended while it was starting, and gives up at some point. */
-const startsMax = 5
-const startPauseMs = 500
 /**
  * Kills wait for commands and for a reader who has seen one, so that each kill hits a system that works on both
  * sides. They do not wait for ever: a kill may have stopped it.
@@ -40,24 +38,17 @@ export async function runKills({ plan, processes, load, random, say, signal }) {
   const by = {}
   const recovering = new Map()
   const begun = Date.now()
-  const failedStarts = []
+  const { start, failedStarts } = createStarts({
+    restart: (name) => processes[name].restart(),
+    kill: (name) => processes[name].kill(),
+    say,
+    signal,
+  })
   let underLoad = 0
 
   async function recover(name) {
     await delay(random() * deadMsMax, undefined, { signal })
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await processes[name].restart()
-      } catch (error) {
-        signal.throwIfAborted()
-        if (attempt === startsMax) throw error
-        failedStarts.push(`${name}: ${error.message}`)
-        say(`${name} did not come up, once more: ${error.message}`)
-        await delay(startPauseMs, undefined, { signal })
-        // It may live and not be ready: then it is ended first, as after a probe that failed.
-        await processes[name].kill()
-      }
-    }
+    return start(name)
   }
   /** Until the load has come as far as the kills have, and somebody has read what was written since the last one. */
   async function atWork(killed) {

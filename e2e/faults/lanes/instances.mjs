@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { between } from './moments.mjs'
+import { createStarts } from '../starting.mjs'
 
 /** Beside the one that every system has. */
 const moreInstances = 2
@@ -9,8 +10,6 @@ const upMs = { min: 4_000, max: 14_000 }
 const deadMs = { min: 100, max: 3_000 }
 /** Some freezes are shorter than a session (6 s) and a transaction that stands still (10 s) last, some are longer. */
 const frozenMs = { min: 1_000, max: 14_000 }
-const startsMax = 5
-const startPauseMs = 500
 
 /** What happens to an instance, in turn; each instance begins with another one. */
 const ways = ['kill', 'freeze', 'stop']
@@ -29,22 +28,12 @@ const ways = ['kill', 'freeze', 'stop']
 export async function runInstances({ services, ending, random, say, signal }) {
   const by = Object.fromEntries(ways.map((how) => [how, 0]))
   const ended = []
-  const failedStarts = []
-
-  async function start(name) {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await services.restart(name)
-      } catch (error) {
-        signal.throwIfAborted()
-        if (attempt === startsMax) throw error
-        failedStarts.push(`${name}: ${error.message}`)
-        say(`${name} did not come up, once more: ${error.message}`)
-        await delay(startPauseMs, undefined, { signal })
-        await services.kill(name)
-      }
-    }
-  }
+  const { start, failedStarts } = createStarts({
+    restart: (name) => services.restart(name),
+    kill: (name) => services.kill(name),
+    say,
+    signal,
+  })
 
   async function harm(name, how) {
     if (how === 'freeze') {

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { pick } from '../random.mjs'
 import { coordinatorPartition } from './cluster.mjs'
+import { createStarts } from '../starting.mjs'
 
 /**
  * A leader's fault is due so often. One node is away at a time: a fault that is due earlier than the node before is in sync waits for
@@ -20,7 +21,6 @@ const frozenMs = { min: 3_000, max: 12_000 }
 /** However short a run is: a leader is killed and one frozen; each of the other servers fails once. */
 const leadersMin = 2
 const othersMin = 3
-const startsMax = 5
 const startPauseMs = 1_000
 
 /** What leads: partitions that are published to, and those that the relay and the groups are coordinated on. */
@@ -83,24 +83,15 @@ const signalOf = { crash: 'SIGQUIT', kill: 'SIGKILL', restart: 'SIGINT' }
 export async function runOutages({ ms, stack, cluster, random, say, signal }) {
   /** @type {Outage[]} */
   const outages = []
-  const failedStarts = []
+  const { start, failedStarts } = createStarts({
+    restart: (name) => stack.restart(name),
+    kill: (name) => stack.kill(name),
+    say,
+    signal,
+    startPauseMs,
+  })
   const ending = Date.now() + ms
   const between = ({ min, max }) => min + random() * (max - min)
-
-  async function start(name) {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await stack.restart(name)
-      } catch (error) {
-        signal.throwIfAborted()
-        if (attempt === startsMax) throw error
-        failedStarts.push(`${name}: ${error.message}`)
-        say(`${name} did not come up, once more: ${error.message}`)
-        await delay(startPauseMs, undefined, { signal })
-        await stack.kill(name)
-      }
-    }
-  }
 
   /** @returns {Promise<Outage>} when it is up again */
   async function outage(server, node, how, led) {
