@@ -214,16 +214,6 @@ describe('a record that refers to the log', () => {
     },
   )
 
-  it('is passed when every read model has been rebuilt beyond it', async () => {
-    const [events] = (await paidOn(4, 1)) as [RecordedEvent[]]
-    const live = await fed(payments, 4)
-    const late = { ...events[2]!, revision: 5_000 }
-    expect(await live.feed([late])).toMatchObject({ kind: 'wait' })
-    await rebuildAll([payments], rebuildDependencies(world))
-    expect(await live.feed([late])).toEqual({ kind: 'done' })
-    expect(await rowOf(events[0]!.stream)).toMatchObject({ status: 'completed', attempts: 1 })
-  })
-
   it('waits while the log does not answer, after what came before it', async () => {
     const [one] = (await paidOn(4, 1)) as [RecordedEvent[]]
     let isAway = true

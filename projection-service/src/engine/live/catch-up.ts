@@ -218,10 +218,10 @@ async function standingsOf(
   return held ? rows.filter((row) => held.some((place) => placeName(place) === placeName(row))) : rows
 }
 
-/** An event that was healed in the lane, and lies before where a read model had left it by then. */
+/** An event that the lane applied late, and that lies before where a read model had left it by then. */
 interface Late {
   event: RecordedEvent
-  /** Of the healing. */
+  /** Of its row in `annals.late_event`. */
   id: bigint
   place: TopicPartition
 }
@@ -343,7 +343,7 @@ class Follower {
     }
   }
 
-  /** Events that were healed in the lane since this read model left it, and lie before where it left. */
+  /** Events that the lane has applied late since this read model left it, and that lie before where it left. */
   async #late(db: Pool | PoolClient, places: readonly Standing[]): Promise<Late[]> {
     const { rows } = await db.query<
       TopicPartition & { id: bigint; stream: string; revision: bigint; position: bigint }
@@ -395,7 +395,7 @@ class Follower {
 
   /**
    * One transaction.
-   * @param late what the only event is, if it was healed.
+   * @param late what the only event is, if the lane applied it late.
    * @param refused why the only event's row was refused.
    */
   async #apply(

@@ -1,4 +1,4 @@
-import { eventDefinitions, placeOf, type RecordedEvent } from '@annals/contracts'
+import { eventDefinitions, type RecordedEvent } from '@annals/contracts'
 import type { TopicPartition } from '@annals/platform/kafka'
 import { applyNext, judgeRevision, type Verdict } from '../fold/fold'
 import type { ModelMemory } from '../fold/lane-memory'
@@ -93,18 +93,19 @@ export function foldPart(
   }
   const late: RecordedEvent[] = []
   let furthest = reached
+  /** What is missing matters to nobody where all have been rebuilt beyond it. */
+  const isCovered = (position: bigint) =>
+    members.length > 0 && members.every(({ completed }) => completed.upTo >= position)
   const folded = (): Stopped => {
     for (const [i, { recorded }] of arrived.entries()) {
       const { stream, revision, position, type } = recorded
       const judged = judgeRevision(recorded, memory.streams.get(stream) ?? -1)
-      // What is missing matters to nobody where all have been rebuilt beyond it.
-      const isCovered = members.length > 0 && members.every(({ completed }) => completed.upTo >= position)
-      if (judged?.kind === 'stop' && !isCovered) return { ...judged, index: i }
+      if (judged?.kind === 'stop' && !isCovered(position)) return { ...judged, index: i }
       if (judged?.kind === 'duplicate') {
         passed.duplicates++
         continue
       }
-      const handled = handlers.of(placeOf(stream)?.topic ?? place.topic, type)
+      const handled = handlers.of(place.topic, type)
       const own = handled.length === 0 ? handled : handled.filter((projection) => joined.has(projection))
       const readingOf = (projection: Projection) => readings.get(projection)!.events[from + i]!
       const unread = own.map(readingOf).find(({ reading }) => reading.kind === 'unread')?.reading

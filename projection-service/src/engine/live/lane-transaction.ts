@@ -20,10 +20,9 @@ import {
 } from '../tables/lane-table'
 import { registeredVersions } from '../tables/registry'
 import { refusalWords } from '../tables/row-fault'
-import type { Arrived } from './arrivals'
 import { CanNotFollow, foldPart, type Counts, type LaneMemory, type Member } from './lane-fold'
 import { insertBlocked, insertParkedOf, tellParked } from './parking'
-import { furthestOf, reachedIn, type Applied, type Part } from './part'
+import { furthestOf, reachedIn, type Applied, type ArrivedPart } from './part'
 import { Handlers, readForAll, type Readings } from './reading'
 
 /**
@@ -47,17 +46,14 @@ export interface TransactionDependencies {
   observer: TransactionObserver
 }
 
-/** A part of a batch with the events that it brings. */
-export interface ArrivedPart {
-  part: Part
-  arrived: readonly Arrived[]
-}
-
-interface HeldPart extends ArrivedPart {
+interface LockedPart extends ArrivedPart {
   lane: LockedLane
-  members: readonly Member[]
   /** Index of its first event among all of the transaction. */
   from: number
+}
+
+interface HeldPart extends LockedPart {
+  members: readonly Member[]
 }
 
 /** Read models that leave, by `topic/partition`, and why. */
@@ -102,11 +98,7 @@ export class LaneTransactions {
   async apply(parts: readonly ArrivedPart[]): Promise<Applied[]> {
     const began = performance.now()
     const ordered = inLockOrder(parts.map((one) => ({ ...one.part, one }))).map(({ one }) => one)
-    const readings = await readForAll(
-      this.#handlers,
-      ordered.flatMap(({ arrived }) => arrived),
-      this.deps.openAll,
-    )
+    const readings = await readForAll(this.#handlers, ordered, this.deps.openAll)
     const leaving: Leaving = new Map()
     let manner: Manner = 'together'
     for (;;) {
@@ -154,28 +146,27 @@ export class LaneTransactions {
     manner: Manner,
   ): Promise<Map<ArrivedPart, Applied>> {
     const results = new Map<ArrivedPart, Applied>()
-    const locked = (await client.query(`${beginSql} ${lockLaneSql(parts.map(({ part }) => part))}`)) as unknown as {
+    const answers = (await client.query(`${beginSql} ${lockLaneSql(parts.map(({ part }) => part))}`)) as unknown as {
       rows: object[]
     }[]
-    const lanes = new Map(lockedLanes(locked.at(-1)!.rows).map((lane) => [placeName(lane), lane]))
-    const held: HeldPart[] = []
+    const lanes = new Map(lockedLanes(answers.at(-1)!.rows).map((lane) => [placeName(lane), lane]))
+    const locked: LockedPart[] = []
     let from = 0
     for (const one of parts) {
       const lane = lanes.get(placeName(one.part))
       if (!lane) throw new Error(`the lane has no checkpoint for ${placeName(one.part)}`)
-      if (isSamePlace(lane.checkpoint, this.#expected.get(placeName(one.part))))
-        held.push({ ...one, lane, members: [], from })
+      if (isSamePlace(lane.checkpoint, this.#expected.get(placeName(one.part)))) locked.push({ ...one, lane, from })
       else results.set(one, { kind: 'moved' })
       from += one.arrived.length
     }
-    if (held.length === 0) return results
+    if (locked.length === 0) return results
 
-    const joined = await this.#membersOf(client, held, leaving)
-    const withMembers = held.map((one, i) => ({ ...one, members: joined[i]! }))
-    const { memory, lost } = await this.#load(client, withMembers, readings, manner)
-    leaveAll(leaving, lost, withMembers)
+    const joined = await this.#membersOf(client, locked, leaving)
+    const held = locked.map((one, i): HeldPart => ({ ...one, members: joined[i]! }))
+    const { memory, lost } = await this.#load(client, held, readings, manner)
+    leaveAll(leaving, lost, held)
     const counts: Counts = new Map()
-    const folded = withMembers.map((one) => ({
+    const folded = held.map((one) => ({
       ...one,
       ...foldPart(one.part, one.arrived, {
         from: one.from,
@@ -204,7 +195,7 @@ export class LaneTransactions {
     const models = [...memory.models.values()].filter(({ projection }) => !lost.has(projection))
     const failed = await this.#writeModels(client, models, memory, checkpoints, manner)
     if (failed.size > 0) {
-      leaveAll(leaving, failed, withMembers)
+      leaveAll(leaving, failed, held)
       // Folded once more without them: some of their events may have been parked, or counted.
       await client.query('rollback')
       return this.#write(client, parts, readings, leaving, manner)
@@ -224,7 +215,7 @@ export class LaneTransactions {
   }
 
   /** Who is joined in each part, without those that leave. Whoever is joined and not known here leaves: it would miss what is applied. */
-  async #membersOf(client: PoolClient, held: readonly HeldPart[], leaving: Leaving): Promise<Member[][]> {
+  async #membersOf(client: PoolClient, held: readonly LockedPart[], leaving: Leaving): Promise<Member[][]> {
     const stale = held.filter(({ part, lane }) => this.#joined.get(placeName(part))?.epoch !== lane.placesEpoch)
     if (stale.length > 0) {
       const rows = await loadPlaces(

@@ -5,13 +5,8 @@ import type { Projection } from '../definition/projection'
 import { laneTables } from '../tables/lane-table'
 import { arrivalsOf, type Arrived, type ReadingBudget } from './arrivals'
 import { createCombiner } from './combiner'
-import {
-  LaneTransactions,
-  type ArrivedPart,
-  type TransactionDependencies,
-  type TransactionObserver,
-} from './lane-transaction'
-import type { Applied, Part, Stop } from './part'
+import { LaneTransactions, type TransactionDependencies, type TransactionObserver } from './lane-transaction'
+import type { Applied, ArrivedPart, Part, Stop } from './part'
 
 /** Events in one transaction at most: keeps it near 100 ms, which bounds how long a swap waits and how much is redone. */
 const eventsPerTransactionMax = 2_000

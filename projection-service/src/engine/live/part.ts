@@ -12,6 +12,12 @@ export interface Part extends TopicPartition {
   nextOffset: bigint
 }
 
+/** A part with the events that it brings. */
+export interface ArrivedPart {
+  part: Part
+  arrived: readonly Arrived[]
+}
+
 export type Stop = Extract<Verdict, { kind: 'stop' }> & {
   /** Of the event that has to wait. */
   index: number

@@ -1,7 +1,7 @@
-import { placeOf, type OpenAll } from '@annals/contracts'
+import type { OpenAll } from '@annals/contracts'
 import { decodeMemo, readFor, type ReadEvent } from '../fold/fold'
 import type { Projection } from '../definition/projection'
-import type { Arrived } from './arrivals'
+import type { ArrivedPart } from './part'
 
 /** What one read model makes of the events of a batch. */
 export interface OwnReadings {
@@ -18,7 +18,7 @@ export type Readings = ReadonlyMap<Projection, OwnReadings>
 export class Handlers {
   readonly #found = new Map<string, readonly Projection[]>()
 
-  constructor(readonly members: readonly Projection[]) {}
+  constructor(private readonly members: readonly Projection[]) {}
 
   of(topic: string, type: string): readonly Projection[] {
     const key = `${topic} ${type}`
@@ -37,26 +37,31 @@ export class Handlers {
  * Reads events for every read model that handles them: each event is decoded and opened once.
  * @throws whatever `openAll` throws: nothing has been decided, ask again.
  */
-export async function readForAll(handlers: Handlers, arrived: readonly Arrived[], openAll: OpenAll): Promise<Readings> {
-  const indexes = new Map<Projection, number[]>()
+export async function readForAll(
+  handlers: Handlers,
+  parts: readonly ArrivedPart[],
+  openAll: OpenAll,
+): Promise<Readings> {
+  const all = parts.flatMap(({ arrived }) => arrived)
   const partitions: number[] = []
-  for (const [i, { recorded }] of arrived.entries()) {
-    const place = placeOf(recorded.stream)
-    partitions.push(place?.partition ?? 0)
-    for (const projection of place ? handlers.of(place.topic, recorded.type) : []) {
-      const own = indexes.get(projection)
-      if (own) own.push(i)
-      else indexes.set(projection, [i])
+  const indexes = new Map<Projection, number[]>()
+  for (const { part, arrived } of parts)
+    for (const { recorded } of arrived) {
+      const at = partitions.push(part.partition) - 1
+      for (const projection of handlers.of(part.topic, recorded.type)) {
+        const own = indexes.get(projection)
+        if (own) own.push(at)
+        else indexes.set(projection, [at])
+      }
     }
-  }
   const memo = decodeMemo()
   const readings = new Map<Projection, OwnReadings>()
   for (const [projection, own] of indexes) {
-    const recorded = own.map((i) => arrived[i]!.recorded)
+    const recorded = own.map((at) => all[at]!.recorded)
     const found = await readFor(projection, recorded, openAll, { memo, indexes: own })
-    const events: (ReadEvent | undefined)[] = Array.from({ length: arrived.length })
-    for (const [n, i] of own.entries())
-      events[i] = { recorded: recorded[n]!, partition: partitions[i]!, reading: arrived[i]!.reading ?? found[n]! }
+    const events: (ReadEvent | undefined)[] = Array.from({ length: all.length })
+    for (const [n, at] of own.entries())
+      events[at] = { recorded: recorded[n]!, partition: partitions[at]!, reading: all[at]!.reading ?? found[n]! }
     readings.set(projection, { indexes: own, events })
   }
   return readings

@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto'
 import type { Checkpoint } from '@annals/platform/checkpoint'
 import type { TopicPartition } from '@annals/platform/kafka'
 import type { PoolClient } from '@annals/platform/postgres'
 import { typeOf } from '../definition/columns'
-import { columnsOf, encodeRow, keyWidth, type Projection, type RowKey, type StoredRow } from '../definition/projection'
+import { columnsOf, keyWidth, type Projection, type RowKey, type StoredRow } from '../definition/projection'
 import { tablesOf } from './generation'
 import { laneTables, progressChannel } from './lane-table'
+import { prepared } from './prepared'
 import { rowJsonReader, rowJsonSql } from './row-json'
+import { numbered, upsertRowsSql, upsertValues } from './row-table'
 
 /** What the lane loads for a batch. */
 export interface Loaded {
@@ -24,27 +25,11 @@ export interface Changed {
   checkpoints: readonly (TopicPartition & { to: Checkpoint; eventId: string | undefined })[]
 }
 
-interface Statement {
-  name: string
-  text: string
-}
-
-const named = (text: string): Statement => ({
-  name: createHash('sha256').update(text).digest('hex').slice(0, 32),
-  text,
-})
-
 /** Statements of one shape that are kept: each connection plans each of them once. Batches of a system have some ten shapes. */
 const shapesMax = 64
 
-/** Numbers the parameters of a statement that is put together. */
-const parameters = () => {
-  let count = 0
-  return (cast: string) => `$${++count}::${cast}`
-}
-
 function loadSql(asked: readonly Projection[]): string {
-  const parameter = parameters()
+  const parameter = numbered()
   const streams = parameter('text[]')
   const parts = [
     `select 0 as source, json_build_array(stream, revision) as value from ${laneTables.stream} where stream = any(${streams})`,
@@ -62,23 +47,9 @@ function loadSql(asked: readonly Projection[]): string {
   return parts.join(' union all ')
 }
 
-function upsertSql(projection: Projection, table: string, parameter: (cast: string) => string): string {
-  const columns = columnsOf(projection)
-  const names = columns.map(([name]) => name)
-  const width = keyWidth(projection)
-  // Arrays of text, cast column by column: an array of arrays would have to be rectangular.
-  return `insert into ${table} (${names.join(', ')})
-    select ${columns.map(([name, kind]) => `v.${name}::${typeOf(kind)}`).join(', ')}
-    from unnest(${columns.map(() => parameter('text[]')).join(', ')}) as v (${names.join(', ')})
-    on conflict (${names.slice(0, width).join(', ')}) do update set ${names
-      .slice(width)
-      .map((name) => `${name} = excluded.${name}`)
-      .join(', ')}`
-}
-
 function writeSql(changed: readonly Projection[]): string {
-  const parameter = parameters()
-  const rows = changed.map((one, i) => `m${i} as (${upsertSql(one, tablesOf(one, 'live').rows, parameter)})`)
+  const parameter = numbered()
+  const rows = changed.map((one, i) => `m${i} as (${upsertRowsSql(one, tablesOf(one, 'live').rows, parameter)})`)
   const array = (type: string) => parameter(`${type}[]`)
   const streams = `s as (insert into ${laneTables.stream} (stream, revision, partition)
     select * from unnest(${array('text')}, ${array('bigint')}, ${array('smallint')})
@@ -96,7 +67,7 @@ function writeSql(changed: readonly Projection[]): string {
 
 /** The statements of a lane's transactions: one loads whatever a batch touches, one writes whatever it changes. */
 export class LaneStatements {
-  readonly #shapes = new Map<string, Statement>()
+  readonly #shapes = new Map<string, ReturnType<typeof prepared>>()
   readonly #readers = new Map<Projection, ReturnType<typeof rowJsonReader>>()
 
   /** @param shape names of the read models in it, in order. */
@@ -106,7 +77,7 @@ export class LaneStatements {
     if (known) return known
     // Beyond them a statement is parsed every time, and nothing is kept of it.
     if (this.#shapes.size >= shapesMax) return { text: sql(shape) }
-    const made = named(sql(shape))
+    const made = prepared(sql(shape))
     this.#shapes.set(key, made)
     return made
   }
@@ -144,11 +115,7 @@ export class LaneStatements {
 
   /** Writes rows, streams and checkpoints in one round trip, and tells who waits for them when it is committed. */
   async write(client: PoolClient, { rows, streams, checkpoints }: Changed): Promise<void> {
-    const values: unknown[] = []
-    for (const { projection, rows: some } of rows) {
-      const encoded = some.map((row) => encodeRow(projection, row))
-      for (const [i] of columnsOf(projection).entries()) values.push(encoded.map((row) => row[i]!))
-    }
+    const values: unknown[] = rows.flatMap((one) => upsertValues(one.projection, one.rows))
     const states = [...streams.values()]
     values.push(
       [...streams.keys()],

@@ -23,6 +23,34 @@ export interface RowTable {
   copy(client: PoolClient, rows: Iterable<StoredRow>): Promise<void>
 }
 
+/** Numbers the parameters of a statement that is put together. */
+export const numbered = (): ((cast: string) => string) => {
+  let count = 0
+  return (cast) => `$${++count}::${cast}`
+}
+
+/**
+ * Statement that inserts or replaces rows, of the values that `upsertValues` puts in order.
+ * @param parameter of `numbered`: other statements may come before it.
+ */
+export function upsertRowsSql(projection: Projection, table: string, parameter: (cast: string) => string): string {
+  const columns = columnsOf(projection)
+  const names = columns.map(([name]) => name)
+  const width = keyWidth(projection)
+  const updates = names.slice(width).map((name) => `${name} = excluded.${name}`)
+  // Arrays of text, cast column by column: an array of arrays would have to be rectangular.
+  return `insert into ${table} (${names.join(', ')})
+    select ${columns.map(([name, kind]) => `v.${name}::${typeOf(kind)}`).join(', ')}
+    from unnest(${columns.map(() => parameter('text[]')).join(', ')}) as v (${names.join(', ')})
+    on conflict (${names.slice(0, width).join(', ')}) do update set ${updates.join(', ')}`
+}
+
+/** Rows, column by column. */
+export function upsertValues(projection: Projection, rows: readonly StoredRow[]): (string | null)[][] {
+  const encoded = rows.map((row) => encodeRow(projection, row))
+  return columnsOf(projection).map((_, i) => encoded.map((values) => values[i]!))
+}
+
 /** @param table schema-qualified. */
 export function rowTable(projection: Projection, table: string): RowTable {
   const columns = columnsOf(projection)
@@ -38,12 +66,7 @@ export function rowTable(projection: Projection, table: string): RowTable {
       )}) as wanted (${keys.map(([name]) => name).join(', ')}) using (${keys.map(([name]) => name).join(', ')})`,
   )
 
-  const updates = names.slice(keys.length).map((name) => `${name} = excluded.${name}`)
-  // Arrays of text, cast column by column: an array of arrays would have to be rectangular.
-  const upsert = prepared(`insert into ${table} (${names.join(', ')})
-    select ${columns.map(([name, kind]) => `v.${name}::${typeOf(kind)}`).join(', ')}
-    from unnest(${columns.map((_, i) => `$${i + 1}::text[]`).join(', ')}) as v (${names.join(', ')})
-    on conflict (${keys.map(([name]) => name).join(', ')}) do update set ${updates.join(', ')}`)
+  const upsert = prepared(upsertRowsSql(projection, table, numbered()))
 
   return {
     async load(client, wanted) {
@@ -58,9 +81,7 @@ export function rowTable(projection: Projection, table: string): RowTable {
 
     async upsert(client, rows) {
       if (rows.length === 0) return
-      const encoded = rows.map((row) => encodeRow(projection, row))
-      const parameters = columns.map((_, i) => encoded.map((values) => values[i]!))
-      await client.query({ ...upsert, values: parameters })
+      await client.query({ ...upsert, values: upsertValues(projection, rows) })
     },
 
     async copy(client, rows) {
