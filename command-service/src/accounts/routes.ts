@@ -27,7 +27,7 @@ const registerRoute = defineRoute({
   summary: 'Register a person; an e-mail address can be registered once',
   tag: 'auth',
   permission: 'public',
-  rateLimit: 'secrets',
+  rateLimit: 'registration',
   headers: z.object({ 'idempotency-key': optionalIdempotencyKey }),
   body: RegisterRequest,
   response: { status: 201, schema: RegisterResponse },

@@ -38,7 +38,7 @@ const login = defineRoute({
   summary: 'Begin a session: an access token, and a refresh token for the next one',
   tag: 'auth',
   permission: 'public',
-  rateLimit: 'secrets',
+  rateLimit: 'authentication',
   body: LoginRequest,
   response: { status: 200, schema: TokenResponse },
   problems: ['invalid-credentials', ...withShare, ...withStream, ...withPersonal],
@@ -59,8 +59,7 @@ const refresh = defineRoute({
   summary: 'Exchange a refresh token for new tokens; one that was used before ends the session',
   tag: 'auth',
   permission: 'public',
-  // 256 bits of an HMAC are not guessed.
-  rateLimit: 'commands',
+  rateLimit: 'refresh',
   body: RefreshRequest,
   response: { status: 200, schema: TokenResponse },
   problems: ['invalid-refresh-token', 'session-ended', ...withShare, ...withStream],
@@ -93,7 +92,7 @@ const validate = defineRoute({
   summary: 'Say whether the access token is valid and its session has not ended',
   tag: 'auth',
   permission: 'own',
-  rateLimit: 'none',
+  rateLimit: 'queries',
   response: { status: 200, schema: ValidateResponse },
   problems: [],
   async handle({ principal: { userId, sessionId, roles, expiresAt } }) {

@@ -49,11 +49,14 @@ const withBody = ['payload-too-large', 'unsupported-media-type'] as const
 const withToken = ['unauthenticated', 'session-ended'] as const
 
 /** Every problem that a route may answer with: its own, and those of its kind. */
-export function problemsOf(route: Pick<RouteDescription, 'permission' | 'body' | 'problems'>): readonly ProblemCode[] {
+export function problemsOf(
+  route: Pick<RouteDescription, 'permission' | 'rateLimit' | 'body' | 'problems'>,
+): readonly ProblemCode[] {
   return [
     ...new Set<ProblemCode>([
       ...route.problems,
       ...(route.permission === 'public' ? [] : withToken),
+      ...(route.rateLimit === 'none' ? [] : (['too-many-requests'] as const)),
       ...(route.permission === 'admin' ? (['forbidden'] as const) : []),
       ...(route.body === undefined ? [] : withBody),
       ...always,

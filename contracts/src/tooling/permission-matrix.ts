@@ -1,6 +1,12 @@
 import { permissions } from '../api/permissions'
-import { rateLimits } from '../api/rate-limits'
+import { rateLimits, type RatePolicy } from '../api/rate-limits'
 import type { ApiDescription } from './openapi'
+
+/** Such as `10 a minute by ip`; numbers are the defaults. */
+const windowsOf = ({ windows }: RatePolicy) =>
+  Object.entries(windows)
+    .map(([by, { limit, windowSeconds }]) => `${limit} in ${windowSeconds} s by ${by}`)
+    .join(', ')
 
 /** Who may call what, as a page of Markdown: one line for each address of each API. */
 export function permissionMatrix(apis: readonly ApiDescription[]): string {
@@ -15,9 +21,9 @@ export function permissionMatrix(apis: readonly ApiDescription[]): string {
     '',
     'What belongs to another person is answered as if it were not there.',
     '',
-    '| rate limit | what it means |',
-    '| --- | --- |',
-    ...Object.entries(rateLimits).map(([name, meaning]) => `| \`${name}\` | ${meaning} |`),
+    '| rate limit | what it means | windows |',
+    '| --- | --- | --- |',
+    ...Object.entries(rateLimits).map(([name, policy]) => `| \`${name}\` | ${policy.meaning} | ${windowsOf(policy)} |`),
   ]
   for (const { title, routes } of apis) {
     lines.push('', `## ${title}`, '', '| route | operation | permission | rate limit |', '| --- | --- | --- | --- |')

@@ -35,7 +35,7 @@ const notificationStats = defineRoute({
   summary: 'What was recorded to be sent, counted by rule, channel and state',
   tag: 'notifications',
   permission: 'admin',
-  rateLimit: 'none',
+  rateLimit: 'queries',
   query: NotificationStatsQuery,
   response: { status: 200, schema: NotificationStatsResponse },
   problems: [],

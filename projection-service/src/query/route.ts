@@ -72,7 +72,7 @@ export function defineQuery<
   const route = defineRoute({
     ...facts,
     method: 'GET',
-    rateLimit: 'none',
+    rateLimit: 'queries',
     ...(params ? { params } : {}),
     ...(filters ? { query: filters } : {}),
     headers: ConsistencyHeaders,
