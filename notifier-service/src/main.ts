@@ -1,6 +1,7 @@
 import path from 'node:path'
 import { AccessTokenClaims } from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
+import { browserRulesOf } from '@annals/platform/api'
 import { createEventLog } from '@annals/platform/event-log'
 import { createConsumer, createGroupOffsets, kafkaConnection } from '@annals/platform/kafka'
 import { createPool } from '@annals/platform/postgres'
@@ -71,6 +72,7 @@ void runProcess({ name: 'notifier', Config, env: process.env }, async (context) 
       claims: AccessTokenClaims,
       hasEnded: createHasEnded(eventLog),
     }),
+    browsers: browserRulesOf(config),
     registry: metrics,
     log,
   })

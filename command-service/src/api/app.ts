@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import { permits, problems, problemType, type Principal } from '@annals/contracts'
+import { permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, type ApiOptions } from '@annals/platform/api'
 import { toProblem } from './problems'
@@ -7,7 +7,7 @@ import { commandRoutes, type CommandRouteDeps } from './routes'
 
 export interface AppDeps extends Pick<
   ApiOptions<CommandRouteDeps, Principal>,
-  'deps' | 'log' | 'metrics' | 'trustedProxies'
+  'browsers' | 'deps' | 'log' | 'metrics' | 'trustedProxies'
 > {
   authenticate: Authenticate<Principal>
 }
@@ -17,7 +17,7 @@ export const buildApp = ({ authenticate, ...options }: AppDeps): FastifyInstance
   createApi({
     ...options,
     routes: commandRoutes,
-    access: { authenticate, permits },
+    access: { authenticate, permits, sessionOf },
     problems,
     problemType,
     toProblem,

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import type { FastifyInstance } from 'fastify'
 import { AccessTokenClaims, consistencyTokenPurpose } from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
+import { browserRulesOf } from '@annals/platform/api'
 import { createEventLog } from '@annals/platform/event-log'
 import { counter, durations, gauge } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
@@ -30,6 +31,7 @@ import { createKeyWriter } from '../core/key-writer'
 import { createAccessTokens } from '../sessions/access-tokens'
 import { createConsistencyTokens } from '../core/consistency-tokens'
 import { createRefreshTokens } from '../sessions/refresh-tokens'
+import { createTokenCookies } from '../sessions/token-cookies'
 
 /** Requests that may run at once; at 20 KB each they hold 20 MB. More than that wait longer than a client does. */
 const commandsInFlightMax = 1_000
@@ -158,6 +160,7 @@ export async function openCommandService({
     accessTokens,
     refreshTokens,
   }
+  const browsers = browserRulesOf(config)
   const deps = {
     register: createRegistration(shared),
     login: createLogin({ ...shared, sessionSeconds: config.SESSION_SECONDS }),
@@ -169,6 +172,8 @@ export async function openCommandService({
       onPaymentGatewayAnswer: (outcome) => paymentGatewayAnswers.inc({ outcome }),
     }),
     accessTokens,
+    tokenCookies:
+      browsers.cookies && createTokenCookies({ ...browsers.cookies, refreshSeconds: config.SESSION_SECONDS }),
     consistencyTokens: createConsistencyTokens(
       eventLog,
       createSignedText(config.CONSISTENCY_TOKEN_KEY, consistencyTokenPurpose),
@@ -180,6 +185,7 @@ export async function openCommandService({
     log,
     metrics,
     trustedProxies: config.TRUSTED_PROXIES,
+    browsers,
     deps,
     authenticate: createAuthenticator({
       keys: accessTokens.publicKey,

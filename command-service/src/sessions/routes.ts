@@ -3,33 +3,86 @@ import {
   keptLine,
   LoginRequest,
   RefreshRequest,
+  SessionResponse,
   streamOf,
-  TokenResponse,
+  TokenDelivery,
   userAgentForm,
   ValidateResponse,
   type AnnalsApi,
 } from '@annals/contracts'
-import { routeDefiner } from '@annals/platform/api'
+import { HttpProblem, routeDefiner, sessionCookies, type Browser } from '@annals/platform/api'
 import { requestOf, withPersonal, withShare, withStream } from '../core/command-routes'
 import type { ConsistencyTokens } from '../core/consistency-tokens'
 import type { AccessTokens } from './access-tokens'
 import type { createLogin, Tokens } from './commands/login'
 import type { createSessionCommands } from './commands/sessions'
+import type { TokenCookies } from './token-cookies'
 
 export interface SessionRouteDeps {
   login: ReturnType<typeof createLogin>
   sessions: ReturnType<typeof createSessionCommands>
   accessTokens: Pick<AccessTokens, 'jwks'>
   consistencyTokens: ConsistencyTokens
+  /** `undefined`: tokens go out in bodies only. */
+  tokenCookies: TokenCookies | undefined
 }
 
 const defineRoute = routeDefiner<AnnalsApi, SessionRouteDeps>()
 
-const tokenBody = async ({ revision, position, ...tokens }: Tokens, consistencyTokens: ConsistencyTokens) => ({
-  ...tokens,
-  tokenType: 'Bearer' as const,
-  consistencyToken: await consistencyTokens.of({ stream: streamOf.session(tokens.sessionId), revision, position }),
-})
+const deliveryHeaders = z.object({ 'token-delivery': TokenDelivery })
+
+interface Asked {
+  headers: z.output<typeof deliveryHeaders>
+  browser: Browser | undefined
+}
+
+/**
+ * Whether a client gets its tokens as cookies.
+ * @throws HttpProblem `invalid-request` where cookies are off; `cross-site-refused` for a page that may not have them.
+ */
+function wantsCookies({ headers, browser }: Asked): boolean {
+  if (headers['token-delivery'] !== 'cookie') return false
+  if (!browser)
+    throw new HttpProblem('invalid-request', {
+      errors: [{ pointer: '/headers/token-delivery', message: 'must be "body": this deployment sends no cookies' }],
+    })
+  browser.requireOwnPage()
+  return true
+}
+
+async function answerOf(
+  { revision, position, ...tokens }: Tokens,
+  isForCookies: boolean,
+  { consistencyTokens, tokenCookies }: Pick<SessionRouteDeps, 'consistencyTokens' | 'tokenCookies'>,
+) {
+  const consistencyToken = await consistencyTokens.of({
+    stream: streamOf.session(tokens.sessionId),
+    revision,
+    position,
+  })
+  if (!isForCookies || !tokenCookies) return { body: { ...tokens, tokenType: 'Bearer' as const, consistencyToken } }
+  const { accessToken: _access, refreshToken: _refresh, ...facts } = tokens
+  const csrfToken = tokenCookies.csrfTokenOf(tokens.sessionId)
+  return {
+    body: { ...facts, tokenType: 'Cookie' as const, csrfToken, consistencyToken },
+    headers: tokenCookies.headersOf(tokens),
+  }
+}
+
+/**
+ * The cookie is taken only where the answer is cookies again: a script of the page never gets to see what stands in it.
+ * @throws HttpProblem `invalid-request` when there is none.
+ */
+function refreshTokenOf(
+  { body, browser }: { body: z.output<typeof RefreshRequest>; browser: Browser | undefined },
+  isForCookies: boolean,
+): string {
+  const token = body.refreshToken ?? (isForCookies ? browser?.cookie(sessionCookies.refresh) : undefined)
+  if (token !== undefined) return token
+  throw new HttpProblem('invalid-request', {
+    errors: [{ pointer: '/body/refreshToken', message: 'must be there, unless it comes as a cookie' }],
+  })
+}
 
 const login = defineRoute({
   operationId: 'login',
@@ -39,16 +92,18 @@ const login = defineRoute({
   tag: 'auth',
   permission: 'public',
   rateLimit: 'authentication',
+  headers: deliveryHeaders,
   body: LoginRequest,
-  response: { status: 200, schema: TokenResponse },
-  problems: ['invalid-credentials', ...withShare, ...withStream, ...withPersonal],
+  response: { status: 200, schema: SessionResponse },
+  problems: ['invalid-credentials', 'cross-site-refused', ...withShare, ...withStream, ...withPersonal],
   examples: { login: { request: { email: 'ada@example.org', password: 'correct horse battery' } } },
   async handle(request, deps) {
-    const { body, ip } = request
+    const { body, correlationId, ip } = request
+    const isForCookies = wantsCookies(request)
     // Kept with the login, for its owner to recognise: mended rather than refused.
     const userAgent = keptLine(request.userAgent ?? '', userAgentForm)
-    const tokens = await deps.login(requestOf(request), { ...body, ip, userAgent })
-    return { body: await tokenBody(tokens, deps.consistencyTokens) }
+    const tokens = await deps.login(requestOf({ correlationId }), { ...body, ip, userAgent })
+    return answerOf(tokens, isForCookies, deps)
   },
 })
 
@@ -60,12 +115,15 @@ const refresh = defineRoute({
   tag: 'auth',
   permission: 'public',
   rateLimit: 'refresh',
+  headers: deliveryHeaders,
   body: RefreshRequest,
-  response: { status: 200, schema: TokenResponse },
-  problems: ['invalid-refresh-token', 'session-ended', ...withShare, ...withStream],
-  async handle(request, { sessions, consistencyTokens }) {
-    const tokens = await sessions.refresh(requestOf(request), request.body.refreshToken)
-    return { body: await tokenBody(tokens, consistencyTokens) }
+  response: { status: 200, schema: SessionResponse },
+  problems: ['invalid-refresh-token', 'cross-site-refused', 'session-ended', ...withShare, ...withStream],
+  async handle(request, deps) {
+    const isForCookies = wantsCookies(request)
+    const shown = refreshTokenOf(request, isForCookies)
+    const tokens = await deps.sessions.refresh(requestOf({ correlationId: request.correlationId }), shown)
+    return answerOf(tokens, isForCookies, deps)
   },
 })
 
@@ -79,9 +137,9 @@ const logout = defineRoute({
   rateLimit: 'commands',
   response: { status: 204 },
   problems: [...withShare, ...withStream],
-  async handle(request, { sessions }) {
+  async handle(request, { sessions, tokenCookies }) {
     await sessions.logout(requestOf(request), request.principal)
-    return {}
+    return request.browser?.isByCookie && tokenCookies ? { headers: tokenCookies.cleared } : {}
   },
 })
 

@@ -17,3 +17,6 @@ export interface Principal {
 }
 
 export const isAdmin = ({ roles }: Pick<Principal, 'roles'>): boolean => roles.includes('admin')
+
+/** What a request by cookie has to be proved for. */
+export const sessionOf = ({ sessionId }: Pick<Principal, 'sessionId'>): string => sessionId

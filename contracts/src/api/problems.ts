@@ -25,6 +25,7 @@ export const problems = {
   'invalid-refresh-token': { status: 401, title: 'The refresh token is not valid' },
   'session-ended': { status: 401, title: 'The session has ended' },
   forbidden: { status: 403, title: 'This needs another role' },
+  'cross-site-refused': { status: 403, title: 'A request with cookies needs a page and a proof that may send it' },
   'not-found': { status: 404, title: 'Not found' },
   'user-not-found': { status: 404, title: 'There is no such user' },
   'payment-not-found': { status: 404, title: 'There is no such payment' },

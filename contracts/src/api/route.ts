@@ -46,7 +46,7 @@ export interface RouteDescription {
 
 const always = ['invalid-request', 'internal-error', 'dependency-unavailable', 'overloaded'] as const
 const withBody = ['payload-too-large', 'unsupported-media-type'] as const
-const withToken = ['unauthenticated', 'session-ended'] as const
+const withToken = ['unauthenticated', 'session-ended', 'cross-site-refused'] as const
 
 /** Every problem that a route may answer with: its own, and those of its kind. */
 export function problemsOf(

@@ -9,16 +9,41 @@ export const LoginRequest = z.strictObject({
   email: KnownEmailAddress,
   password: z.string().min(1).max(passwordUnitsMax),
 })
-export const RefreshRequest = z.strictObject({ refreshToken: z.string().min(1).max(400) })
-export const TokenResponse = z.object({
-  accessToken: z.string(),
-  tokenType: z.literal('Bearer'),
+export const RefreshRequest = z.strictObject({
+  refreshToken: z
+    .string()
+    .min(1)
+    .max(400)
+    .optional()
+    .describe('Left out by a page whose tokens are cookies; needed by everybody else'),
+})
+
+/** How a client wants its tokens. */
+export const TokenDelivery = z
+  .enum(['body', 'cookie'])
+  .optional()
+  .describe('`cookie`, where the deployment allows it: tokens come as cookies that no script can read. Default: `body`')
+
+const sessionFacts = {
   expiresIn: z.int().describe('Seconds until the access token expires'),
-  refreshToken: z.string().describe('Valid once; the answer to its use brings the next one'),
   sessionId: SessionId,
   userId: UserId,
   consistencyToken,
+}
+export const TokenResponse = z.object({
+  accessToken: z.string(),
+  tokenType: z.literal('Bearer'),
+  refreshToken: z.string().describe('Valid once; the answer to its use brings the next one'),
+  ...sessionFacts,
 })
+export const CookieTokenResponse = z.object({
+  tokenType: z.literal('Cookie'),
+  csrfToken: z.string().describe('To be sent as the header `CSRF-Token` with whatever changes something'),
+  ...sessionFacts,
+})
+/** What a login and a refresh answer. */
+export const SessionResponse = z.discriminatedUnion('tokenType', [TokenResponse, CookieTokenResponse])
+
 export const ValidateResponse = z.object({
   active: z.literal(true),
   userId: UserId,

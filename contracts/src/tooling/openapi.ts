@@ -79,7 +79,7 @@ function operation(route: RouteDescription) {
     operationId: route.operationId,
     summary: route.summary,
     tags: [route.tag],
-    security: route.permission === 'public' ? [] : [{ accessToken: [] }],
+    security: route.permission === 'public' ? [] : [{ accessToken: [] }, { accessCookie: [] }],
     'x-permission': route.permission,
     'x-rate-limit': route.rateLimit,
     ...(all.length ? { parameters: all } : {}),
@@ -131,7 +131,16 @@ export function openApiDocument({ title, version, description, url, routes }: Ap
     servers: [{ url }],
     paths,
     components: {
-      securitySchemes: { accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      securitySchemes: {
+        accessToken: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+        accessCookie: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-annals-access',
+          description:
+            'Where the deployment allows it (`COOKIE_MODE`). What changes something needs the `csrfToken` of the session as a header `CSRF-Token`.',
+        },
+      },
       schemas: { Problem: jsonSchema(Problem, 'output') },
     },
   }

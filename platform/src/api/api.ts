@@ -1,5 +1,11 @@
 import { BlockList, type Socket } from 'node:net'
-import fastify, { LogController, type FastifyBaseLogger, type FastifyInstance, type FastifyReply } from 'fastify'
+import fastify, {
+  LogController,
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 import { clientAddressOf, type TrustedProxies } from '../client-address'
@@ -7,14 +13,18 @@ import { newId } from '../ids'
 import { counter, durations, type Registry } from '../metrics'
 import { SpanKind, startSpan, withContext } from '../tracing'
 import { answerHeaders } from './answer-headers'
+import { noBrowsers, type BrowserRules } from './browsers'
 import { boundConnections } from './connections'
+import { createCors } from './cors'
 import { jsonBody, refuseEncodedBody } from './json-body'
 import { mountRoutes, type Access } from './mount'
 import { HttpProblem, type ProblemTable } from './problem'
 import { createRefusals } from './refusals'
 import { requestLogOf } from './request-log'
+import { requireForm } from './request-form'
 import { requestTime } from './request-time'
 import type { Route } from './route'
+import { browserOf, createIdentify, type Browser } from './session-cookies'
 
 export interface ApiOptions<Deps, Principal> extends ProblemTable {
   log: Logger
@@ -25,6 +35,8 @@ export interface ApiOptions<Deps, Principal> extends ProblemTable {
   /** What the handlers of the routes need. */
   deps: Deps
   access: Access<Principal>
+  /** What pages in browsers may do here. Default: nothing but pages of the API's own origin, with tokens. */
+  browsers?: BrowserRules
 }
 
 declare module 'fastify' {
@@ -33,6 +45,10 @@ declare module 'fastify' {
     correlationId: string
     /** Where it comes from, canonical; see `clientAddressOf`. fastify's own `ip` is the other end of the connection. */
     readonly clientAddress: string
+    /** What it says of the browser that sends it; `undefined` where cookies are off. */
+    readonly browser: Browser | undefined
+    /** Whether its principal is known by a cookie. */
+    isByCookie: boolean
   }
   interface FastifyReply {
     /** The code of the problem that is answered, or `undefined`. */
@@ -46,29 +62,17 @@ const bodyBytesMax = 64 * 1024
 const pathShownMax = 200
 /** The id stays in the log and in every topic for ever: nothing but a UUID is kept, or people would write there what is personal. */
 const correlationIdForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
-/** Of these a request has one: two that differ are read as one by some and as the other by others (RFC 9110 § 5.3, RFC 9112 § 3.2). */
-const singleHeaders = new Set(['host', 'authorization', 'content-type', 'idempotency-key'])
-
-/** Which methods a path knows; asked only when a request found no route. */
+/** Which methods a path knows, OPTIONS among them; asked only when a request found no route. A path that is none knows none. */
 function allowedMethods(app: FastifyInstance): (path: string) => string[] {
   const routes: { methods: string[]; form: RegExp }[] = []
   app.addHook('onRoute', ({ method, url }) => {
     const form = new RegExp(`^${url.replaceAll(/[.+*?^$()[\]{}|\\]/g, '\\$&').replaceAll(/:\w+/g, '[^/]+')}$`)
     routes.push({ methods: [method].flat(), form })
   })
-  return (path) => [...new Set(routes.filter(({ form }) => form.test(path)).flatMap(({ methods }) => methods))]
-}
-
-/** @returns the name of a header that stands there twice and must not; `undefined`: none does. */
-function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
-  const seen = new Set<string>()
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!.toLowerCase()
-    if (!singleHeaders.has(name)) continue
-    if (seen.has(name)) return rawHeaders[i]
-    seen.add(name)
+  return (path) => {
+    const known = routes.filter(({ form }) => form.test(path)).flatMap(({ methods }) => methods)
+    return known.length === 0 ? [] : [...new Set([...known, 'OPTIONS'])]
   }
-  return undefined
 }
 
 /**
@@ -77,8 +81,15 @@ function repeatedHeader(rawHeaders: readonly string[]): string | undefined {
  */
 export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>): FastifyInstance {
   const { log, metrics } = options
-  const refusals = createRefusals(options, log)
-  const { trustedProxies = new BlockList() } = options
+  const { trustedProxies = new BlockList(), browsers = noBrowsers } = options
+  const cors = createCors({ origins: browsers.origins, credentials: browsers.cookies !== undefined }, options.routes)
+  const always = answerHeaders(browsers.hstsSeconds)
+  const headersOf = (request: FastifyRequest) => ({
+    ...always,
+    ...cors.headersOf(request),
+    'x-correlation-id': request.id,
+  })
+  const refusals = createRefusals(options, log, { headersOf, always })
   const app = fastify({
     loggerInstance: log as FastifyBaseLogger,
     // One line per request, written below; its id is the correlation id.
@@ -101,6 +112,8 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
     },
   })
   boundConnections(app.server, trustedProxies)
+  // RFC 9110 § 10.1.1: an expectation that is not known may be passed over. Node's own refusal has no body.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response))
 
   // Bodies are JSON unless a route says otherwise: what an HTML form of another site can send is refused.
   app.removeAllContentTypeParsers()
@@ -117,6 +130,11 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0]!
     const methods = methodsAt(path)
+    if (methods.length > 0 && request.method === 'OPTIONS')
+      return reply
+        .code(204)
+        .headers({ allow: methods.join(', '), ...cors.preflightOf(request, methods) })
+        .send()
     const problem = methods.length
       ? new HttpProblem('method-not-allowed', { headers: { allow: methods.join(', ') } })
       : new HttpProblem('not-found', { detail: `There is no ${request.method} ${path.slice(0, pathShownMax)}.` })
@@ -135,19 +153,20 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
       return clientAddressOf(this.raw.socket.remoteAddress, this.raw.headers['x-forwarded-for'], trustedProxies)
     },
   })
+  app.decorateRequest('isByCookie', false)
+  app.decorateRequest('browser', {
+    getter() {
+      return browsers.cookies ? browserOf(this, browsers.origins) : undefined
+    },
+  })
   app.decorateReply('problemCode', undefined)
   // Hooks that wait for nothing are no async functions: each promise is paid for by every request.
   app.addHook('onRequest', (request, reply, done) => {
     request.correlationId = request.id
     // Here as well, for what is refused in the next lines.
-    reply.headers({ ...answerHeaders, 'x-correlation-id': request.id })
+    reply.headers(headersOf(request))
     if (stopping) throw new HttpProblem('stopping', { headers: { 'retry-after': '1', connection: 'close' } })
-    // RFC 9112 § 3.2: an HTTP/1.1 request names its host.
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1')
-      throw new HttpProblem('invalid-request', { detail: 'Send a header "Host".' })
-    const repeated = repeatedHeader(request.raw.rawHeaders)
-    if (repeated !== undefined)
-      throw new HttpProblem('invalid-request', { detail: `Send the header "${repeated}" once.` })
+    requireForm(request)
     done()
   })
   app.addHook('onRequest', (request, reply, done) => {
@@ -168,7 +187,8 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
     done()
   })
 
-  mountRoutes(app, options.routes, options.deps, options.access)
+  const identify = createIdentify(options.access, browsers.cookies?.csrfKey)
+  mountRoutes(app, options.routes, options.deps, { ...options.access, identify })
   return app
 }
 

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { jsonFault } from './json-text'
 import { HttpProblem } from './problem'
 
 /** Bytes that are no UTF-8 are an error, never U+FFFD: RFC 8259 § 8.1. A byte order mark is left to the JSON parser, which skips it. */
@@ -25,7 +26,8 @@ export function jsonBody(app: FastifyInstance) {
     } catch {
       return done(new HttpProblem('invalid-request', { detail: 'The body is not valid UTF-8.' }))
     }
-
+    const fault = jsonFault(text)
+    if (fault !== undefined) return done(new HttpProblem('invalid-request', { detail: fault }))
     return void parse(request, text, done)
   }
 }

@@ -11,8 +11,13 @@ import { everybody, type AnyAnswer, type Incoming, type Route } from './route'
 export interface Access<Principal> {
   /** @throws HttpProblem `unauthenticated`, `session-ended` or `dependency-unavailable`. */
   authenticate(authorization: string | undefined): Promise<Principal>
-  permits(principal: Principal, permission: string): boolean
+  permits(principal: NoInfer<Principal>, permission: string): boolean
+  /** The session that a request by cookie has to be proved for; `undefined`: this principal has none. Without it no cookie is taken. */
+  sessionOf?(principal: NoInfer<Principal>): string | undefined
 }
+
+/** `identify`: who sends a request, by its token, wherever that stands. Throws as `authenticate` does, and `cross-site-refused`. */
+type Admission<Principal> = Access<Principal> & { identify(request: FastifyRequest): Promise<Principal> }
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -36,7 +41,7 @@ export function mountRoutes<Deps, Principal>(
   app: FastifyInstance,
   routes: readonly Route<Deps>[],
   deps: Deps,
-  access: Access<Principal>,
+  access: Admission<Principal>,
 ): void {
   app.decorateRequest('principal', undefined)
   const isPlain = ({ bodyForm = 'json', response: { form = 'json' } }: Route<Deps>) =>
@@ -73,10 +78,10 @@ function mountAt<Deps, Principal>(
   { method, path }: Pick<Route<Deps>, 'method' | 'path'>,
   route: Route<Deps>,
   deps: Deps,
-  access: Access<Principal>,
+  access: Admission<Principal>,
 ): void {
   async function admit(request: FastifyRequest): Promise<void> {
-    const principal = await access.authenticate(request.headers.authorization)
+    const principal = await access.identify(request)
     if (!access.permits(principal, route.permission)) throw new HttpProblem('forbidden')
     request.principal = principal
   }
@@ -122,6 +127,9 @@ function incomingOf(request: FastifyRequest, reply: FastifyReply, { bodyForm }: 
     body: bodyForm === 'multipart' ? request.parts() : request.body,
     correlationId: request.correlationId,
     userAgent: headers['user-agent'],
+    get browser() {
+      return request.browser
+    },
     // Found out for those who ask: few routes do.
     get ip() {
       return request.clientAddress

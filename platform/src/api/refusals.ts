@@ -4,7 +4,6 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import { newId } from '../ids'
-import { answerHeaders } from './answer-headers'
 import { HttpProblem, type ProblemTable } from './problem'
 
 /** What fastify itself refuses, by its error code. */
@@ -26,8 +25,19 @@ const clientProblems: Record<string, string> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 'payload-too-large',
 }
 
+/** Headers that every answer has. */
+export interface StandingHeaders {
+  headersOf(request: FastifyRequest): Record<string, string>
+  /** Where there is no request. */
+  always: Record<string, string>
+}
+
 /** How an API says no: every refusal is a problem, wherever it comes from. */
-export function createRefusals({ problems, problemType, toProblem }: ProblemTable, log: Logger) {
+export function createRefusals(
+  { problems, problemType, toProblem }: ProblemTable,
+  log: Logger,
+  { headersOf, always }: StandingHeaders,
+) {
   function bodyOf({ code, facts: { detail, errors } }: HttpProblem, correlationId: string) {
     const { status, title } = problems[code] ?? { status: 500, title: code }
     return {
@@ -96,7 +106,7 @@ export function createRefusals({ problems, problemType, toProblem }: ProblemTabl
     answerEarly(error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
       const problem = problemOf(error)
       if (!problem) log.error({ err: error, correlationId: request.id }, 'request failed')
-      reply.headers({ ...answerHeaders, 'x-correlation-id': request.id })
+      reply.headers(headersOf(request))
       void answer(problem ?? new HttpProblem('internal-error'), request, reply)
     },
 
@@ -110,7 +120,7 @@ export function createRefusals({ problems, problemType, toProblem }: ProblemTabl
       const text = JSON.stringify(body)
       log.info({ correlationId, status: body.status, problem: code }, 'no request')
       const headers = {
-        ...answerHeaders,
+        ...always,
         'content-type': 'application/problem+json; charset=utf-8',
         'content-length': Buffer.byteLength(text),
         'x-correlation-id': correlationId,

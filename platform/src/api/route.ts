@@ -1,5 +1,6 @@
 import type { MultipartFile, MultipartValue } from '@fastify/multipart'
 import type { z } from 'zod'
+import type { Browser } from './session-cookies'
 
 /** The closed types of a family of APIs: what its routes may name. */
 export interface ApiTypes {
@@ -37,6 +38,8 @@ export interface Incoming<Principal, Params, Query, Headers, Body> {
   ip: string
   /** The header `User-Agent` as it came. */
   userAgent: string | undefined
+  /** What it says of the browser that sends it; `undefined` where cookies are off. */
+  browser: Browser | undefined
   /** Aborts when the client has gone. */
   signal: AbortSignal
 }
@@ -62,8 +65,11 @@ interface Bodies<Schema> {
 
 /** Answer of success: its content, as the response's schema has it, and headers beside it. */
 export type Answer<Schema, Form extends AnswerForm = 'json'> = Contents<Schema>[Form] & {
-  headers?: Record<string, string>
+  headers?: AnswerHeaders
 }
+
+/** Several values of `Set-Cookie` are several lines. */
+export type AnswerHeaders = Record<string, string | string[]>
 
 /** What a route says of itself, beside its schemas. */
 interface Facts<Types extends ApiTypes> {
@@ -102,7 +108,7 @@ export interface AnyAnswer {
   body?: unknown
   lines?: AsyncIterable<unknown>
   events?: AsyncIterable<SentEvent<unknown>>
-  headers?: Record<string, string>
+  headers?: AnswerHeaders
 }
 
 /**

@@ -34,6 +34,10 @@ export function readConfig<Schema extends z.ZodObject>(schema: Schema, env: Node
 /** Keys of one purpose: the one in use, the next or the former one, and room for a rotation that was not finished. */
 const keysMax = 8
 
+/** Scheme, host and port, nothing else, as a browser writes them: `*` and `null` are none. */
+const isOrigin = (text: string): boolean =>
+  /^https?:\/\/[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text
+
 /** Field kinds that several services use. */
 export const field = {
   port: (standard: number) => z.coerce.number().int().min(0).max(65535).default(standard),
@@ -106,6 +110,17 @@ export const field = {
         })
         return z.NEVER
       }),
+  /** Origins of pages as browsers write them, comma separated. Default: none. */
+  origins: () =>
+    z
+      .string()
+      .default('')
+      .transform((text) => text.split(',').map((origin) => origin.trim()))
+      .transform((origins) => origins.filter((origin) => origin !== ''))
+      .refine(
+        (origins) => origins.every(isOrigin),
+        'must be origins as browsers write them, such as https://app.example.org; neither * nor null, no path, no standard port',
+      ),
   logLevel: () => z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 }
 
@@ -128,6 +143,14 @@ export type ProcessFields = ReturnType<typeof processFields>
 export const httpFields = (port: number) => ({
   HTTP_HOST: z.string().default('127.0.0.1'),
   HTTP_PORT: field.port(port),
+  /** For how long browsers come by https only, in seconds; 0: they are not told. A year; two at most, as lists of browsers ask for. */
+  HSTS_SECONDS: field.integer(365 * 86_400, 0, 2 * 365 * 86_400),
+  /** Pages of other origins that may use the API; with cookies also the API's own origin, if pages of it use them. */
+  CORS_ORIGINS: field.origins(),
+  /** Whether tokens may come as cookies. */
+  COOKIE_MODE: z.enum(['on', 'off'], 'must be on or off').default('off'),
+  /** Makes the proofs that requests with cookies need; the same for all APIs. */
+  CSRF_KEY: field.key256().optional(),
 })
 
 /** The way to Kafka; `kafkaConnection` of the kafka folder makes of it what its clients take. */

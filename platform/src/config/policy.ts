@@ -33,6 +33,9 @@ function togetherFaults(given: Given): string[] {
     faults.push('KAFKA_TLS_CA: has no effect unless KAFKA_TLS is true')
   if (given['REDIS_TLS_CA'] !== undefined && !given['REDIS_URL']?.startsWith('rediss://'))
     faults.push('REDIS_TLS_CA: has no effect unless REDIS_URL begins with rediss://')
+  if (given['COOKIE_MODE'] === 'on')
+    for (const name of ['CSRF_KEY', 'CORS_ORIGINS'].filter((needed) => given[needed] === undefined))
+      faults.push(`${name}: is not set, and COOKIE_MODE=on needs it`)
   return faults
 }
 
@@ -63,6 +66,10 @@ const rules: Record<string, Rule> = {
   TWILIO_BASE_URL: () => ['is for sandboxes; production speaks to Twilio itself'],
   JWKS_URL: overHttps,
   OTEL_EXPORTER_OTLP_ENDPOINT: overHttps,
+  CORS_ORIGINS: (value) =>
+    value.split(',').some((origin) => overHttps(origin.trim()).length > 0)
+      ? ['has a page that came without TLS, and could have been changed on its way: https://']
+      : [],
   JWT_ISSUER: (value) =>
     /^http:/i.test(value) || (URL.canParse(value) && isThisMachine(new URL(value).hostname))
       ? [

@@ -44,6 +44,8 @@ describe('production', () => {
     ['COMMAND_DATABASE_URL', 'postgres:///c'],
     ['COMMAND_DATABASE_URL', 'postgres://u:p@127.0.0.1.evil.example/c'],
     ['REDIS_URL', 'redis://:p@redis.internal:6379'],
+    ['CORS_ORIGINS', 'https://app.example.org,http://app.example.org'],
+    ['CSRF_KEY', key(1)],
     ['KAFKA_TLS', 'false'],
     ['KAFKA_TLS', undefined],
     ['EVENTSTORE_URL', 'esdb://log.internal:2113?tls=false'],
@@ -137,6 +139,9 @@ describe('elsewhere', () => {
     [{ KAFKA_SASL_MECHANISM: 'plain', KAFKA_SASL_USERNAME: 'u' }, ['KAFKA_SASL_PASSWORD']],
     [{ KAFKA_SASL_PASSWORD: 'p' }, ['KAFKA_SASL_MECHANISM', 'KAFKA_SASL_USERNAME']],
     [{ KAFKA_TLS_CA: '/ca.pem' }, ['KAFKA_TLS_CA']],
+    [{ COOKIE_MODE: 'on' }, ['CSRF_KEY', 'CORS_ORIGINS']],
+    [{ COOKIE_MODE: 'on', CSRF_KEY: key(9) }, ['CORS_ORIGINS']],
+    [{ COOKIE_MODE: 'on', CSRF_KEY: key(9), CORS_ORIGINS: 'https://app.example.org' }, []],
     [{ REDIS_TLS_CA: '/ca.pem', REDIS_URL: 'redis://redis:6379' }, ['REDIS_TLS_CA']],
   ])('%j is refused everywhere: it would be without effect', (given: Given, names) =>
     expect(policyFaults(given, 'development').map((fault) => fault.split(':')[0])).toEqual(names),

@@ -22,6 +22,9 @@ describe('configuration', () => {
       OPERATIONS_PORT: 3100,
       HTTP_HOST: '127.0.0.1',
       HTTP_PORT: 3000,
+      HSTS_SECONDS: 31_536_000,
+      CORS_ORIGINS: [],
+      COOKIE_MODE: 'off',
       PORT: 3000,
       KEY: key,
       URL: good.URL,
@@ -37,6 +40,30 @@ describe('configuration', () => {
     expect(proxies.check('11.0.0.1', 'ipv4')).toBe(false)
     for (const wrong of ['1', '10.0.0.0/8,0.0.0.0/0'])
       expect(() => readConfig(Proxies, { TRUSTED_PROXIES: wrong })).toThrow(/TRUSTED_PROXIES: must be addresses/)
+  })
+
+  it('takes origins as browsers write them, and nothing that is wider', () => {
+    const Origins = z.object({ CORS_ORIGINS: field.origins() })
+    const read = (CORS_ORIGINS: string) => readConfig(Origins, { CORS_ORIGINS }).CORS_ORIGINS
+    expect(read('https://app.example.org, http://localhost:5173,http://[::1]:8080')).toEqual([
+      'https://app.example.org',
+      'http://localhost:5173',
+      'http://[::1]:8080',
+    ])
+    for (const wrong of [
+      '*',
+      'null',
+      'https://*.example.org',
+      'https://app.example.org/',
+      'https://app.example.org:443',
+      'https://App.example.org',
+      'https://u@app.example.org',
+      'app.example.org',
+      'https://app.example.org,*',
+      'file:///tmp',
+      'data:text/html,x',
+    ])
+      expect(() => read(wrong)).toThrow(/CORS_ORIGINS: must be origins/)
   })
 
   it('takes one key or several, and tells what is none without showing it', () => {

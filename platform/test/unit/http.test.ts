@@ -242,6 +242,8 @@ describe('a request', () => {
     ['that poisons a prototype', '{"__proto__":{"x":1},"count":1,"tags":[]}', {}, 400, 'invalid-request'],
     ['that is empty', '', {}, 400, 'invalid-request'],
     ['that is too large', JSON.stringify({ count: 1, tags: ['x'.repeat(70_000)] }), {}, 413, 'payload-too-large'],
+    ['that names a member twice', '{"count":1,"count":1,"tags":[]}', {}, 400, 'invalid-request'],
+    ['that is nested 30,000 deep', '['.repeat(30_000) + ']'.repeat(30_000), {}, 400, 'invalid-request'],
     ['of another type', 'count=1', { 'content-type': 'text/plain' }, 415, 'unsupported-media-type'],
   ])('%s is a problem of its own', async (_, text, headers, status, code) => {
     const reply = await post(text, headers as Record<string, string>)
@@ -447,14 +449,23 @@ describe('a correlation id', () => {
 })
 
 describe('a path', () => {
+  it.each([
+    ['a parameter twice', '?a=1&b=2&a=1', '/querystring/a'],
+    ['a parameter twice, written differently', '?a=1&%61=2', '/querystring/a'],
+    ['too many parameters', `?${Array.from({ length: 51 }, (_, i) => `p${i}=`).join('&')}`, undefined],
+  ])('with %s is refused', async (_, query, pointer) => {
+    const { status, body } = await ask(`/answers${query}`)
+    expect([status, body.code, body.errors?.[0].pointer]).toEqual([400, 'invalid-request', pointer])
+  })
+
   it('that is not there is 404', async () => expect((await ask('/nothing')).body.code).toBe('not-found'))
 
   it('that knows other methods says which', async () => {
     const { status, headers } = await ask('/things/1b4e28ba-2fa1-41d2-883f-0016d3cca427', { method: 'DELETE' })
-    expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD'])
+    expect([status, headers.get('allow')]).toEqual([405, 'GET, HEAD, OPTIONS'])
   })
 
-  it.each(['PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'GET'])('says so to %s as well', async (method) => {
+  it.each(['PUT', 'PATCH', 'DELETE', 'PROPFIND', 'GET'])('says so to %s as well', async (method) => {
     const { status, body } = await raw(`${method} /doings HTTP/1.1\r\nhost: annals\r\nconnection: close\r\n\r\n`)
     expect([status, JSON.parse(body).code]).toEqual([405, 'method-not-allowed'])
   })
@@ -490,6 +501,15 @@ describe('what is refused before there is a route', () => {
       431,
       'header-fields-too-large',
     ],
+    ['101 headers', `GET /answers HTTP/1.1\r\n${'x: y\r\n'.repeat(99)}${host}\r\n`, 431, 'header-fields-too-large'],
+    ['2,500 headers', `GET /answers HTTP/1.1\r\n${host}${'x:\r\n'.repeat(2_500)}\r\n`, 431, 'header-fields-too-large'],
+    [
+      'a length beside chunks',
+      `POST /things HTTP/1.1\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n${host}\r\n0\r\n\r\n`,
+      400,
+      'invalid-request',
+    ],
+    ['two origins', `GET /answers HTTP/1.1\r\norigin: a\r\norigin: b\r\n${host}\r\n`, 400, 'invalid-request'],
     ['an address of 20 kB', `GET /${'y'.repeat(20_000)} HTTP/1.1\r\n${host}\r\n`, 431, 'header-fields-too-large'],
     ['no host', 'GET /things/1 HTTP/1.1\r\nconnection: close\r\n\r\n', 400, 'invalid-request'],
     ['a method that is none', `FETCH /things/1 HTTP/1.1\r\n${host}\r\n`, 400, 'invalid-request'],
@@ -516,6 +536,11 @@ describe('what is refused before there is a route', () => {
     expect(body).toMatchObject({ type: `urn:test:${code}`, status, code })
     expect(reply.headers).toContain(`x-correlation-id: ${body.correlationId}`)
     expect(reply.headers).toContain('x-content-type-options: nosniff')
+  })
+
+  it('an expectation that nobody knows is passed over', async () => {
+    const reply = await raw(`POST /doings HTTP/1.1\r\nexpect: the unexpected\r\n${host}\r\n`)
+    expect([reply.status, JSON.parse(reply.body)]).toEqual([200, { got: null }])
   })
 
   it('is logged and counted once', async () => {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
-import { permits, problems, problemType, type Principal } from '@annals/contracts'
+import { permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
-import { createApi, HttpProblem, postgresProblem } from '@annals/platform/api'
+import { createApi, HttpProblem, postgresProblem, type BrowserRules } from '@annals/platform/api'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import type { Check } from '@annals/platform/process'
@@ -15,6 +15,7 @@ export interface QueryApiDependencies {
   log: Logger
   metrics: Registry
   authenticate: Authenticate<Principal>
+  browsers?: BrowserRules
   consistency: ConsistencyWait
   now: () => Date
 }
@@ -36,11 +37,12 @@ export const queryReadiness = (models: ReadModels, logState: LogState): Record<s
 
 /** Builds the query API; it does not listen. */
 export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
-  const { models, log, metrics, authenticate, consistency, now } = deps
+  const { models, log, metrics, authenticate, browsers, consistency, now } = deps
   return createApi({
     routes: queryRoutes,
     deps: { models, consistency, now },
-    access: { authenticate, permits },
+    access: { authenticate, permits, sessionOf },
+    ...(browsers ? { browsers } : {}),
     log,
     metrics,
     problems,

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { AccessTokenClaims, consistencyTokenPurpose } from '@annals/contracts'
 import { accessTokenSecondsMax, createAuthenticator } from '@annals/platform/access-tokens'
+import { browserRulesOf } from '@annals/platform/api'
 import { field, httpFields, processFields, redisFields } from '@annals/platform/config'
 import { counter } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
@@ -76,6 +77,7 @@ void runProcess({ name: 'query-api', Config, env: process.env }, async (context)
       claims: AccessTokenClaims,
       hasEnded: createHasEnded(marks, pool, () => unknownRevocations.inc()),
     }),
+    browsers: browserRulesOf(config),
     consistency: createConsistencyWait(
       models,
       logState,
