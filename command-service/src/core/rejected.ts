@@ -5,6 +5,7 @@ export type RejectionCode =
   | 'email-taken'
   | 'invalid-refresh-token'
   | 'password-too-common'
+  | 'password-too-short'
   | 'payment-not-found'
   | 'payment-not-processable'
   | 'session-ended'

@@ -10,6 +10,7 @@ export const eventDefinitions = {
   'user.role_granted': user.UserRoleGranted,
   'email.reserved': user.EmailReserved,
   'credential.set': user.CredentialSet,
+  'credential.rehashed': user.CredentialRehashed,
   'user.login': session.UserLoggedIn,
   'session.refreshed': session.SessionRefreshed,
   'session.ended': session.SessionEnded,
@@ -48,4 +49,4 @@ export type PaymentEvent = NewEvent<
   'payment.created' | 'payment.process_started' | 'payment.processed' | 'payment.failed' | 'payment.outcome_unknown'
 >
 export type EmailReservationEvent = NewEvent<'email.reserved'>
-export type CredentialEvent = NewEvent<'credential.set'>
+export type CredentialEvent = NewEvent<'credential.set' | 'credential.rehashed'>

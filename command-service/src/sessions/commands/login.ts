@@ -1,4 +1,4 @@
-import { streamOf, type Role, type SessionId, type UserId } from '@annals/contracts'
+import { canonicalPassword, streamOf, type Role, type SessionId, type UserId } from '@annals/contracts'
 import { networkOf } from '@annals/platform/client-address'
 import { newId } from '@annals/platform/ids'
 import { credentialDecider } from '../../accounts/domain/credential'
@@ -6,6 +6,7 @@ import { emailReservationDecider } from '../../accounts/domain/email-reservation
 import { begin, sessionDecider } from '../domain/session'
 import { userDecider } from '../../accounts/domain/user'
 import type { PasswordCheck } from '../../accounts/password-check'
+import type { Rehash } from '../../accounts/rehash'
 import type { Request } from '../../core/command-context'
 import { unborn, type Execute } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
@@ -43,6 +44,7 @@ export interface Tokens {
 export interface LoginDeps {
   execute: Execute
   checkPassword: PasswordCheck
+  rehash: Pick<Rehash, 'after'>
   keys: Pick<KeyWriter, 'lookUp'>
   tenant: string
   addressHash: AddressHash
@@ -59,7 +61,7 @@ const nobody = '00000000-0000-4000-8000-000000000000'
 
 /** @throws InvalidCredentials; TooManyRequests; Overloaded. */
 export function createLogin(deps: LoginDeps) {
-  const { execute, checkPassword, keys, tenant, addressHash, accessTokens, refreshTokens, inFlight } = deps
+  const { execute, checkPassword, rehash, keys, tenant, addressHash, accessTokens, refreshTokens, inFlight } = deps
   const { now, sessionSeconds } = deps
 
   /**
@@ -71,13 +73,11 @@ export function createLogin(deps: LoginDeps) {
     await keys.lookUp(tenant, userId)
     const user = await execute.load(userDecider, streamOf.user(userId))
     const isRegistered = user.state.status === 'registered'
-    const credential = await execute.load(
-      credentialDecider,
-      streamOf.credential(user.state.status === 'registered' ? user.state.credentialId : nobody),
-    )
+    const credentialId = user.state.status === 'registered' ? user.state.credentialId : nobody
+    const credential = await execute.load(credentialDecider, streamOf.credential(credentialId))
     const roles: readonly Role[] = user.state.status === 'registered' ? user.state.roles : []
     const passwordHash = isRegistered && credential.state.status === 'set' ? credential.state.passwordHash : null
-    return { userId, roles, passwordHash }
+    return { userId, roles, credentialId, passwordHash }
   }
 
   return async ({ correlationId }: Request, { email, password, ip, userAgent }: Login): Promise<Tokens> => {
@@ -93,7 +93,7 @@ export function createLogin(deps: LoginDeps) {
         find: () => find(hash),
       })
       if (!found) throw new InvalidCredentials()
-      const { userId, roles } = found
+      const { userId, roles, credentialId, passwordHash } = found
       const sessionId = newId()
       const occurredAt = now()
       const expiresAt = new Date(Date.parse(occurredAt) + sessionSeconds * 1000).toISOString()
@@ -103,6 +103,11 @@ export function createLogin(deps: LoginDeps) {
         decide: begin({ sessionId, userId, ip, userAgent, expiresAt }),
         known: unborn(sessionDecider),
       })
+      if (passwordHash !== null)
+        rehash.after({
+          ...{ userId, credentialId, passwordHash, correlationId },
+          ...{ password: canonicalPassword(password), client: ip, causationId: commandId },
+        })
       return {
         accessToken: await accessTokens.issue({ userId, sessionId, roles }),
         refreshToken: refreshTokens.issue(sessionId, 1),
