@@ -116,6 +116,7 @@ function register(random, users) {
       locale: random.pick(['en', 'de', 'fr']),
       roles: ['user'],
       credentialId,
+      emailProved: false,
     }),
   ]
 }
@@ -135,12 +136,12 @@ function login(random, users, later, endsAt) {
       },
     },
   ]
-  const refreshed = (generation) => ({ type: 'session.refreshed', data: { generation } })
+  const refreshed = (generation) => ({ type: 'session.refreshed', data: { generation, authenticatedAt: null } })
   const ended = { type: 'session.ended', data: { reason: 'logout' } }
   later('session', () => one(1, refreshed(2), refreshed(3), refreshed(4), ended))
   const ip = `192.0.2.${random.below(256)}`
   const expiresAt = new Date(endsAt + spanMs).toISOString()
-  const data = { method: 'password', ip, userAgent: random.pick(agents), expiresAt }
+  const data = { methods: ['password'], epoch: 1, ip, userAgent: random.pick(agents), expiresAt }
   return one(0, { type: 'user.login', data })
 }
 

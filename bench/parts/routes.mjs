@@ -11,7 +11,7 @@ const { topicNames } = createRequire(import.meta.url)('@annals/contracts')
 
 const program = join(root, 'command-service/dist/relay/main.js')
 /** Two routes, of as near the same weight as the topics allow: six tenths and four tenths of the events. */
-export const twoRoutes = [['annals.payments'], ['annals.sessions', 'annals.users']]
+export const twoRoutes = [['annals.payments'], ['annals.sessions', 'annals.users', 'annals.challenges']]
 /** Where the relays keep how far they came; without it their groups have no offsets. */
 const checkpointTopic = 'annals.relay.checkpoints'
 const stopWithinMs = 20_000
@@ -22,7 +22,6 @@ const environmentOf = ({ env }, more) => ({
   ...process.env,
   ...env,
   SECRETS_MASTER_KEY: undefined,
-  PASSWORD_PEPPER: undefined,
   POSTGRES_ADMIN_URL: undefined,
   OPERATIONS_PORT: '0',
   ...more,

@@ -7,11 +7,16 @@ export const UserId = id()
 export const SessionId = id()
 export const PaymentId = id()
 export const CredentialId = id()
+export const FactorId = id()
+/** Of something that a person has to answer: a code, a link, a second factor. */
+export const ChallengeId = id()
 
 export type UserId = z.infer<typeof UserId>
 export type SessionId = z.infer<typeof SessionId>
 export type PaymentId = z.infer<typeof PaymentId>
 export type CredentialId = z.infer<typeof CredentialId>
+export type FactorId = z.infer<typeof FactorId>
+export type ChallengeId = z.infer<typeof ChallengeId>
 
 /** Names of the streams. A category is what stands before the first dash. */
 export const streamOf = {
@@ -19,6 +24,11 @@ export const streamOf = {
   session: (sessionId: SessionId) => `session-${sessionId}`,
   payment: (paymentId: PaymentId) => `payment-${paymentId}`,
   credential: (credentialId: CredentialId) => `credential-${credentialId}`,
+  factor: (factorId: FactorId) => `factor-${factorId}`,
+  challenge: (challengeId: ChallengeId) => `challenge-${challengeId}`,
+  /** An attempt to register, until its address is proved. */
+  registration: (challengeId: ChallengeId) => `registration-${challengeId}`,
+  role: (role: string) => `role-${role}`,
   /** `keyedHash`: hex HMAC of tenant and canonical address, so that the log shows no address. */
   emailReservation: (keyedHash: string) => `email-${keyedHash}`,
 } as const

@@ -161,5 +161,7 @@ function pathToUnstorable(value: unknown): string | undefined {
 
 /** How a person is called. Everything that a name can be, on one line. */
 export const nameForm: TextForm = { max: 200 }
+/** What somebody calls a thing of theirs: a key, a factor, a role. */
+export const labelForm: TextForm = { max: 100 }
 /** What a payment is for, in its owner's words. */
 export const descriptionForm: TextForm = { max: 500, lines: true }

@@ -16,6 +16,10 @@ import {
 
 /** Each reason to refuse is one problem; a reason without its row does not compile. `detail`: what to do about it. */
 const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string }> = {
+  'account-disabled': {
+    problem: 'account-disabled',
+    detail: 'Ask whoever runs this service why; if it is to be erased, its owner can cancel that.',
+  },
   'amount-too-large': {
     problem: 'amount-too-large',
     detail: `A payment is at most ${paymentMinorMax} of the smallest unit of its currency.`,
@@ -24,24 +28,29 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
     problem: 'card-number-refused',
     detail: 'Give the card to the payment gateway, and its token to us.',
   },
+  'challenge-failed': {
+    problem: 'challenge-failed',
+    detail: 'Check it, or ask for a new one: a code is valid for some minutes, a few attempts and one use.',
+  },
   'email-taken': { problem: 'email-taken', detail: 'Log in with this address, or register another one.' },
+  'erasure-scheduled': { problem: 'erasure-scheduled', detail: 'Its owner can cancel the erasure.' },
   'invalid-refresh-token': { problem: 'invalid-refresh-token', detail: 'Log in again.' },
   'password-too-common': {
     problem: 'password-too-common',
-    detail:
-      'It is guessed first: it holds little more than common passwords, the address, the name, rows of keys or ' +
-      'repetitions. Put several words together that have nothing to do with each other.',
-  },
-  'password-too-short': {
-    problem: 'password-too-short',
-    detail: 'Without a second factor it needs 15 characters or more. Put several words together.',
+    detail: 'Many people use it, or it is the address itself, so it is guessed first. Choose a phrase of your own.',
   },
   'payment-not-found': { problem: 'payment-not-found' },
   'payment-not-processable': {
     problem: 'payment-not-processable',
     detail: 'The payment gateway has refused it. This is final: create another payment.',
   },
+  'role-built-in': { problem: 'role-built-in', detail: 'Define a role under another name.' },
+  'role-not-found': { problem: 'role-not-found', detail: 'Define it first, or name another one.' },
   'session-ended': { problem: 'session-ended', detail: 'Log in again.' },
+  'too-many-changes': {
+    problem: 'too-many-changes',
+    detail: 'An account may be changed 200 times, and once more each day. Nothing was changed.',
+  },
   'user-not-found': { problem: 'user-not-found' },
 }
 

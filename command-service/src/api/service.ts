@@ -17,18 +17,21 @@ import { createLogin } from '../sessions/commands/login'
 import { createPaymentCommands } from '../payments/commands/payments'
 import { createAddressHash, createRegistration } from '../accounts/commands/registration'
 import { createSessionCommands } from '../sessions/commands/sessions'
+import { createChallengeSecrets } from '../accounts/challenge-secrets'
+import { createChallenges } from '../accounts/challenges'
 import { createGuessThrottle } from '../accounts/guess-throttle'
 import { createKnownNetworks } from '../accounts/known-networks'
 import { createPasswordCheck } from '../accounts/password-check'
-import { peppersOf } from '../accounts/password-forms'
 import { createPasswords } from '../accounts/passwords'
-import { createRehash } from '../accounts/rehash'
 import { createFingerprint } from '../core/command-context'
 import { createExecute } from '../core/execute'
 import { createInFlight } from '../core/in-flight'
 import { createHttpPaymentGateway } from '../payments/payment-gateway/http-payment-gateway'
 import { buildApp } from './app'
+import { createPermissionsOf } from '../accounts/role-permissions'
+import { createIssueTokens, createOpenSession } from '../sessions/open-session'
 import { createRevocations } from '../sessions/revocations'
+import { createKeyExpiry } from '../core/key-expiry'
 import { createKeyWriter } from '../core/key-writer'
 import { createAccessTokens } from '../sessions/access-tokens'
 import { createConsistencyTokens } from '../core/consistency-tokens'
@@ -43,7 +46,7 @@ const commandsPerPurposeMax = 500
 const commandsPerPrincipalMax = 50
 /** Two of libuv's four threads stay free for signatures, files and look-ups. */
 const passwordConcurrencyMax = 2
-/** Of logins, as many of registrations, and of passwords that are hashed anew. */
+/** Of logins, and as many of registrations. */
 const passwordQueueMax = 32
 /** Keys are cached: few commands need the database. */
 const poolSize = 10
@@ -98,40 +101,11 @@ export async function openCommandService({
     purposeMax: commandsPerPurposeMax,
     principalMax: commandsPerPrincipalMax,
   })
-  const unknownPeppers = counter(
-    metrics,
-    'annals_command_password_keys_missing_total',
-    'Passwords that were refused because PASSWORD_PEPPER lacks the key of their hash',
-  )
   const passwords = createPasswords({
     cost: config.BCRYPT_COST,
-    peppers: peppersOf(config.PASSWORD_PEPPER),
     concurrency: Math.min(passwordConcurrencyMax, availableParallelism()),
     queueMax: passwordQueueMax,
-    onUnknownKey(keyId) {
-      unknownPeppers.inc()
-      log.error({ keyId }, 'a password was refused: PASSWORD_PEPPER lacks the key of its hash')
-    },
   })
-  const rehashes = counter(
-    metrics,
-    'annals_command_password_rehashes_total',
-    'Passwords that were hashed anew after a login, as form, key or cost had changed',
-    ['outcome'],
-  )
-  const rehash = scope.add(
-    'rehash',
-    createRehash({
-      execute,
-      passwords,
-      now,
-      onOutcome(outcome, error) {
-        rehashes.inc({ outcome })
-        if (outcome === 'failed') log.warn({ err: error }, 'a password was not hashed anew; the next login tries again')
-      },
-    }),
-    (open) => open.close(),
-  )
   const accessTokens = await createAccessTokens({
     privateJwk: config.JWT_PRIVATE_JWK,
     issuer: config.JWT_ISSUER,
@@ -141,6 +115,9 @@ export async function openCommandService({
   const refreshTokens = createRefreshTokens(config.REFRESH_TOKEN_KEY, tenant)
   const addressHash = createAddressHash(config.RESERVATION_KEY, tenant)
   const fingerprint = createFingerprint(config.RESERVATION_KEY)
+  const challengeSecrets = createChallengeSecrets(config.RESERVATION_KEY, tenant)
+  const challenges = createChallenges({ execute, keys, secrets: challengeSecrets, tenant })
+  scope.add('key expiry', createKeyExpiry(keys, log), (open) => open.close())
   const checked = counter(
     metrics,
     'annals_command_password_checks_total',
@@ -178,12 +155,14 @@ export async function openCommandService({
   const passwordJobs = 'Password hashes that run or wait now'
   gauge(metrics, 'annals_command_password_jobs', passwordJobs, [], (it) => it.set(passwords.load))
 
+  const permissionsOf = createPermissionsOf(execute)
+  const issueTokens = createIssueTokens({ accessTokens, refreshTokens, permissionsOf })
+  const openSession = createOpenSession({ execute, issueTokens, now, sessionSeconds: config.SESSION_SECONDS })
   const shared = {
     execute,
     keys,
     passwords,
     checkPassword,
-    rehash,
     addressHash,
     fingerprint,
     inFlight,
@@ -191,11 +170,14 @@ export async function openCommandService({
     now,
     accessTokens,
     refreshTokens,
+    issueTokens,
+    openSession,
+    challenges,
   }
   const browsers = browserRulesOf(config)
   const deps = {
     register: createRegistration(shared),
-    login: createLogin({ ...shared, sessionSeconds: config.SESSION_SECONDS }),
+    login: createLogin(shared),
     sessions: createSessionCommands({ ...shared, revocations }),
     payments: createPaymentCommands({
       ...shared,

@@ -48,6 +48,13 @@ export interface KeyWriter {
   openSecrets: OpenSecrets
   /** Asks for one person's key, as `KeyReader` does. */
   lookUp(tenant: string, subject: string): Promise<void>
+  /**
+   * Makes a key that is destroyed at a time (ISO 8601), for what must not stay readable longer. One that is there stays.
+   * Readers that have it at hand may open with it for `cacheMs` more.
+   */
+  makeKeyUntil(tenant: string, subject: string, expiresAt: string): Promise<void>
+  /** Destroys the keys whose time has come, at most `keysMax` of them. @returns how many. */
+  destroyExpired(keysMax: number): Promise<number>
 }
 
 /** No longer than readers cache keys: so long may something still be sealed for a person who is being erased. */
@@ -110,6 +117,15 @@ export function createKeyWriter({
     throw new PersonalDataLocked(`${stream} has events and the key table no row of its person: none is made anew`)
   }
 
+  async function insertKey(tenant: string, subject: string, expiresAt: string | null): Promise<void> {
+    const wrapped = wrapKey(randomBytes(32), masters.current, `${tenant}|${subject}`)
+    await pool.query(
+      `insert into subject_key (tenant, subject, wrapped_key, master_key_id, expires_at) values ($1, $2, $3, $4, $5)
+       on conflict (tenant, subject) do nothing`,
+      [tenant, subject, wrapped, masters.current.id, expiresAt],
+    )
+  }
+
   /** Two who make a key at once agree on the one that was stored first. */
   async function storedKey(tenant: string, subject: string): Promise<Buffer | null> {
     const owner = `${tenant}|${subject}`
@@ -121,11 +137,7 @@ export function createKeyWriter({
     let row = (await select()).rows[0]
     if (!row) {
       await assertNoEvents(subject)
-      await pool.query(
-        `insert into subject_key (tenant, subject, wrapped_key, master_key_id) values ($1, $2, $3, $4)
-         on conflict (tenant, subject) do nothing`,
-        [tenant, subject, wrapKey(randomBytes(32), masters.current, owner), masters.current.id],
-      )
+      await insertKey(tenant, subject, null)
       row = (await select()).rows[0]
     }
     return row?.wrapped_key ? unwrapKey(row.wrapped_key, masters.of(row.master_key_id), owner) : null
@@ -178,5 +190,21 @@ export function createKeyWriter({
     openAll: (parts) => available(reader.openAll(parts)),
     openSecrets: (parts) => available(openSecrets(parts)),
     lookUp: (tenant, subject) => available(dataKeys.lookUp(tenant, subject)),
+    async makeKeyUntil(tenant, subject, expiresAt) {
+      await available(insertKey(tenant, subject, expiresAt))
+    },
+    async destroyExpired(keysMax) {
+      const { rowCount } = await available(
+        pool.query(
+          `update subject_key set wrapped_key = null, destroyed_at = now()
+           where (tenant, subject) in (
+             select tenant, subject from subject_key
+             where expires_at is not null and wrapped_key is not null and expires_at <= now()
+             order by expires_at limit $1 for update skip locked)`,
+          [keysMax],
+        ),
+      )
+      return rowCount ?? 0
+    },
   }
 }

@@ -1,14 +1,19 @@
 /** Every reason for which a decision refuses. Each has its row in the table of problems, or nothing compiles. */
 export type RejectionCode =
+  | 'account-disabled'
   | 'amount-too-large'
   | 'card-number-refused'
+  | 'challenge-failed'
   | 'email-taken'
+  | 'erasure-scheduled'
   | 'invalid-refresh-token'
   | 'password-too-common'
-  | 'password-too-short'
   | 'payment-not-found'
   | 'payment-not-processable'
+  | 'role-built-in'
+  | 'role-not-found'
   | 'session-ended'
+  | 'too-many-changes'
   | 'user-not-found'
 
 /** A rule says no. Nothing was changed, and asking again is refused again as long as the facts are the same. */

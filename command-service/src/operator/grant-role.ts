@@ -1,6 +1,7 @@
-import { KnownEmailAddress, streamOf, UserId, type Role } from '@annals/contracts'
+import { isBuiltIn, KnownEmailAddress, streamOf, UserId, type Role } from '@annals/contracts'
 import { newId } from '@annals/platform/ids'
 import { emailReservationDecider } from '../accounts/domain/email-reservation'
+import { roleDecider } from '../accounts/domain/role'
 import { Rejected } from '../core/rejected'
 import { grantRole, userDecider } from '../accounts/domain/user'
 import type { AddressHash } from '../accounts/commands/registration'
@@ -17,10 +18,11 @@ export interface GrantRole {
 
 /**
  * @returns the user and whether the role is new to them.
- * @throws Rejected `user-not-found`; z.ZodError when `who` is neither an address nor an id.
+ * @throws Rejected `user-not-found`; `role-not-found`; z.ZodError when `who` is neither an address nor an id.
  */
 export async function grantRoleTo(execute: Execute, addressHash: AddressHash, { who, role, operator, at }: GrantRole) {
   const userId = UserId.safeParse(who).success ? who : await userOf(execute, addressHash(KnownEmailAddress.parse(who)))
+  await assertRole(execute, role)
   const commandId = newId()
   const { appended } = await execute(userDecider, {
     stream: streamOf.user(userId),
@@ -34,6 +36,12 @@ export async function grantRoleTo(execute: Execute, addressHash: AddressHash, { 
     decide: grantRole({ role }),
   })
   return { userId, granted: appended }
+}
+
+async function assertRole(execute: Execute, role: Role): Promise<void> {
+  if (isBuiltIn(role)) return
+  const { state } = await execute.load(roleDecider, streamOf.role(role))
+  if (state.status === 'none') throw new Rejected('role-not-found')
 }
 
 async function userOf(execute: Execute, hash: string): Promise<UserId> {

@@ -1,7 +1,7 @@
 import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import { z } from 'zod'
-import { PaymentFailureCode, PaymentId, Role } from '@annals/contracts'
+import { builtInRoles, PaymentFailureCode, PaymentId, Role } from '@annals/contracts'
 import { createEventLog } from '@annals/platform/event-log'
 import { createPool, type Pool } from '@annals/platform/postgres'
 import { exitWithMessage, runOnce } from '@annals/platform/process'
@@ -86,12 +86,15 @@ const oneOf = <Schema extends z.ZodEnum>(schema: Schema, what: string, text: str
 }
 
 async function grant(who: string, roleText: string) {
-  const role = oneOf(Role, 'role', roleText)
+  const role = Role.safeParse(roleText).data
+  if (role === undefined) throw new Error(`"${roleText}" is no name of a role.`)
   const granted = withLog(({ execute, addressHash, operator, at }) =>
     grantRoleTo(execute, addressHash, { who, role, operator, at }),
   )
   const { userId, granted: isNew } = await granted.catch((error: unknown) => {
-    throw error instanceof Rejected ? new Error(`There is no user "${who}".`, { cause: error }) : error
+    if (!(error instanceof Rejected)) throw error
+    const missing = error.code === 'role-not-found' ? `role "${role}"` : `user "${who}"`
+    throw new Error(`There is no ${missing}.`, { cause: error })
   })
   process.stdout.write(`${userId} ${isNew ? 'has now' : 'had already'} the role ${role}.\n`)
 }
@@ -124,7 +127,7 @@ new Command('operator')
     new Command('grant-role')
       .description('Give a user a role. Tokens handed out before keep the roles that they name.')
       .argument('<who>', 'e-mail address or user id')
-      .argument('<role>', Role.options.join(' or '))
+      .argument('<role>', `${Object.keys(builtInRoles).join(', ')}, or one that was defined`)
       .action(grant),
   )
   .addCommand(

@@ -102,7 +102,7 @@ const processPayment = defineRoute({
   summary:
     'Charge a payment once; while the status is "unknown", ask again: the payment gateway is asked after the same charge',
   tag: 'payments',
-  permission: 'own-or-admin',
+  permission: 'own-or-payments.process',
   rateLimit: 'commands',
   params: z.strictObject({ paymentId: PaymentId }),
   headers: z.object({ 'idempotency-key': optionalIdempotencyKey, 'if-match': ifMatch }),

@@ -5,7 +5,7 @@ import { newId } from '@annals/platform/ids'
 
 export interface AccessTokens {
   /** A JWT (RFC 7519) signed with EdDSA; valid for `lifeSeconds`. */
-  issue(principal: Omit<Principal, 'expiresAt'>): Promise<string>
+  issue(principal: Omit<Principal, 'expiresAt' | 'issuedAt'>): Promise<string>
   /** Checks the tokens issued here. */
   readonly publicKey: CryptoKey
   /** The public keys, as RFC 7517 has them. */
@@ -33,8 +33,14 @@ export async function createAccessTokens(options: AccessTokenOptions): Promise<A
   // Exported again, so that nothing but the public members of the key goes out.
   const jwks = { keys: [{ ...(await exportJWK(publicKey)), kid, alg: accessTokenAlgorithm, use: 'sig' }] }
   return {
-    issue: ({ userId, sessionId, roles }) =>
-      new SignJWT({ sid: sessionId, roles: [...roles] })
+    issue: ({ userId, sessionId, roles, permissions, epoch, authenticatedAt }) =>
+      new SignJWT({
+        sid: sessionId,
+        roles: [...roles],
+        permissions: [...permissions],
+        epoch,
+        auth_time: authenticatedAt,
+      })
         .setProtectedHeader({ alg: accessTokenAlgorithm, kid, typ: accessTokenType })
         .setIssuer(issuer)
         .setAudience(audience)

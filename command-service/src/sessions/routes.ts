@@ -14,8 +14,9 @@ import { HttpProblem, routeDefiner, sessionCookies, type Browser } from '@annals
 import { requestOf, withPersonal, withShare, withStream } from '../core/command-routes'
 import type { ConsistencyTokens } from '../core/consistency-tokens'
 import type { AccessTokens } from './access-tokens'
-import type { createLogin, Tokens } from './commands/login'
+import type { createLogin } from './commands/login'
 import type { createSessionCommands } from './commands/sessions'
+import type { Tokens } from './open-session'
 import type { TokenCookies } from './token-cookies'
 
 export interface SessionRouteDeps {
@@ -153,9 +154,10 @@ const validate = defineRoute({
   rateLimit: 'queries',
   response: { status: 200, schema: ValidateResponse },
   problems: [],
-  async handle({ principal: { userId, sessionId, roles, expiresAt } }) {
+  async handle({ principal: { userId, sessionId, roles, permissions, expiresAt } }) {
     const expiry = new Date(expiresAt * 1000).toISOString()
-    return { body: { active: true as const, userId, sessionId, roles: [...roles], expiresAt: expiry } }
+    const held = { roles: [...roles], permissions: [...permissions] }
+    return { body: { active: true as const, userId, sessionId, ...held, expiresAt: expiry } }
   },
 })
 

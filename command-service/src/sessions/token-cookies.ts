@@ -1,6 +1,6 @@
 import { stringifySetCookie } from 'cookie'
 import { csrfProof, sessionCookies, type AnswerHeaders } from '@annals/platform/api'
-import type { Tokens } from './commands/login'
+import type { Tokens } from './open-session'
 
 export interface TokenCookies {
   /** What a page shows with each request that changes something: bound to the session, the same on all APIs, good as long as it. */

@@ -1,12 +1,12 @@
 import type { z } from 'zod'
-import type { Permission } from './permissions'
+import { neededPermission, type RouteAccess } from './permissions'
 import type { Principal } from './principal'
 import type { ProblemCode } from './problems'
 import type { RateLimit } from './rate-limits'
 
 /** The closed types of all APIs of Annals: what a route may name. */
 export interface AnnalsApi {
-  permission: Permission
+  permission: RouteAccess
   principal: Principal
   problem: ProblemCode
   rateLimit: RateLimit
@@ -29,7 +29,7 @@ export interface RouteDescription {
   aliases?: readonly { method: Method; path: string }[] | undefined
   summary: string
   tag: string
-  permission: Permission
+  permission: RouteAccess
   rateLimit: RateLimit
   params?: z.ZodObject | undefined
   query?: z.ZodObject | undefined
@@ -57,7 +57,7 @@ export function problemsOf(
       ...route.problems,
       ...(route.permission === 'public' ? [] : withToken),
       ...(route.rateLimit === 'none' ? [] : (['too-many-requests'] as const)),
-      ...(route.permission === 'admin' ? (['forbidden'] as const) : []),
+      ...(neededPermission(route.permission) ? (['forbidden'] as const) : []),
       ...(route.body === undefined ? [] : withBody),
       ...always,
     ]),

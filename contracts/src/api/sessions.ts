@@ -49,5 +49,6 @@ export const ValidateResponse = z.object({
   userId: UserId,
   sessionId: SessionId,
   roles: z.array(Role),
+  permissions: z.array(z.string()),
   expiresAt: z.iso.datetime(),
 })

@@ -1,19 +1,41 @@
 import type { Envelope } from './envelope'
 import type { NewEventOf, OpenedDataOf } from './definition'
 import * as payment from './payments'
+import * as challenge from './challenges'
 import * as session from './sessions'
 import * as user from './accounts'
 
 /** Every event type that the log may hold, by its name. */
 export const eventDefinitions = {
   'user.registered': user.UserRegistered,
+  'user.email_proved': user.UserEmailProved,
+  'user.profile_changed': user.UserProfileChanged,
+  'user.email_changed': user.UserEmailChanged,
+  'user.phone_changed': user.UserPhoneChanged,
+  'user.password_changed': user.UserPasswordChanged,
+  'user.sessions_ended': user.UserSessionsEnded,
+  'user.disabled': user.UserDisabled,
+  'user.enabled': user.UserEnabled,
   'user.role_granted': user.UserRoleGranted,
+  'user.role_revoked': user.UserRoleRevoked,
+  'user.factor_added': user.UserFactorAdded,
+  'user.factor_removed': user.UserFactorRemoved,
+  'user.erasure_scheduled': user.UserErasureScheduled,
+  'user.erasure_cancelled': user.UserErasureCancelled,
+  'user.erased': user.UserErased,
+  'role.defined': user.RoleDefined,
+  'role.removed': user.RoleRemoved,
   'email.reserved': user.EmailReserved,
+  'email.released': user.EmailReleased,
   'credential.set': user.CredentialSet,
-  'credential.rehashed': user.CredentialRehashed,
   'user.login': session.UserLoggedIn,
   'session.refreshed': session.SessionRefreshed,
+  'session.stepped_up': session.SessionSteppedUp,
   'session.ended': session.SessionEnded,
+  'challenge.issued': challenge.ChallengeIssued,
+  'challenge.guessed': challenge.ChallengeGuessed,
+  'challenge.answered': challenge.ChallengeAnswered,
+  'challenge.voided': challenge.ChallengeVoided,
   'payment.created': payment.PaymentCreated,
   'payment.process_started': payment.PaymentProcessStarted,
   'payment.processed': payment.PaymentProcessed,
@@ -42,11 +64,3 @@ export interface RecordedAt {
 export type AnnalsEvent<T extends EventType = EventType> = {
   [K in T]: RecordedAt & { type: K; data: OpenedDataOf<Definitions[K]>; at: string; envelope: Envelope }
 }[T]
-
-export type UserEvent = NewEvent<'user.registered' | 'user.role_granted'>
-export type SessionEvent = NewEvent<'user.login' | 'session.refreshed' | 'session.ended'>
-export type PaymentEvent = NewEvent<
-  'payment.created' | 'payment.process_started' | 'payment.processed' | 'payment.failed' | 'payment.outcome_unknown'
->
-export type EmailReservationEvent = NewEvent<'email.reserved'>
-export type CredentialEvent = NewEvent<'credential.set' | 'credential.rehashed'>

@@ -5,6 +5,7 @@
 export const topics = {
   'annals.users': { category: 'user', partitions: 6 },
   'annals.sessions': { category: 'session', partitions: 6 },
+  'annals.challenges': { category: 'challenge', partitions: 6 },
   'annals.payments': { category: 'payment', partitions: 6 },
 } as const
 

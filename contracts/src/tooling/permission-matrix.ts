@@ -1,4 +1,4 @@
-import { permissions } from '../api/permissions'
+import { builtInRoles, describeAccess, permissions, type RouteAccess } from '../api/permissions'
 import { rateLimits, type RatePolicy } from '../api/rate-limits'
 import type { ApiDescription } from './openapi'
 
@@ -8,6 +8,16 @@ const windowsOf = ({ windows }: RatePolicy) =>
     .map(([by, { limit, windowSeconds }]) => `${limit} in ${windowSeconds} s by ${by}`)
     .join(', ')
 
+const rolesWith = (permission: string): string[] =>
+  Object.entries(builtInRoles)
+    .filter(([, role]) => (role.permissions as readonly string[]).includes(permission))
+    .map(([name]) => name)
+
+function accessLine(access: RouteAccess): string {
+  const { who, whose } = describeAccess(access)
+  return `| \`${access}\` | ${who} | ${whose} |`
+}
+
 /** Who may call what, as a page of Markdown: one line for each address of each API. */
 export function permissionMatrix(apis: readonly ApiDescription[]): string {
   const lines = [
@@ -15,9 +25,15 @@ export function permissionMatrix(apis: readonly ApiDescription[]): string {
     '',
     'Made from the routes by `npm run contracts -- docs`.',
     '',
-    '| permission | who may call | whose things |',
+    '| permission | to | built-in roles that have it |',
     '| --- | --- | --- |',
-    ...Object.entries(permissions).map(([name, { who, whose }]) => `| \`${name}\` | ${who} | ${whose} |`),
+    ...Object.entries(permissions).map(([name, what]) => `| \`${name}\` | ${what} | ${rolesWith(name).join(', ')} |`),
+    '',
+    '| access | who may call | whose things |',
+    '| --- | --- | --- |',
+    ...[...new Set(apis.flatMap(({ routes }) => routes.map(({ permission }) => permission)))]
+      .toSorted()
+      .map((access) => accessLine(access)),
     '',
     'What belongs to another person is answered as if it were not there.',
     '',
@@ -26,7 +42,7 @@ export function permissionMatrix(apis: readonly ApiDescription[]): string {
     ...Object.entries(rateLimits).map(([name, policy]) => `| \`${name}\` | ${policy.meaning} | ${windowsOf(policy)} |`),
   ]
   for (const { title, routes } of apis) {
-    lines.push('', `## ${title}`, '', '| route | operation | permission | rate limit |', '| --- | --- | --- | --- |')
+    lines.push('', `## ${title}`, '', '| route | operation | access | rate limit |', '| --- | --- | --- | --- |')
     for (const { operationId, method, path, aliases = [], permission, rateLimit } of routes)
       for (const address of [{ method, path }, ...aliases])
         lines.push(`| \`${address.method} ${address.path}\` | ${operationId} | \`${permission}\` | \`${rateLimit}\` |`)

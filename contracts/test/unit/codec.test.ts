@@ -27,7 +27,15 @@ const envelope: EnvelopeInput = {
 }
 const registered: NewEvent = {
   type: 'user.registered',
-  data: { userId, email: 'ada@example.org', name: 'Ada', locale: 'en', roles: ['user'], credentialId },
+  data: {
+    userId,
+    email: 'ada@example.org',
+    name: 'Ada',
+    locale: 'en',
+    roles: ['user'],
+    credentialId,
+    emailProved: false,
+  },
 }
 /** Reversible stand-in for the cipher: what is tested here is where the codec puts what. */
 const seal = (part: Omit<SealedPart, 'sealed'>, personal: Record<string, unknown>) =>
@@ -135,7 +143,14 @@ describe('a seal that does not open', () => {
 describe('encodeEvent', () => {
   it('leaves no personal field in clear', () => {
     const { data } = record(registered)
-    expect(Object.keys(data as object).toSorted()).toEqual(['credentialId', 'locale', 'roles', 'sealed', 'userId'])
+    expect(Object.keys(data as object).toSorted()).toEqual([
+      'credentialId',
+      'emailProved',
+      'locale',
+      'roles',
+      'sealed',
+      'userId',
+    ])
   })
 
   it('binds the seal to tenant, person, type and event', () => {

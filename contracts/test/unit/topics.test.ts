@@ -34,6 +34,7 @@ describe('placeOf', () => {
     expect(topicNames.map((name) => [name, topics[name].partitions])).toEqual([
       ['annals.users', 6],
       ['annals.sessions', 6],
+      ['annals.challenges', 6],
       ['annals.payments', 6],
     ]))
 })

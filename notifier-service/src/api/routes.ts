@@ -34,7 +34,7 @@ const notificationStats = defineRoute({
   path: '/api/v1/notifications/stats',
   summary: 'What was recorded to be sent, counted by rule, channel and state',
   tag: 'notifications',
-  permission: 'admin',
+  permission: 'statistics.read',
   rateLimit: 'queries',
   query: NotificationStatsQuery,
   response: { status: 200, schema: NotificationStatsResponse },

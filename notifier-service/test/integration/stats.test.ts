@@ -81,7 +81,9 @@ async function token(options: TokenOptions = {}) {
   const { roles = ['user', 'admin'], key = privateKey, expires = '1m', to = audience, typ = 'at+jwt' } = options
   const { sessionId = randomUUID() } = options
   if (options.sessionId === undefined) await record(sessionId, 'session.begun', 0)
-  return new SignJWT({ roles, sid: sessionId })
+  const permissions = roles.includes('admin') ? ['statistics.read'] : []
+  const auth_time = Math.floor(Date.now() / 1000)
+  return new SignJWT({ roles, permissions, epoch: 1, auth_time, sid: sessionId })
     .setProtectedHeader({ alg: 'EdDSA', kid: 'k1', typ })
     .setIssuer(issuer)
     .setAudience(to)

@@ -114,6 +114,7 @@ export function registered(crowd: People, data: Partial<Registered> = {}, option
     locale: 'en',
     roles: ['user'],
     credentialId: randomUUID(),
+    emailProved: false,
     ...data,
   }
   const made = fact({ type: 'user.registered', data: full }, crowd, { stream: streamOf.user(userId), ...options })

@@ -28,7 +28,7 @@ const account = (userId: string, email: string, position: bigint, at: string) =>
     `user-${userId}`,
     0,
     position,
-    { userId, email, name: 'A Person', locale: 'en', roles: ['user'], credentialId: randomUUID() },
+    { userId, email, name: 'A Person', locale: 'en', roles: ['user'], credentialId: randomUUID(), emailProved: false },
     at,
   )
 
@@ -38,7 +38,15 @@ const login = (userId: string, sessionId: string, position: bigint, at: string) 
     `session-${sessionId}`,
     0,
     position,
-    { sessionId, userId, method: 'password', ip: null, userAgent: null, expiresAt: '2026-12-01T00:00:00.000Z' },
+    {
+      sessionId,
+      userId,
+      methods: ['password'],
+      epoch: 1,
+      ip: null,
+      userAgent: null,
+      expiresAt: '2026-12-01T00:00:00.000Z',
+    },
     at,
   )
 

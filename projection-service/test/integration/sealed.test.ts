@@ -62,6 +62,7 @@ async function threePeople(seals = false): Promise<{ people: string[]; events: R
       locale: 'en' as const,
       roles: ['user' as const],
       credentialId: randomUUID(),
+      emailProved: false,
     }
     await own.append(streamOf.user(userId), 0, { type: 'user.registered', data })
   }

@@ -41,7 +41,15 @@ const beginnings: { [T in EventType]?: (data: never) => { stream: string; before
     before: [
       {
         type: 'user.registered',
-        data: { userId, email: 'a@example.org', name: 'A', locale: 'en', roles: ['user'], credentialId: randomUUID() },
+        data: {
+          userId,
+          email: 'a@example.org',
+          name: 'A',
+          locale: 'en',
+          roles: ['user'],
+          credentialId: randomUUID(),
+          emailProved: false,
+        },
       },
     ],
   }),

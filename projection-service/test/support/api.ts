@@ -4,8 +4,10 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import {
   AccessTokenClaims,
+  builtInRoles,
   consistencyTokenPurpose,
   encodeConsistencyToken,
+  isBuiltIn,
   type ConsistencyPoint,
 } from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
@@ -22,6 +24,12 @@ import { createLogState } from '../../src/query/log-state'
 import { readModels } from '../../src/query/read-models'
 import type { Generation } from '../../src/engine/tables/generation'
 import { silent } from './database'
+
+const nowSeconds = () => Math.floor(Date.now() / 1000)
+
+/** What the built-in ones among these roles permit. */
+const permissionsOf = (roles: readonly string[]) =>
+  roles.filter(isBuiltIn).flatMap((role): readonly string[] => builtInRoles[role].permissions)
 
 const issuer = 'http://issuer.test'
 const audience = 'annals'
@@ -108,7 +116,7 @@ export async function startTestApi(
       userId,
       { roles = ['user'], sessionId = randomUUID(), expiresIn = '5m', typ = 'at+jwt', ...given } = {},
     ) =>
-      new SignJWT({ sid: sessionId, roles })
+      new SignJWT({ sid: sessionId, roles, permissions: permissionsOf(roles), epoch: 1, auth_time: nowSeconds() })
         .setProtectedHeader({ alg: 'EdDSA', kid: 'test', typ })
         .setIssuer(issuer)
         .setAudience(given.audience ?? audience)

@@ -96,7 +96,14 @@ describe('what becomes of an event', () => {
 describe('reading', () => {
   const sealedUser = {
     ...recorded('user.registered', 'user-x', 0, 0n, {} as never),
-    data: { userId: payment.userId, locale: 'en', roles: ['user'], credentialId: payment.paymentId, sealed: 'x' },
+    data: {
+      userId: payment.userId,
+      locale: 'en',
+      roles: ['user'],
+      credentialId: payment.paymentId,
+      emailProved: false,
+      sealed: 'x',
+    },
   }
   ;(sealedUser.metadata as { subject: string }).subject = payment.userId
 

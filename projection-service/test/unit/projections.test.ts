@@ -32,6 +32,7 @@ const registered = recorded('user.registered', `user-${userId}`, 0, 0n, {
   locale: 'en',
   roles: ['user'],
   credentialId: randomUUID(),
+  emailProved: false,
 })
 const granted = (revision: number) =>
   recorded('user.role_granted', `user-${userId}`, revision, BigInt(revision), { userId, role: 'admin' })
@@ -43,7 +44,15 @@ const session = (at: string) => {
     `session-${sessionId}`,
     0,
     1n,
-    { sessionId, userId, method: 'password', ip: null, userAgent: null, expiresAt: '2027-01-01T00:00:00.000Z' },
+    {
+      sessionId,
+      userId,
+      methods: ['password'],
+      epoch: 1,
+      ip: null,
+      userAgent: null,
+      expiresAt: '2027-01-01T00:00:00.000Z',
+    },
     at,
   )
 }

@@ -2,12 +2,11 @@ import { createHash, createHmac } from 'node:crypto'
 import { streamOf, type CredentialId, type UserId } from '@annals/contracts'
 import { networkOf } from '@annals/platform/client-address'
 import { derivedId, newId } from '@annals/platform/ids'
+import { isGuessedFirst } from '../domain/common-passwords'
 import { credentialDecider, setPassword } from '../domain/credential'
 import { emailReservationDecider, reserve } from '../domain/email-reservation'
-import { passwordRefusal } from '../domain/password-policy'
 import { Rejected } from '../../core/rejected'
-import { register, userDecider } from '../domain/user'
-import { commonPasswords } from '../common-passwords'
+import { isRegistered, register, userDecider } from '../domain/user'
 import type { PasswordCheck } from '../password-check'
 import type { PasswordHasher } from '../passwords'
 import { commandIdOf, stepOf, type CommandContext, type Fingerprint, type Request } from '../../core/command-context'
@@ -59,7 +58,7 @@ const route = 'POST /api/v1/auth/register'
  * event is the commit point: whoever appends it has won; everything before it can be left behind by a crash and is
  * taken up again. A repeat is answered only to whoever knows the password, and so it counts as a guess like a login
  * does.
- * @throws Rejected `email-taken`, `password-too-common`, `password-too-short`; IdempotencyKeyReused; TooManyRequests; Overloaded.
+ * @throws Rejected `email-taken`, `password-too-common`; IdempotencyKeyReused; TooManyRequests; Overloaded.
  */
 export function createRegistration(deps: RegistrationDeps) {
   const { execute, passwords, checkPassword, addressHash, fingerprint, inFlight, tenant, now } = deps
@@ -91,28 +90,18 @@ export function createRegistration(deps: RegistrationDeps) {
 
   /** @returns the user for whom the address is held: this one, or one whose registration did not get further. */
   async function holderOf(email: string, userId: UserId, context: CommandContext) {
-    const { state } = await execute(emailReservationDecider, {
+    const { latest } = await execute(emailReservationDecider, {
       stream: streamOf.emailReservation(addressHash(email)),
       // A command of its own, the same whatever else the body says: it only finds out who holds the address.
       context: stepOf(context, 'reservation'),
       decide: reserve({ userId }),
     })
-    return state.status === 'reserved' ? state.userId : userId
-  }
-
-  /** Whether this very command has done its work: a repeat is answered the same, whatever passwords have to be by now. */
-  async function hasRegistered(email: string, credentialId: CredentialId): Promise<boolean> {
-    const reservation = await execute.load(emailReservationDecider, streamOf.emailReservation(addressHash(email)))
-    if (reservation.state.status !== 'reserved') return false
-    const { state } = await execute.load(userDecider, streamOf.user(reservation.state.userId))
-    return state.status === 'registered' && state.credentialId === credentialId
+    return latest.state.status === 'reserved' ? latest.state.userId : userId
   }
 
   async function run(input: Registration, context: CommandContext, ownUserId: UserId): Promise<Registered> {
     const { email, password, name, locale, ip } = input
-    const credentialId = derivedId(context.commandId, 'credential')
-    const refusal = passwordRefusal({ password, email, name, hasSecondFactor: false }, commonPasswords)
-    if (refusal !== undefined && !(await hasRegistered(email, credentialId))) throw new Rejected(refusal)
+    if (isGuessedFirst(password, email)) throw new Rejected('password-too-common')
     passwords.admit({ purpose: 'registration', client: networkOf(ip) })
     const userId = await holderOf(email, ownUserId, context)
     const stream = streamOf.user(userId)
@@ -120,16 +109,17 @@ export function createRegistration(deps: RegistrationDeps) {
       if (error instanceof IdempotencyKeyReused) await assertSamePassword(undefined, input, context)
       throw error
     })
-    if (present.state.status === 'registered') {
-      if (!present.repeated) throw new Rejected('email-taken')
-      await assertSamePassword(present.state.credentialId, input, context)
+    if (present.state.status !== 'none') {
+      if (!present.repeated || !isRegistered(present.state)) throw new Rejected('email-taken')
+      await assertSamePassword(present.state.credentialId ?? undefined, input, context)
       return { userId, stream, revision: present.revision, position: present.position }
     }
+    const credentialId = derivedId(context.commandId, 'credential')
     await setCredential(userId, credentialId, input, context)
     const { revision, position } = await execute(userDecider, {
       stream,
       context,
-      decide: register({ userId, email, name, locale, credentialId }),
+      decide: register({ userId, email, name, locale, credentialId, emailProved: false }),
       known: present.latest,
     })
     return { userId, stream, revision, position }

@@ -8,22 +8,16 @@ export type Credential =
 
 const initial: Credential = { status: 'none' }
 
-type CredentialEventType = 'credential.set' | 'credential.rehashed'
-
-function evolve(_credential: Credential, event: Past<CredentialEventType>): Credential {
+function evolve(_credential: Credential, event: Past<'credential.set'>): Credential {
   switch (event.type) {
     case 'credential.set':
-    // It says all that there is to know: whoever reads the last event only has what it means.
-    case 'credential.rehashed':
       return { status: 'set', userId: event.data.userId, passwordHash: event.data.passwordHash }
   }
 }
 
-export const credentialDecider: Decider<Credential, CredentialEventType> = {
+export const credentialDecider: Decider<Credential, 'credential.set'> = {
   category: 'credential',
   readsPersonal: true,
-  // A password is hashed anew as often as keys and costs are changed.
-  reads: 'first-and-last',
   initial,
   evolve,
 }
@@ -43,24 +37,5 @@ export const setPassword =
         return [{ type: 'credential.set', data: input }]
       case 'set':
         return []
-    }
-  }
-
-export interface RehashPassword extends SetPassword {
-  /** The hash that the password was found to match. */
-  formerHash: string
-}
-
-/** Replaces the very hash that was compared: what was set or hashed anew meanwhile stays. */
-export const rehashPassword =
-  ({ formerHash, ...data }: RehashPassword) =>
-  (credential: Credential): NewEvent<'credential.rehashed'>[] => {
-    switch (credential.status) {
-      case 'none':
-        return []
-      case 'set':
-        return credential.passwordHash === formerHash && data.passwordHash !== formerHash
-          ? [{ type: 'credential.rehashed', data }]
-          : []
     }
   }

@@ -1,5 +1,5 @@
 import {
-  isAdmin,
+  has,
   streamOf,
   type Money,
   type PaymentFailureCode,
@@ -118,7 +118,7 @@ export function createPaymentCommands(deps: PaymentDeps) {
       stream,
       context,
       decide: startProcessing({
-        by: { userId: by.userId, isAdmin: isAdmin(by) },
+        by: { userId: by.userId, mayProcessAll: has(by, 'payments.process') },
         gatewayKeyOf: (attempt) => derivedId('charge', tenant, paymentId, attempt),
       }),
       ifMatch,

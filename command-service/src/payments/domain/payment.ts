@@ -94,8 +94,8 @@ export const createPayment =
   }
 
 export interface StartProcessing {
-  /** Who asks: a payment that is not theirs does not exist for them, unless they are an administrator. */
-  by: { userId: UserId; isAdmin: boolean }
+  /** Who asks: a payment that is not theirs does not exist for them, unless they may process those of everybody. */
+  by: { userId: UserId; mayProcessAll: boolean }
   /** Names the payment gateway's charge for an attempt, the same name every time. */
   gatewayKeyOf: (attempt: number) => string
 }
@@ -108,7 +108,7 @@ export const startProcessing =
   ({ by, gatewayKeyOf }: StartProcessing) =>
   (payment: Payment): NewEvent<'payment.process_started'>[] => {
     if (payment.status === 'none') throw new Rejected('payment-not-found')
-    if (payment.owner !== by.userId && !by.isAdmin) throw new Rejected('payment-not-found')
+    if (payment.owner !== by.userId && !by.mayProcessAll) throw new Rejected('payment-not-found')
     switch (payment.status) {
       case 'pending': {
         const { paymentId, owner: userId } = payment

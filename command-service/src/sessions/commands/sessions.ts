@@ -1,27 +1,40 @@
-import { streamOf, type Principal } from '@annals/contracts'
+import { streamOf, type Actor, type Principal, type SessionEndReason, type SessionId } from '@annals/contracts'
 import { newId } from '@annals/platform/ids'
 import { Rejected } from '../../core/rejected'
 import { end, refresh, sessionDecider } from '../domain/session'
-import { userDecider } from '../../accounts/domain/user'
+import { holdsSession, userDecider } from '../../accounts/domain/user'
 import type { Request } from '../../core/command-context'
 import type { Execute } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
 import type { Revocations } from '../revocations'
-import type { AccessTokens } from '../access-tokens'
+import type { IssueTokens, Tokens } from '../open-session'
 import type { RefreshTokens } from '../refresh-tokens'
-import type { Tokens } from './login'
 
 export interface SessionDeps {
   execute: Execute
-  accessTokens: AccessTokens
+  issueTokens: IssueTokens
   refreshTokens: RefreshTokens
   revocations: Revocations
   inFlight: InFlight
   now: () => string
 }
 
+/** Whoever shows a refresh token has not said who they are. */
+const byItself: Actor = { type: 'system', id: 'session' }
+
 export function createSessionCommands(deps: SessionDeps) {
-  const { execute, accessTokens, refreshTokens, revocations, inFlight, now } = deps
+  const { execute, issueTokens, refreshTokens, revocations, inFlight, now } = deps
+
+  /** The fact comes first, then Redis hears of it. */
+  async function endOf(sessionId: SessionId, reason: SessionEndReason, correlationId: string, actor = byItself) {
+    const commandId = newId()
+    await execute(sessionDecider, {
+      stream: streamOf.session(sessionId),
+      context: { commandId, correlationId, causationId: commandId, actor, occurredAt: now() },
+      decide: end({ reason }),
+    })
+    await revocations.add(sessionId)
+  }
 
   return {
     /**
@@ -43,7 +56,7 @@ export function createSessionCommands(deps: SessionDeps) {
             commandId,
             correlationId,
             causationId: commandId,
-            actor: { type: 'system', id: 'session' },
+            actor: byItself,
             occurredAt: at,
           },
           decide: refresh({ generation, at }),
@@ -52,38 +65,31 @@ export function createSessionCommands(deps: SessionDeps) {
           await revocations.add(sessionId)
           throw new Rejected('session-ended')
         }
-        const { userId } = state
+        const { userId, epoch, authenticatedAt, generation: current } = state
         const user = await execute.load(userDecider, streamOf.user(userId))
-        if (user.state.status !== 'registered') throw new Rejected('session-ended')
-        return {
-          accessToken: await accessTokens.issue({ userId, sessionId, roles: user.state.roles }),
-          refreshToken: refreshTokens.issue(sessionId, state.generation),
-          expiresIn: accessTokens.lifeSeconds,
+        if (user.state.status !== 'active' || !holdsSession(user.state, state)) {
+          await endOf(sessionId, 'epoch', correlationId)
+          throw new Rejected('session-ended')
+        }
+        const { roles } = user.state
+        return issueTokens({
           sessionId,
           userId,
+          roles,
+          epoch,
+          authenticatedAt,
+          generation: current,
           revision,
           position,
-        }
+        })
       })
     },
 
-    /** Ends the bearer's session. The fact comes first, then Redis hears of it. */
+    /** Ends the bearer's session. */
     logout({ correlationId }: Request, { userId, sessionId }: Principal): Promise<void> {
-      const commandId = newId()
-      return inFlight.run({ commandId, purpose: 'sessions', principal: userId }, async () => {
-        await execute(sessionDecider, {
-          stream: streamOf.session(sessionId),
-          context: {
-            commandId,
-            correlationId,
-            causationId: commandId,
-            actor: { type: 'user', id: userId },
-            occurredAt: now(),
-          },
-          decide: end({ reason: 'logout' }),
-        })
-        await revocations.add(sessionId)
-      })
+      return inFlight.run({ commandId: newId(), purpose: 'sessions', principal: userId }, () =>
+        endOf(sessionId, 'logout', correlationId, { type: 'user', id: userId }),
+      )
     },
   }
 }

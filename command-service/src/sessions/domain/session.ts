@@ -1,8 +1,8 @@
-import type { NewEvent, SessionEndReason, SessionId, UserId } from '@annals/contracts'
+import type { AuthenticationMethod, NewEvent, SessionEndReason, SessionId, UserId } from '@annals/contracts'
 import type { Decider, Past } from '../../core/decider'
 import { Rejected } from '../../core/rejected'
 
-type SessionEventType = 'user.login' | 'session.refreshed' | 'session.ended'
+type SessionEventType = 'user.login' | 'session.refreshed' | 'session.stepped_up' | 'session.ended'
 
 export type Session =
   | { status: 'none' }
@@ -16,6 +16,10 @@ export type Session =
       issuedAt: string
       /** ISO 8601: the login. */
       beganAt: string
+      /** ISO 8601: when its bearer last showed who they are. */
+      authenticatedAt: string
+      /** The epoch of the account in which it began. */
+      epoch: number
       /** ISO 8601: no refresh is accepted from then on. */
       expiresAt: string
     }
@@ -26,13 +30,21 @@ const initial: Session = { status: 'none' }
 function evolve(session: Session, event: Past<SessionEventType>): Session {
   switch (event.type) {
     case 'user.login': {
-      const { sessionId, userId, expiresAt } = event.data
-      return { status: 'active', sessionId, userId, generation: 1, issuedAt: event.at, beganAt: event.at, expiresAt }
+      const { sessionId, userId, epoch, expiresAt } = event.data
+      const { at } = event
+      const begun = { sessionId, userId, epoch, generation: 1, issuedAt: at, beganAt: at, authenticatedAt: at }
+      return { status: 'active', ...begun, expiresAt }
     }
-    case 'session.refreshed':
-      return session.status === 'active'
-        ? { ...session, generation: event.data.generation, issuedAt: event.at }
-        : session
+    case 'session.refreshed': {
+      if (session.status !== 'active') return session
+      const { generation, authenticatedAt } = event.data
+      return { ...session, generation, issuedAt: event.at, authenticatedAt: authenticatedAt ?? session.beganAt }
+    }
+    case 'session.stepped_up': {
+      if (session.status !== 'active') return session
+      const { generation, issuedAt } = event.data
+      return { ...session, generation, issuedAt, authenticatedAt: event.at }
+    }
     case 'session.ended':
       return { status: 'ended', userId: event.data.userId, reason: event.data.reason }
   }
@@ -49,6 +61,9 @@ export const sessionDecider: Decider<Session, SessionEventType> = {
 export interface Begin {
   sessionId: SessionId
   userId: UserId
+  methods: AuthenticationMethod[]
+  /** The epoch of the account when it was shown who they are. */
+  epoch: number
   ip: string | null
   userAgent: string | null
   expiresAt: string
@@ -59,7 +74,7 @@ export const begin =
   (session: Session): NewEvent<'user.login'>[] => {
     switch (session.status) {
       case 'none':
-        return [{ type: 'user.login', data: { ...input, method: 'password' } }]
+        return [{ type: 'user.login', data: input }]
       case 'active':
       case 'ended':
         return []
@@ -109,7 +124,10 @@ export const refresh =
         if (at >= session.expiresAt) throw new Rejected('session-ended')
         if (generation === session.generation) {
           if (isSpent(generation, session.beganAt, at)) return []
-          return [{ type: 'session.refreshed', data: { sessionId, userId, generation: generation + 1 } }]
+          const { authenticatedAt } = session
+          return [
+            { type: 'session.refreshed', data: { sessionId, userId, generation: generation + 1, authenticatedAt } },
+          ]
         }
         const sinceMs = Date.parse(at) - Date.parse(session.issuedAt)
         if (generation === session.generation - 1 && sinceMs <= refreshGraceMs) return []
@@ -131,5 +149,24 @@ export const end =
       }
       case 'ended':
         return []
+    }
+  }
+
+export interface StepUp {
+  methods: AuthenticationMethod[]
+}
+
+/** The bearer has shown again who they are. How often is bounded by what a password or a code may be tried. */
+export const stepUp =
+  ({ methods }: StepUp) =>
+  (session: Session): NewEvent<'session.stepped_up'>[] => {
+    switch (session.status) {
+      case 'none':
+      case 'ended':
+        throw new Rejected('session-ended')
+      case 'active': {
+        const { sessionId, userId, generation, issuedAt } = session
+        return [{ type: 'session.stepped_up', data: { sessionId, userId, methods, generation, issuedAt } }]
+      }
     }
   }

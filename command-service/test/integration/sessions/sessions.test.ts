@@ -148,7 +148,13 @@ describe('an access token', () => {
   it('is refused when it was signed for another audience, has expired, or is no access token', async () => {
     const key = await importJWK(JSON.parse(environment['JWT_PRIVATE_JWK']!), 'EdDSA')
     const sign = (audience: string, typ: string, expiry: string) =>
-      new SignJWT({ sid: anna.sessionId, roles: ['user'] })
+      new SignJWT({
+        sid: anna.sessionId,
+        roles: ['user'],
+        permissions: [],
+        epoch: 1,
+        auth_time: Math.floor(Date.now() / 1000),
+      })
         .setProtectedHeader({ alg: 'EdDSA', typ })
         .setIssuer('http://annals.test')
         .setAudience(audience)

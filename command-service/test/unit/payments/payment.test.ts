@@ -13,7 +13,7 @@ const amount = { minor: 1250, currency: 'EUR' } as const
 const method = { type: 'card', token: 'tok_visa' } as const
 const order = { paymentId, userId: owner, amount, method, description: 'tea' }
 const gatewayKeyOf = (attempt: number) => `charge-${attempt}`
-const by = (userId: string, isAdmin = false) => ({ by: { userId, isAdmin }, gatewayKeyOf })
+const by = (userId: string, mayProcessAll = false) => ({ by: { userId, mayProcessAll }, gatewayKeyOf })
 
 const created: NewEvent<'payment.created'> = { type: 'payment.created', data: order }
 const asked = { paymentId, userId: owner, attempt: 1, gatewayKey: 'charge-1' }

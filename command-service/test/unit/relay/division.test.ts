@@ -6,7 +6,7 @@ import { goesOnFrom, startsOf } from '../../../src/relay/division'
 import { RelayRefusal } from '../../../src/relay/refusals'
 import { divide, mainRoute } from '../../../src/relay/route'
 
-const [payments, others] = divide(mainRoute, 'annals.payments;annals.users,annals.sessions')
+const [others, payments] = divide(mainRoute, 'annals.payments;annals.users,annals.sessions,annals.challenges')
 const place: TopicPlace = { id: 'an-id', ends: [1n, 2n] }
 const main: RelayCheckpoint = {
   position: 40n,
@@ -30,7 +30,7 @@ describe('what a relay goes on from', () => {
   })
 
   it('is first the place where the division began, with its own topics', () => {
-    const [, start] = startsOf(mainRoute, divided)
+    const [start] = startsOf(mainRoute, divided)
     expect(start!.groupId).toBe(others!.name)
     expect(readCheckpoint(start!)).toMatchObject({ position: 40n, event: 'e40', division: 'd2', routes: undefined })
     expect([...readCheckpoint(start!).topics]).toEqual([['annals.users', { ...place, after: 30n }]])

@@ -10,7 +10,7 @@ async function readsOf(known: boolean) {
   const load = jest.fn(async ({ category }: { category: string }) => {
     const states: Record<string, unknown> = {
       email: known ? { status: 'reserved', userId: 'anna' } : { status: 'free' },
-      user: known ? { status: 'registered', credentialId: 'secret', roles: ['user'] } : { status: 'none' },
+      user: known ? { status: 'active', credentialId: 'secret', roles: ['user'], epoch: 1 } : { status: 'none' },
       credential: known ? { status: 'set', passwordHash: 'hash' } : { status: 'none' },
     }
     return { state: states[category] }

@@ -8,6 +8,8 @@ import {
   refreshEveryMs,
   refreshGraceMs,
   sessionDecider,
+  stepUp,
+  type Begin,
 } from '../../../src/sessions/domain/session'
 import { scenario } from '../../support/scenario'
 
@@ -19,15 +21,27 @@ const at = '2026-03-01T12:00:00.000Z'
 const later = (ms: number) => new Date(Date.parse(at) + ms).toISOString()
 const expiresAt = later(3_600_000)
 
-const input = { sessionId, userId, ip: '127.0.0.1', userAgent: 'test', expiresAt }
+const input: Begin = {
+  sessionId,
+  userId,
+  methods: ['password'],
+  epoch: 1,
+  ip: '127.0.0.1',
+  userAgent: 'test',
+  expiresAt,
+}
 const loggedIn: NewEvent<'user.login'> & { at: string } = {
   type: 'user.login',
-  data: { ...input, method: 'password' },
+  data: input,
   at,
 }
-const refreshed = (generation: number, when = at): NewEvent<'session.refreshed'> & { at: string } => ({
+const refreshed = (
+  generation: number,
+  when = at,
+  authenticatedAt = at,
+): NewEvent<'session.refreshed'> & { at: string } => ({
   type: 'session.refreshed',
-  data: { sessionId, userId, generation },
+  data: { sessionId, userId, generation, authenticatedAt },
   at: when,
 })
 const ended = (reason: 'logout' | 'refresh-token-reused'): NewEvent<'session.ended'> => ({
@@ -130,8 +144,40 @@ describe('refreshing a session very often', () => {
   })
 })
 
+const steppedUp = (generation: number, issuedAt: string, when: string) => ({
+  type: 'session.stepped_up' as const,
+  data: { sessionId, userId, methods: ['password' as const], generation, issuedAt },
+  at: when,
+})
+
+describe('showing again who one is', () => {
+  it('records it beside the token in force', () =>
+    given(loggedIn, refreshed(2, later(1)))
+      .when(stepUp({ methods: ['password'] }))
+      .yields(undated(steppedUp(2, later(1), at))))
+  it('is carried on by the refreshes that follow', () =>
+    given(loggedIn, refreshed(2, later(1)), steppedUp(2, later(1), later(5)))
+      .when(refresh({ generation: 2, at: later(6) }))
+      .yields(undated(refreshed(3, later(6), later(5)))))
+  it('leaves the grace of a lost answer as it was', () =>
+    given(loggedIn, refreshed(2, later(1)), steppedUp(2, later(1), later(5)))
+      .when(refresh({ generation: 1, at: later(refreshGraceMs + 2) }))
+      .yields(ended('refresh-token-reused')))
+  it('is refused once the session has ended', () =>
+    given(loggedIn, ended('logout'))
+      .when(stepUp({ methods: ['totp'] }))
+      .rejects('session-ended'))
+})
+
 describe('the first and the last event of a session', () => {
-  const all = [loggedIn, refreshed(2, later(1)), refreshed(3, later(2)), refreshed(4, later(3)), ended('logout')]
+  const all = [
+    loggedIn,
+    refreshed(2, later(1)),
+    refreshed(3, later(2)),
+    steppedUp(3, later(2), later(3)),
+    refreshed(4, later(4), later(3)),
+    ended('logout'),
+  ]
   it.each(all.map((_, i) => i))('say as much as all up to number %i', (last) => {
     const whole = all.slice(0, last + 1)
     const two = last === 0 ? [loggedIn] : [loggedIn, all[last]!]

@@ -98,7 +98,11 @@ export async function refusalsOfExamples(
       )
       for (const { recorded, refusal } of alone) {
         if (!refusal) continue
-        const beginnings = alone.filter((other) => !other.refusal && other.recorded.stream === recorded.stream)
+        // An event that the projection passes over begins nothing.
+        const beginnings = alone.filter(
+          (other) =>
+            !other.refusal && other.recorded.stream === recorded.stream && other.recorded.type in projection.on,
+        )
         let last = beginnings.length === 0 ? refusal : undefined
         for (const beginning of beginnings) last = (await attempt(projection, [beginning.recorded, recorded])) ?? last
         if (!last) continue

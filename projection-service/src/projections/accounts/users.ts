@@ -1,38 +1,76 @@
 import { defineProjection } from '../../engine/definition/projection'
 import { begun } from '../begun'
 
-/** Who is registered. */
+/** Who is registered. What was personal about somebody who was erased is empty. */
 export const users = defineProjection({
   name: 'users',
-  version: 1,
+  version: 2,
   table: 'account',
   grain: 'stream',
   keyColumn: 'user_id',
   topics: ['annals.users'],
   readsPersonal: true,
   columns: {
+    state: 'text',
     email: 'text?',
+    email_proved_at: 'timestamptz?',
+    phone: 'text?',
     name: 'text?',
     locale: 'text',
+    time_zone: 'text?',
     roles: 'text[]',
     registered_at: 'timestamptz',
+    erase_at: 'timestamptz?',
   },
   indexes: {
     account_by_time: '(registered_at desc, user_id desc)',
     account_by_email: '(email)',
+    account_by_name: '(lower(name) text_pattern_ops)',
   },
   key: (event) => event.data.userId,
   on: {
     'user.registered': (_, { data, at }) => ({
+      state: 'active',
       email: data.email,
+      email_proved_at: data.emailProved ? at : null,
+      phone: null,
       name: data.name,
       locale: data.locale,
+      time_zone: null,
       roles: data.roles,
       registered_at: at,
+      erase_at: null,
     }),
+    'user.email_proved': (row, { at }) => ({ ...begun(row), email_proved_at: at }),
+    'user.profile_changed': (row, { data: { name, locale, timeZone } }) => ({
+      ...begun(row),
+      name,
+      locale,
+      time_zone: timeZone,
+    }),
+    'user.email_changed': (row, { data, at }) => ({ ...begun(row), email: data.email, email_proved_at: at }),
+    'user.phone_changed': (row, { data }) => ({ ...begun(row), phone: data.phone }),
+    'user.disabled': (row) => ({ ...begun(row), state: 'disabled' }),
+    'user.enabled': (row) => ({ ...begun(row), state: 'active' }),
     'user.role_granted': (row, { data }) => {
       const { roles, ...rest } = begun(row)
       return { ...rest, roles: roles.includes(data.role) ? roles : [...roles, data.role] }
     },
+    'user.role_revoked': (row, { data }) => {
+      const { roles, ...rest } = begun(row)
+      return { ...rest, roles: roles.filter((role) => role !== data.role) }
+    },
+    'user.erasure_scheduled': (row, { data }) => ({ ...begun(row), erase_at: data.eraseAt }),
+    'user.erasure_cancelled': (row) => ({ ...begun(row), erase_at: null }),
+    'user.erased': (row) => ({
+      ...begun(row),
+      state: 'erased',
+      email: null,
+      phone: null,
+      name: null,
+      time_zone: null,
+      roles: [],
+      erase_at: null,
+    }),
   },
 })

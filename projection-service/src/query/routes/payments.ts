@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import {
   formatMoney,
-  isAdmin,
+  has,
   ListPaymentsQuery,
   PaymentEventsResponse,
   PaymentId,
@@ -58,7 +58,7 @@ const paymentView = (row: PaymentRow): View => ({
 })
 
 /** Whose payments may be seen: one's own, or (null) everybody's. */
-const visibleTo = (principal: Principal): string | null => (isAdmin(principal) ? null : principal.userId)
+const visibleTo = (principal: Principal): string | null => (has(principal, 'payments.read') ? null : principal.userId)
 
 /** Why a payment is not shown: it waits behind an event that could not be applied, or there is none that this person may see. */
 const missing = async (models: ReadModels, readModel: Projection, paymentId: string, principal: Principal) =>
@@ -70,7 +70,7 @@ const getPayment = defineQuery({
   operationId: 'getPayment',
   path: '/api/v1/payments/:paymentId',
   summary: 'A payment: one’s own, or any for an administrator',
-  permission: 'own-or-admin',
+  permission: 'own-or-payments.read',
   tag: 'payments',
   params: z.object({ paymentId: PaymentId }),
   response: PaymentResponse,
@@ -92,7 +92,7 @@ const listPayments = defineQuery({
   operationId: 'listPayments',
   path: '/api/v1/payments',
   summary: 'Payments, newest first: one’s own, or all for an administrator',
-  permission: 'own-or-admin',
+  permission: 'own-or-payments.read',
   tag: 'payments',
   query: ListPaymentsQuery,
   response: PaymentPage,
@@ -144,7 +144,7 @@ const listPaymentEvents = defineQuery({
   operationId: 'listPaymentEvents',
   path: '/api/v1/payments/:paymentId/events',
   summary: 'The history of a payment, oldest first',
-  permission: 'own-or-admin',
+  permission: 'own-or-payments.read',
   tag: 'payments',
   params: z.object({ paymentId: PaymentId }),
   response: PaymentEventsResponse,

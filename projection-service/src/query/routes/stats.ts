@@ -46,7 +46,7 @@ const getPaymentStats = defineQuery({
   operationId: 'getPaymentStats',
   path: '/api/v1/stats/payments',
   summary: 'Payments per day (UTC) and currency, newest day first; without "from", the 31 days until "to" or today',
-  permission: 'admin',
+  permission: 'statistics.read',
   tag: 'stats',
   query: PaymentStatsQuery,
   response: PaymentStatsResponse,

@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import {
   ActivityPage,
-  isAdmin,
+  has,
   ListActivityQuery,
   ListUsersQuery,
   streamOf,
   UserId,
   UserPage,
   UserResponse,
+  type AccountState,
   type Role,
   type UserView,
 } from '@annals/contracts'
@@ -24,6 +25,11 @@ interface UserRow {
   email: string | null
   name: string | null
   locale: string
+  state: AccountState
+  email_proved_at: string | null
+  phone: string | null
+  time_zone: string | null
+  erase_at: string | null
   roles: Role[]
   registered_at: string
   last_login_at: string | null
@@ -32,7 +38,8 @@ interface UserRow {
 
 /** Accounts, each with its logins added up over the shards. */
 const userSql = ({ tables }: ReadModels) => `
-  select u.user_id, u.email, u.name, u.locale, u.roles, u.registered_at, l.last_login_at, l.login_count
+  select u.user_id, u.email, u.name, u.locale, u.state, u.email_proved_at, u.phone, u.time_zone,
+    u.erase_at, u.roles, u.registered_at, l.last_login_at, l.login_count
   from ${tables(users).rows} u
   left join lateral (
     select max(last_login_at) as last_login_at, sum(login_count) as login_count
@@ -41,11 +48,16 @@ const userSql = ({ tables }: ReadModels) => `
 
 const userView = (row: UserRow): z.infer<typeof UserView> => ({
   userId: row.user_id,
+  state: row.state,
   email: row.email,
+  emailProved: row.email_proved_at !== null,
+  phone: row.phone,
   name: row.name,
   locale: row.locale,
+  timeZone: row.time_zone,
   roles: row.roles,
   registeredAt: row.registered_at,
+  eraseAt: row.erase_at,
   lastLoginAt: row.last_login_at,
   loginCount: Number(row.login_count ?? 0n),
 })
@@ -81,7 +93,7 @@ const getUser = defineQuery({
   operationId: 'getUser',
   path: '/api/v1/users/:userId',
   summary: 'An account: one’s own, or any for an administrator',
-  permission: 'own-or-admin',
+  permission: 'own-or-users.read',
   tag: 'users',
   params: z.object({ userId: UserId }),
   response: UserResponse,
@@ -89,7 +101,7 @@ const getUser = defineQuery({
   reads: [users, userLogins],
   async answer({ principal, params: { userId } }, { models }) {
     // Not 403: it would tell that the account exists.
-    if (userId !== principal.userId && !isAdmin(principal)) throw new HttpProblem('user-not-found')
+    if (userId !== principal.userId && !has(principal, 'users.read')) throw new HttpProblem('user-not-found')
     return oneUser(models, userId)
   },
 })
@@ -98,7 +110,7 @@ const listUsers = defineQuery({
   operationId: 'listUsers',
   path: '/api/v1/users',
   summary: 'Accounts, newest first',
-  permission: 'admin',
+  permission: 'users.read',
   tag: 'users',
   query: ListUsersQuery,
   response: UserPage,
