@@ -21,7 +21,7 @@ const answerMsMax = 20_000
  */
 
 /** Every place of a JSON schema where a text, a number or a choice stands. */
-function* placesOf(schema, path = []) {
+export function* placesOf(schema, path = []) {
   if (schema.type === 'object') {
     for (const [name, field] of Object.entries(schema.properties ?? {})) yield* placesOf(field, [...path, name])
     return
@@ -30,7 +30,7 @@ function* placesOf(schema, path = []) {
   if (!schema.anyOf) yield path
 }
 
-function withValue(body, [first, ...rest], value) {
+export function withValue(body, [first, ...rest], value) {
   const field = rest.length > 0 ? withValue(body[first] ?? {}, rest, value) : value
   // Not by assignment: `__proto__` would be one.
   return { ...body, [first]: field }
