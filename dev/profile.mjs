@@ -169,6 +169,7 @@ export function freshSecrets() {
   return {
     MASTER_KEY: randomBytes(32).toString('base64'),
     SECRETS_MASTER_KEY: randomBytes(32).toString('base64'),
+    PASSWORD_PEPPER: randomBytes(32).toString('base64'),
     RESERVATION_KEY: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_KEY: randomBytes(32).toString('base64'),
     CONSISTENCY_TOKEN_KEY: randomBytes(32).toString('base64'),

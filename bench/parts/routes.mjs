@@ -22,6 +22,7 @@ const environmentOf = ({ env }, more) => ({
   ...process.env,
   ...env,
   SECRETS_MASTER_KEY: undefined,
+  PASSWORD_PEPPER: undefined,
   POSTGRES_ADMIN_URL: undefined,
   OPERATIONS_PORT: '0',
   ...more,

@@ -31,6 +31,7 @@ export function environmentOf({ ports, secrets }, { kafkaNodes = 1, engine = 'na
     NOTIFIER_DATABASE_URL: database('annals_notify', 'annals_notify'),
     MASTER_KEY: secrets.MASTER_KEY,
     SECRETS_MASTER_KEY: secrets.SECRETS_MASTER_KEY,
+    PASSWORD_PEPPER: secrets.PASSWORD_PEPPER,
     RESERVATION_KEY: secrets.RESERVATION_KEY,
     REFRESH_TOKEN_KEY: secrets.REFRESH_TOKEN_KEY,
     CONSISTENCY_TOKEN_KEY: secrets.CONSISTENCY_TOKEN_KEY,

@@ -110,7 +110,7 @@ export async function startServices(
     // The superuser is for the stack and for tests: no service gets it.
     const forServices = { ...process.env, ...stackEnv, ...env, ...envOf(name), POSTGRES_ADMIN_URL: undefined }
     // As in docker-compose.yml: what reads personal data has no key for secrets.
-    const withoutSecrets = name === 'command' ? {} : { SECRETS_MASTER_KEY: undefined }
+    const withoutSecrets = name === 'command' ? {} : { SECRETS_MASTER_KEY: undefined, PASSWORD_PEPPER: undefined }
     const running = await launch(profile, {
       name,
       command: process.execPath,

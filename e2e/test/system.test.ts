@@ -607,6 +607,7 @@ describe('the system', () => {
     for (const name of [
       'MASTER_KEY',
       'SECRETS_MASTER_KEY',
+      'PASSWORD_PEPPER',
       'RESERVATION_KEY',
       'REFRESH_TOKEN_KEY',
       'CONSISTENCY_TOKEN_KEY',

@@ -1,7 +1,10 @@
 import { Overloaded } from '../core/faults'
 
+/** What somebody gives a password for, and waits. */
+export type PasswordPurpose = 'login' | 'registration'
+
 /** What a hash is computed for. Each purpose has a queue of its own, so that none of them can take the others away. */
-export type HashPurpose = 'login' | 'registration'
+export type HashPurpose = PasswordPurpose | 'rehash'
 
 /** For what, and for whom. `client`: what counts as one client, see `networkOf`. */
 export interface HashPlace {
@@ -11,14 +14,16 @@ export interface HashPlace {
 
 /**
  * A place for work that takes a core for a quarter of a second: few jobs run, some wait, the rest is refused. Purposes
- * take turns, and so do the clients of a purpose. A full queue is shared: a client who has fewer jobs in it takes the
- * place of the last job of the client who has most.
+ * take turns, and so do the clients of a purpose; a rehash, for which nobody waits, begins when nothing else waits. A full
+ * queue is shared: a client who has fewer jobs in it takes the place of the last job of the client who has most.
  */
 export interface HashQueue {
   /** @throws Overloaded when a job would be refused now. */
   admit(place: HashPlace): void
   /** @throws Overloaded when it is refused at once, or loses its place later: the job has not begun then. */
   inTurn<T>(place: HashPlace, job: () => Promise<T>): Promise<T>
+  /** Refuses the jobs of a purpose that wait. */
+  dismiss(purpose: HashPurpose): void
   /** Running and waiting. */
   readonly load: number
 }
@@ -45,16 +50,21 @@ interface Queue {
 
 export function createHashQueue({ concurrency, queueMax, jobSeconds }: HashQueueOptions): HashQueue {
   const emptyQueue = (): Queue => ({ clients: new Map(), size: 0 })
-  const queues: Record<HashPurpose, Queue> = { login: emptyQueue(), registration: emptyQueue() }
+  const queues: Record<HashPurpose, Queue> = {
+    login: emptyQueue(),
+    registration: emptyQueue(),
+    rehash: emptyQueue(),
+  }
   /** The purpose whose turn is next comes first. */
-  const turns: HashPurpose[] = ['login', 'registration']
+  const turns: PasswordPurpose[] = ['login', 'registration']
   let running = 0
 
-  const waiting = () => queues.login.size + queues.registration.size
+  /** For which somebody waits. */
+  const awaited = () => queues.login.size + queues.registration.size
 
   /** About as long as the queue lasts. */
   const overloaded = () =>
-    new Overloaded('passwords', Math.max(1, Math.ceil(((waiting() + running) / concurrency) * jobSeconds)))
+    new Overloaded('passwords', Math.max(1, Math.ceil(((awaited() + running) / concurrency) * jobSeconds)))
 
   /** @returns the client with most jobs in a queue, and how many these are. */
   function heaviest({ clients }: Queue): { client: string; jobs: number } {
@@ -81,10 +91,9 @@ export function createHashQueue({ concurrency, queueMax, jobSeconds }: HashQueue
   /** @returns the job whose turn it is; `undefined`: none waits. */
   function next(): Waiting | undefined {
     const purpose = turns.find((some) => queues[some].size > 0)
-    if (purpose === undefined) return undefined
-    turns.splice(turns.indexOf(purpose), 1)
-    turns.push(purpose)
-    const queue = queues[purpose]
+    if (purpose !== undefined) turns.push(...turns.splice(turns.indexOf(purpose), 1))
+    const queue = queues[purpose ?? 'rehash']
+    if (queue.size === 0) return undefined
     const [[client, jobs]] = queue.clients as unknown as [[string, Waiting[]]]
     const job = jobs.shift()
     queue.clients.delete(client)
@@ -116,8 +125,12 @@ export function createHashQueue({ concurrency, queueMax, jobSeconds }: HashQueue
         else running--
       }
     },
+    dismiss(purpose) {
+      for (const jobs of queues[purpose].clients.values()) for (const { refuse } of jobs) refuse(overloaded())
+      queues[purpose] = emptyQueue()
+    },
     get load() {
-      return running + waiting()
+      return running + awaited() + queues.rehash.size
     },
   }
 }

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { networkOf } from '@annals/platform/client-address'
 import { TooManyRequests } from '../core/faults'
 import type { GuessThrottle } from './guess-throttle'
-import type { HashPurpose } from './hash-queue'
+import type { PasswordPurpose } from './hash-queue'
 import type { PasswordComparison } from './passwords'
 
 /** `not-judged`: for a reason of ours the password was not looked at. */
@@ -12,14 +12,14 @@ export type PasswordVerdict = 'right' | 'wrong' | 'throttled' | 'not-judged'
  * What is told of a check. Nothing in it names a person: the address is a keyed hash, of the client nothing is told.
  */
 export interface CheckedPassword {
-  purpose: HashPurpose
+  purpose: PasswordPurpose
   verdict: PasswordVerdict
   addressHash: string
   correlationId: string
 }
 
 export interface PasswordAttempt<Found> {
-  purpose: HashPurpose
+  purpose: PasswordPurpose
   /** Keyed hash of the address whose password is claimed to be known. */
   addressHash: string
   /** Address of the client, canonical. */

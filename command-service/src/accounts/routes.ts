@@ -31,7 +31,15 @@ const registerRoute = defineRoute({
   headers: z.object({ 'idempotency-key': optionalIdempotencyKey }),
   body: RegisterRequest,
   response: { status: 201, schema: RegisterResponse },
-  problems: ['email-taken', 'password-too-common', ...withShare, ...withStream, ...withPersonal, ...withKey],
+  problems: [
+    'email-taken',
+    'password-too-common',
+    'password-too-short',
+    ...withShare,
+    ...withStream,
+    ...withPersonal,
+    ...withKey,
+  ],
   examples: {
     registration: {
       request: { email: 'ada@example.org', password: 'correct horse battery', name: 'Ada Lovelace', locale: 'en' },

@@ -48,6 +48,8 @@ export const CommandConfig = z
     ...logFields,
     ...redisFields,
     REFRESH_TOKEN_KEY: field.key256(),
+    /** The first key makes hashes of passwords, all of them compare. */
+    PASSWORD_PEPPER: field.keys256(),
     /** The query API has the same: it believes no token that was not signed with it. */
     CONSISTENCY_TOKEN_KEY: field.key256(),
     JWT_PRIVATE_JWK: privateJwk,

@@ -37,7 +37,13 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
   'invalid-refresh-token': { problem: 'invalid-refresh-token', detail: 'Log in again.' },
   'password-too-common': {
     problem: 'password-too-common',
-    detail: 'Many people use it, or it is the address itself, so it is guessed first. Choose a phrase of your own.',
+    detail:
+      'It is guessed first: it holds little more than common passwords, the address, the name, rows of keys or ' +
+      'repetitions. Put several words together that have nothing to do with each other.',
+  },
+  'password-too-short': {
+    problem: 'password-too-short',
+    detail: 'Without a second factor it needs 15 characters or more. Put several words together.',
   },
   'payment-not-found': { problem: 'payment-not-found' },
   'payment-not-processable': {

@@ -22,7 +22,9 @@ import { createChallenges } from '../accounts/challenges'
 import { createGuessThrottle } from '../accounts/guess-throttle'
 import { createKnownNetworks } from '../accounts/known-networks'
 import { createPasswordCheck } from '../accounts/password-check'
+import { peppersOf } from '../accounts/password-forms'
 import { createPasswords } from '../accounts/passwords'
+import { createRehash } from '../accounts/rehash'
 import { createFingerprint } from '../core/command-context'
 import { createExecute } from '../core/execute'
 import { createInFlight } from '../core/in-flight'
@@ -46,7 +48,7 @@ const commandsPerPurposeMax = 500
 const commandsPerPrincipalMax = 50
 /** Two of libuv's four threads stay free for signatures, files and look-ups. */
 const passwordConcurrencyMax = 2
-/** Of logins, and as many of registrations. */
+/** Of logins, as many of registrations, and of passwords that are hashed anew. */
 const passwordQueueMax = 32
 /** Keys are cached: few commands need the database. */
 const poolSize = 10
@@ -101,11 +103,40 @@ export async function openCommandService({
     purposeMax: commandsPerPurposeMax,
     principalMax: commandsPerPrincipalMax,
   })
+  const unknownPeppers = counter(
+    metrics,
+    'annals_command_password_keys_missing_total',
+    'Passwords that were refused because PASSWORD_PEPPER lacks the key of their hash',
+  )
   const passwords = createPasswords({
     cost: config.BCRYPT_COST,
+    peppers: peppersOf(config.PASSWORD_PEPPER),
     concurrency: Math.min(passwordConcurrencyMax, availableParallelism()),
     queueMax: passwordQueueMax,
+    onUnknownKey(keyId) {
+      unknownPeppers.inc()
+      log.error({ keyId }, 'a password was refused: PASSWORD_PEPPER lacks the key of its hash')
+    },
   })
+  const rehashes = counter(
+    metrics,
+    'annals_command_password_rehashes_total',
+    'Passwords that were hashed anew after a login, as form, key or cost had changed',
+    ['outcome'],
+  )
+  const rehash = scope.add(
+    'rehash',
+    createRehash({
+      execute,
+      passwords,
+      now,
+      onOutcome(outcome, error) {
+        rehashes.inc({ outcome })
+        if (outcome === 'failed') log.warn({ err: error }, 'a password was not hashed anew; the next login tries again')
+      },
+    }),
+    (open) => open.close(),
+  )
   const accessTokens = await createAccessTokens({
     privateJwk: config.JWT_PRIVATE_JWK,
     issuer: config.JWT_ISSUER,
@@ -163,6 +194,7 @@ export async function openCommandService({
     keys,
     passwords,
     checkPassword,
+    rehash,
     addressHash,
     fingerprint,
     inFlight,

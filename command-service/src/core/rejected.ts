@@ -8,6 +8,7 @@ export type RejectionCode =
   | 'erasure-scheduled'
   | 'invalid-refresh-token'
   | 'password-too-common'
+  | 'password-too-short'
   | 'payment-not-found'
   | 'payment-not-processable'
   | 'role-built-in'

@@ -42,6 +42,7 @@ export function testEnvironment(given: Environment): Environment {
     REDIS_URL: given['REDIS_URL'] ?? requireEnv('REDIS_URL'),
     MASTER_KEY: randomBytes(32).toString('base64'),
     SECRETS_MASTER_KEY: randomBytes(32).toString('base64'),
+    PASSWORD_PEPPER: randomBytes(32).toString('base64'),
     RESERVATION_KEY: randomBytes(32).toString('base64'),
     REFRESH_TOKEN_KEY: randomBytes(32).toString('base64'),
     CONSISTENCY_TOKEN_KEY: randomBytes(32).toString('base64'),
@@ -98,6 +99,11 @@ export async function startTestService(
 }
 
 export const password = 'correct horse battery'
+/** From a network that nothing has come from yet, for a service that trusts 127.0.0.1 as its proxy: what fails is counted by network. */
+export const fromNewNetwork = () => {
+  const [a, b] = randomUUID().split('-').slice(1)
+  return { 'x-forwarded-for': `2001:db8:${a}:${b}::1` }
+}
 export const newEmail = () => `${randomUUID()}@example.com`
 
 export interface Person {

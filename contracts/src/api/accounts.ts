@@ -5,11 +5,14 @@ import { UserId } from '../ids'
 import { nameForm, requestText } from '../text'
 import { consistencyToken, Freshness, page, paging } from './common'
 
-/** What bcrypt reads of a password: a longer one would be cut in silence. */
-export const passwordBytesMax = 72
+/** Code points of a password in form C, whatever else it may hold. */
+const passwordCharacters = { min: 8, max: 128 }
 
-/** What a password may be in any spelling: longer ones are not looked at. A form other than C takes up to three times the room. */
-export const passwordUnitsMax = 200
+/**
+ * What a password may be in any spelling: longer ones are not looked at. No character takes more than six units in a form other
+ * than C.
+ */
+export const passwordUnitsMax = 6 * passwordCharacters.max
 
 /**
  * A password in the form in which it is compared: NFC, so that it is the same from every keyboard (NIST SP 800-63B-4 § 3.1.1.2).
@@ -18,26 +21,34 @@ export const passwordUnitsMax = 200
 export const canonicalPassword = (password: string): string =>
   password.length <= passwordUnitsMax && password.isWellFormed() ? password.normalize('NFC') : password
 
-/** Why no account can have this password; `undefined`: one may. */
+/** A surrogate pair is one, so are a letter and an accent that form C joins. @param password canonical. */
+export const charactersOf = (password: string): number => [...password].length
+
+/** Why no account can have this password; `undefined`: one may. @param password canonical. */
 export function passwordFault(password: string): string | undefined {
   if (!password.isWellFormed()) return 'must be well-formed Unicode: it holds half of a surrogate pair'
   if (password.includes('\0')) return 'must not contain a NUL character'
-  if (new TextEncoder().encode(password).length > passwordBytesMax)
-    return `must have at most ${passwordBytesMax} bytes in UTF-8`
+  if (charactersOf(password) > passwordCharacters.max) return `must have at most ${passwordCharacters.max} characters`
   return undefined
 }
 
 /**
- * 12 characters to 72 bytes: the least that NIST SP 800-63B-4 would have beside a blocklist (§ 3.1.1.2 asks 15 alone, 8 with a
- * second factor), and the most that bcrypt reads. Kept in form C.
+ * A password that is to be set, in form C. 8 characters at least, whoever it is for; how many an account needs is the command
+ * service's to say.
  */
 export const Password = z
   .string()
   .overwrite(canonicalPassword)
-  .min(12, 'must have at least 12 characters')
   .check(({ value, issues }) => {
-    const fault = passwordFault(value)
+    const isShort = charactersOf(value) < passwordCharacters.min
+    const fault = isShort ? `must have at least ${passwordCharacters.min} characters` : passwordFault(value)
     if (fault) issues.push({ code: 'custom', message: fault, input: value })
+  })
+  .meta({
+    minLength: passwordCharacters.min,
+    description:
+      `15 characters at least, ${passwordCharacters.min} where the account has a second factor, ${passwordCharacters.max} at most. ` +
+      'Characters are code points in Unicode form C, of any script.',
   })
 
 export const RegisterRequest = z.strictObject({

@@ -47,6 +47,7 @@ export const problems = {
   'unsupported-media-type': { status: 415, title: 'The body must be application/json' },
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for another request' },
   'amount-not-representable': { status: 422, title: 'The amount does not fit its currency' },
+  'password-too-short': { status: 422, title: 'The password is too short' },
   'password-too-common': { status: 422, title: 'The password is too common' },
   'card-number-refused': { status: 422, title: 'The number of a payment card does not belong there' },
   'amount-too-large': { status: 422, title: 'The amount is larger than a payment may be' },

@@ -219,7 +219,10 @@ export const EmailReleased = defineEvent({
   data: z.object({ userId: UserId }),
 })
 
-/** A password's bcrypt hash, a secret of the command service, on a stream that is not published. */
+/**
+ * A password's hash, a secret of the command service, on a stream that is not published. Its forms are those of
+ * `command-service/src/accounts/password-forms.ts`.
+ */
 export const CredentialSet = defineEvent({
   type: 'credential.set',
   version: 2,
@@ -228,4 +231,13 @@ export const CredentialSet = defineEvent({
   data: z.object({ userId: UserId, credentialId: CredentialId, passwordHash: z.string().min(1).max(200) }),
   // v1 sealed the hash as personal data, which other services open as well. Opened it reads the same.
   upcast: { 1: (data) => data },
+})
+
+/** The same password as before, hashed as hashes are made today: its owner logged in with it. */
+export const CredentialRehashed = defineEvent({
+  type: 'credential.rehashed',
+  version: 1,
+  subject: 'userId',
+  secrets: ['passwordHash'],
+  data: z.object({ userId: UserId, credentialId: CredentialId, passwordHash: z.string().min(1).max(200) }),
 })

@@ -28,6 +28,7 @@ export const eventDefinitions = {
   'email.reserved': user.EmailReserved,
   'email.released': user.EmailReleased,
   'credential.set': user.CredentialSet,
+  'credential.rehashed': user.CredentialRehashed,
   'user.login': session.UserLoggedIn,
   'session.refreshed': session.SessionRefreshed,
   'session.stepped_up': session.SessionSteppedUp,

@@ -158,7 +158,7 @@ const hostOfBroker = (broker: string) => broker.trim().replace(/:\d+$/, '')
 /** Ed25519 keys that documents print as an example. RFC 8037, appendix A. */
 const printedKeys = ['nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A']
 
-const isKey = (name: string) => /_KEYS?$/.test(name)
+const isKey = (name: string) => /_(KEYS?|PEPPER)$/.test(name)
 
 function keyFaults(given: Given): string[] {
   const faults: string[] = []

@@ -71,6 +71,8 @@ describe('production', () => {
     ['JWT_ISSUER', 'https://localhost'],
     ['JWT_ISSUER', 'http://auth.example.org'],
     ['MASTER_KEY', Buffer.alloc(32).toString('base64')],
+    ['PASSWORD_PEPPER', Buffer.alloc(32).toString('base64')],
+    ['PASSWORD_PEPPER', key(1)],
     ['MASTER_KEY', `${key(1)},${Buffer.from('0123456789abcdef0123456789abcdef').toString('base64')}`],
     ['JWT_PRIVATE_JWK', '{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}'],
   ])('refuses %s = %s', (name, value) => {

@@ -2,11 +2,12 @@ import { createHash, createHmac } from 'node:crypto'
 import { streamOf, type CredentialId, type UserId } from '@annals/contracts'
 import { networkOf } from '@annals/platform/client-address'
 import { derivedId, newId } from '@annals/platform/ids'
-import { isGuessedFirst } from '../domain/common-passwords'
 import { credentialDecider, setPassword } from '../domain/credential'
 import { emailReservationDecider, reserve } from '../domain/email-reservation'
+import { passwordRefusal } from '../domain/password-policy'
 import { Rejected } from '../../core/rejected'
 import { isRegistered, register, userDecider } from '../domain/user'
+import { commonPasswords } from '../common-passwords'
 import type { PasswordCheck } from '../password-check'
 import type { PasswordHasher } from '../passwords'
 import { commandIdOf, stepOf, type CommandContext, type Fingerprint, type Request } from '../../core/command-context'
@@ -58,7 +59,7 @@ const route = 'POST /api/v1/auth/register'
  * event is the commit point: whoever appends it has won; everything before it can be left behind by a crash and is
  * taken up again. A repeat is answered only to whoever knows the password, and so it counts as a guess like a login
  * does.
- * @throws Rejected `email-taken`, `password-too-common`; IdempotencyKeyReused; TooManyRequests; Overloaded.
+ * @throws Rejected `email-taken`, `password-too-common`, `password-too-short`; IdempotencyKeyReused; TooManyRequests; Overloaded.
  */
 export function createRegistration(deps: RegistrationDeps) {
   const { execute, passwords, checkPassword, addressHash, fingerprint, inFlight, tenant, now } = deps
@@ -99,9 +100,19 @@ export function createRegistration(deps: RegistrationDeps) {
     return latest.state.status === 'reserved' ? latest.state.userId : userId
   }
 
+  /** Whether this very command has done its work: a repeat is answered the same, whatever passwords have to be by now. */
+  async function hasRegistered(email: string, credentialId: CredentialId): Promise<boolean> {
+    const reservation = await execute.load(emailReservationDecider, streamOf.emailReservation(addressHash(email)))
+    if (reservation.state.status !== 'reserved') return false
+    const { state } = await execute.load(userDecider, streamOf.user(reservation.state.userId))
+    return isRegistered(state) && state.credentialId === credentialId
+  }
+
   async function run(input: Registration, context: CommandContext, ownUserId: UserId): Promise<Registered> {
     const { email, password, name, locale, ip } = input
-    if (isGuessedFirst(password, email)) throw new Rejected('password-too-common')
+    const credentialId = derivedId(context.commandId, 'credential')
+    const refusal = passwordRefusal({ password, email, name, hasSecondFactor: false }, commonPasswords)
+    if (refusal !== undefined && !(await hasRegistered(email, credentialId))) throw new Rejected(refusal)
     passwords.admit({ purpose: 'registration', client: networkOf(ip) })
     const userId = await holderOf(email, ownUserId, context)
     const stream = streamOf.user(userId)
@@ -114,7 +125,6 @@ export function createRegistration(deps: RegistrationDeps) {
       await assertSamePassword(present.state.credentialId ?? undefined, input, context)
       return { userId, stream, revision: present.revision, position: present.position }
     }
-    const credentialId = derivedId(context.commandId, 'credential')
     await setCredential(userId, credentialId, input, context)
     const { revision, position } = await execute(userDecider, {
       stream,

@@ -8,16 +8,22 @@ export type Credential =
 
 const initial: Credential = { status: 'none' }
 
-function evolve(_credential: Credential, event: Past<'credential.set'>): Credential {
+type CredentialEventType = 'credential.set' | 'credential.rehashed'
+
+function evolve(_credential: Credential, event: Past<CredentialEventType>): Credential {
   switch (event.type) {
     case 'credential.set':
+    // It says all that there is to know: whoever reads the last event only has what it means.
+    case 'credential.rehashed':
       return { status: 'set', userId: event.data.userId, passwordHash: event.data.passwordHash }
   }
 }
 
-export const credentialDecider: Decider<Credential, 'credential.set'> = {
+export const credentialDecider: Decider<Credential, CredentialEventType> = {
   category: 'credential',
   readsPersonal: true,
+  // A password is hashed anew as often as keys and costs are changed.
+  reads: 'first-and-last',
   initial,
   evolve,
 }
@@ -37,5 +43,24 @@ export const setPassword =
         return [{ type: 'credential.set', data: input }]
       case 'set':
         return []
+    }
+  }
+
+export interface RehashPassword extends SetPassword {
+  /** The hash that the password was found to match. */
+  formerHash: string
+}
+
+/** Replaces the very hash that was compared: what was set or hashed anew meanwhile stays. */
+export const rehashPassword =
+  ({ formerHash, ...data }: RehashPassword) =>
+  (credential: Credential): NewEvent<'credential.rehashed'>[] => {
+    switch (credential.status) {
+      case 'none':
+        return []
+      case 'set':
+        return credential.passwordHash === formerHash && data.passwordHash !== formerHash
+          ? [{ type: 'credential.rehashed', data }]
+          : []
     }
   }

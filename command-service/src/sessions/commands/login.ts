@@ -1,10 +1,11 @@
-import { streamOf } from '@annals/contracts'
+import { canonicalPassword, streamOf } from '@annals/contracts'
 import { networkOf } from '@annals/platform/client-address'
 import { newId } from '@annals/platform/ids'
 import { credentialDecider } from '../../accounts/domain/credential'
 import { emailReservationDecider } from '../../accounts/domain/email-reservation'
 import { userDecider } from '../../accounts/domain/user'
 import type { PasswordCheck } from '../../accounts/password-check'
+import type { Rehash } from '../../accounts/rehash'
 import type { Request } from '../../core/command-context'
 import type { Execute } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
@@ -28,6 +29,7 @@ export interface Login {
 export interface LoginDeps {
   execute: Execute
   checkPassword: PasswordCheck
+  rehash: Pick<Rehash, 'after'>
   keys: Pick<KeyWriter, 'lookUp'>
   tenant: string
   addressHash: AddressHash
@@ -40,7 +42,7 @@ const nobody = '00000000-0000-4000-8000-000000000000'
 
 /** @throws InvalidCredentials; TooManyRequests; Overloaded. */
 export function createLogin(deps: LoginDeps) {
-  const { execute, checkPassword, keys, tenant, addressHash, openSession, inFlight } = deps
+  const { execute, checkPassword, rehash, keys, tenant, addressHash, openSession, inFlight } = deps
 
   /**
    * The same reads whether the address is known or not, and whether its data key is at hand or not: time does not tell.
@@ -52,9 +54,10 @@ export function createLogin(deps: LoginDeps) {
     const user = await execute.load(userDecider, streamOf.user(userId))
     // Nobody logs in to an account that is disabled, and is not told why: a stranger would learn that it exists.
     const account = user.state.status === 'active' ? user.state : undefined
-    const credential = await execute.load(credentialDecider, streamOf.credential(account?.credentialId ?? nobody))
+    const credentialId = account?.credentialId ?? nobody
+    const credential = await execute.load(credentialDecider, streamOf.credential(credentialId))
     const passwordHash = account && credential.state.status === 'set' ? credential.state.passwordHash : null
-    return { userId, roles: account?.roles ?? [], epoch: account?.epoch ?? 1, passwordHash }
+    return { userId, roles: account?.roles ?? [], epoch: account?.epoch ?? 1, credentialId, passwordHash }
   }
 
   return async ({ correlationId }: Request, { email, password, ip, userAgent }: Login): Promise<Tokens> => {
@@ -70,8 +73,14 @@ export function createLogin(deps: LoginDeps) {
         find: () => find(hash),
       })
       if (!found) throw new InvalidCredentials()
-      const { userId, roles, epoch } = found
-      return openSession({ userId, roles, epoch, methods: ['password'], ip, userAgent, correlationId })
+      const { userId, roles, epoch, credentialId, passwordHash } = found
+      const tokens = await openSession({ userId, roles, epoch, methods: ['password'], ip, userAgent, correlationId })
+      if (passwordHash !== null)
+        rehash.after({
+          ...{ userId, credentialId, passwordHash, correlationId },
+          ...{ password: canonicalPassword(password), client: ip, causationId: commandId },
+        })
+      return tokens
     })
   }
 }

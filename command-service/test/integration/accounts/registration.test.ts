@@ -96,7 +96,8 @@ describe('registering', () => {
   it.each([
     ['an address that is none', { email: 'anna' }, '/body/email'],
     ['a short password', { password: 'short' }, '/body/password'],
-    ['a password that bcrypt would cut', { password: 'ä'.repeat(37) }, '/body/password'],
+    ['a password of 129 characters', { password: 'ä'.repeat(129) }, '/body/password'],
+    ['a password with a NUL', { password: `${password}\0` }, '/body/password'],
     ['an empty name', { name: ' ' }, '/body/name'],
     ['a locale that is none', { locale: 'deutsch' }, '/body/locale'],
     ['a field that it does not know', { isAdmin: true }, '/body'],
@@ -109,9 +110,15 @@ describe('registering', () => {
 
   it('refuses a password that everybody would try first, and writes nothing', async () => {
     const email = newEmail()
-    for (const common of ['Password1234', email]) {
-      const { status, body } = await register({ ...anna(email), password: common })
-      expect([status, body.code]).toEqual([422, 'password-too-common'])
+    for (const [weak, code] of [
+      ['Password1234Password1234', 'password-too-common'],
+      [email, 'password-too-common'],
+      ['Annals-Anna-2026', 'password-too-common'],
+      ['kxrwqpzmvbtjhy', 'password-too-short'],
+    ]) {
+      const { status, body } = await register({ ...anna(email), password: weak })
+      expect([status, body.code]).toEqual([422, code])
+      expect(body.detail).toContain('several words')
     }
     expect(await log.readStream(reservationOf(email))).toEqual([])
     expect((await register(anna(email))).status).toBe(201)

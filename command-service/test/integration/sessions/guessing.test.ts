@@ -1,9 +1,13 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from '@jest/globals'
+import bcrypt from 'bcrypt'
 import { eventually, proxyOf, testScope, type SilentProxy, type TestDatabase } from '@annals/platform/testing'
 import { commandDatabase } from '../../support/database'
+import { peppersOf } from '../../../src/accounts/password-forms'
+import { createPasswords } from '../../../src/accounts/passwords'
+import { formerAccounts } from '../../support/former-accounts'
 import { distanceOf, medianOf } from '../../support/distributions'
 import {
   aPayment,
@@ -163,18 +167,25 @@ describe('a known and an unknown address', () => {
   /** Of the time of an answer that is left to chance: see `distanceOf`. */
   const distanceMax = 0.3
 
-  it('are refused after the same time, though the hash is of a lower cost and its data key is not at hand', async () => {
-    const before = await startTestService(scope, environment, { BCRYPT_COST: 7 })
+  it('are refused after the same time, whatever form, key and cost the hash has, its data key not at hand', async () => {
+    const account = formerAccounts(scope, environment, database)
+    const hashesUnder = (key: string) =>
+      createPasswords({ cost: 7, peppers: peppersOf([Buffer.from(key, 'base64')]), concurrency: 1, queueMax: 10 })
+    const hashers = [environment['PASSWORD_PEPPER']!, randomBytes(32).toString('base64')].map(hashesUnder)
+    const place = { purpose: 'login', client: 'test' } as const
+    // A third each: form v1, today's form, and one whose key is not configured any more.
+    const hashes = await Promise.all([
+      bcrypt.hash(password, 7),
+      ...hashers.map((passwords) => passwords.hash(password, place)),
+    ])
     const known: string[] = []
     while (known.length < samples) {
-      const some = Array.from({ length: 10 }, newEmail)
-      const replies = await Promise.all(some.map((email) => register({ email }, undefined, newClient(), before)))
-      expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([201]))
-      known.push(...some)
+      const some = Array.from({ length: 10 }, (_, i) => account(hashes[(known.length + i) % hashes.length]!))
+      known.push(...(await Promise.all(some)).map(({ email }) => email))
     }
-    await before.close()
-    // Another process, which has no key in its memory, after the cost was raised.
-    const later = await startTestService(scope, environment, { BCRYPT_COST: 8 })
+    // Another process, which has no key in its memory, after cost and key were changed.
+    const changed = [randomBytes(32).toString('base64'), environment['PASSWORD_PEPPER']].join(',')
+    const later = await startTestService(scope, { ...environment, PASSWORD_PEPPER: changed }, { BCRYPT_COST: 8 })
     try {
       const timeOf = async (email: string) => {
         const startedAt = performance.now()

@@ -11,7 +11,7 @@ function world({ concurrency = 1, queueMax = 4 } = {}) {
   const come = (purpose: HashPurpose, client: string, count = 1) => {
     for (let i = 1; i <= count; i++) {
       const place: HashPlace = { purpose, client }
-      const name = `${purpose[0]}-${client}${count > 1 ? i : ''}`
+      const name = `${purpose === 'rehash' ? 'again' : purpose[0]}-${client}${count > 1 ? i : ''}`
       const job = () => {
         started.push(name)
         return new Promise<void>((resolve) => finishers.push(resolve))
@@ -88,6 +88,28 @@ describe('the queue of hashes', () => {
     expect(() => there.queue.admit({ purpose: 'login', client: 'a' })).toThrow(
       expect.objectContaining({ retryAfterSeconds: 5 }),
     )
+  })
+
+  it('begins a rehash when nothing else waits, and refuses those that wait when it is told to', async () => {
+    const there = world({ queueMax: 3 })
+    there.come('login', 'a')
+    there.come('rehash', 'a', 4)
+    there.come('registration', 'b')
+    await there.finish(1)
+    there.come('login', 'c')
+    await there.finish(2)
+    expect(there.started).toEqual(['l-a', 'r-b', 'l-c', 'again-a1'])
+    expect([there.refused, there.queue.load]).toEqual([['again-a4'], 3])
+    there.queue.dismiss('rehash')
+    await there.finish(1)
+    expect([there.refused, there.started.length, there.queue.load]).toEqual([
+      ['again-a4', 'again-a2', 'again-a3'],
+      4,
+      0,
+    ])
+    there.come('rehash', 'a')
+    await there.finish(1)
+    expect(there.started.at(-1)).toBe('again-a')
   })
 
   it('gives a place on when a job fails', async () => {

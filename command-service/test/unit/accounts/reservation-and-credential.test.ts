@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import type { NewEvent } from '@annals/contracts'
-import { credentialDecider, setPassword } from '../../../src/accounts/domain/credential'
+import { credentialDecider, rehashPassword, setPassword } from '../../../src/accounts/domain/credential'
 import { emailReservationDecider, reserve } from '../../../src/accounts/domain/email-reservation'
 import { scenario } from '../../support/scenario'
 
@@ -34,5 +34,40 @@ describe('setting a password', () => {
       .when(setPassword({ ...input, passwordHash: '$2b$12$another' }))
       .yields()
     expect(given(set).state).toEqual({ status: 'set', userId, passwordHash: '$2b$12$hash' })
+  })
+})
+
+describe('hashing a password anew', () => {
+  const given = scenario(credentialDecider)
+  const ids = { userId, credentialId }
+  const set: NewEvent<'credential.set'> = { type: 'credential.set', data: { ...ids, passwordHash: 'former' } }
+  const rehashed = (passwordHash: string): NewEvent<'credential.rehashed'> => ({
+    type: 'credential.rehashed',
+    data: { ...ids, passwordHash },
+  })
+  const rehash = (formerHash: string, passwordHash: string) => rehashPassword({ ...ids, formerHash, passwordHash })
+
+  it('replaces the hash that was compared', () => {
+    given(set).when(rehash('former', 'next')).yields(rehashed('next'))
+    expect(given(set, rehashed('next')).state).toEqual({ status: 'set', userId, passwordHash: 'next' })
+  })
+  it('is done again when the form changes again', () =>
+    given(set, rehashed('next')).when(rehash('next', 'last')).yields(rehashed('last')))
+  it('does nothing when repeated', () => given(set, rehashed('next')).when(rehash('former', 'next')).yields())
+  it('leaves a hash that another login has made meanwhile', () =>
+    given(set, rehashed('other')).when(rehash('former', 'next')).yields())
+  it('leaves a hash that it was not compared with', () => given(set).when(rehash('another', 'next')).yields())
+  it('does nothing where no password was set, or its owner was erased', () => {
+    given().when(rehash('former', 'next')).yields()
+    const erased = credentialDecider.evolve(credentialDecider.initial, {
+      type: 'credential.set',
+      data: { ...ids, passwordHash: null },
+      at: '2026-01-01T00:00:00.000Z',
+    })
+    expect(rehash('former', 'next')(erased)).toEqual([])
+  })
+  it('leaves a state that follows from the first and the last event', () => {
+    const all = [set, rehashed('a'), rehashed('b'), rehashed('c')] as const
+    expect(given(all[0], all[3]).state).toEqual(given(...all).state)
   })
 })
