@@ -11,7 +11,7 @@ import { createSmtpChannel, mailDomainOf } from './channels/email/smtp'
 import { createTwilioChannel } from './channels/sms/twilio'
 import { Config, twilioOf } from './config'
 import { buildApp } from './api/app'
-import { createHasEnded } from './api/ended-sessions'
+import { createVerdictOn } from './api/verdict'
 import { startNotifier } from './notifier'
 import { rules } from './rules/rules'
 import { requireNotSetBack } from './set-back/deliveries-watch'
@@ -70,7 +70,7 @@ void runProcess({ name: 'notifier', Config, env: process.env }, async (context) 
       issuer: config.JWT_ISSUER,
       audience: config.JWT_AUDIENCE,
       claims: AccessTokenClaims,
-      hasEnded: createHasEnded(eventLog),
+      verdictOn: createVerdictOn(eventLog),
     }),
     browsers: browserRulesOf(config),
     registry: metrics,

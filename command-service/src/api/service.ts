@@ -30,7 +30,7 @@ import { createExecute } from '../core/execute'
 import { createInFlight } from '../core/in-flight'
 import { createHttpPaymentGateway } from '../payments/payment-gateway/http-payment-gateway'
 import { buildApp } from './app'
-import { createPermissionsOf } from '../accounts/role-permissions'
+import { createClaimsCheck, createPermissionsOf } from '../accounts/role-permissions'
 import { createIssueTokens, createOpenSession } from '../sessions/open-session'
 import { createRevocations } from '../sessions/revocations'
 import { createKeyExpiry } from '../core/key-expiry'
@@ -97,7 +97,17 @@ export async function openCommandService({
     append: (seconds: number) => appendSeconds.observe(seconds),
     conflict: (category: string) => conflicts.inc({ category }),
   }
-  const execute = createExecute({ log: eventLog, keys, tenant, observe })
+  const executeDeps = { log: eventLog, keys, tenant, observe }
+  const { load } = createExecute(executeDeps)
+  const markMs = revocationMarkMs(config.ACCESS_TOKEN_SECONDS)
+  const onSkipped = () => redisSkips.inc({ purpose: 'revocation' })
+  const claimsOnlyPermitted = createClaimsCheck({ load })
+  const revocations = scope.add(
+    'revocations',
+    createRevocations({ redis, load, claimsOnlyPermitted, eventLog, log, markMs, onSkipped }),
+    (open) => open.close(),
+  )
+  const execute = createExecute({ ...executeDeps, watch: revocations })
   const inFlight = createInFlight({
     max: commandsInFlightMax,
     purposeMax: commandsPerPurposeMax,
@@ -170,13 +180,6 @@ export async function openCommandService({
       if (verdict !== 'right') log.info({ security: 'password-check', purpose, verdict, ...who }, 'password check')
     },
   })
-  const markMs = revocationMarkMs(config.ACCESS_TOKEN_SECONDS)
-  const onSkipped = () => redisSkips.inc({ purpose: 'revocation' })
-  const revocations = scope.add(
-    'revocations',
-    createRevocations({ redis, execute, eventLog, log, markMs, onSkipped }),
-    (open) => open.close(),
-  )
   const paymentGateway = createHttpPaymentGateway({
     baseUrl: config.PAYMENT_GATEWAY_URL,
     timeoutMs: config.PAYMENT_GATEWAY_TIMEOUT_MS,
@@ -210,7 +213,7 @@ export async function openCommandService({
   const deps = {
     register: createRegistration(shared),
     login: createLogin(shared),
-    sessions: createSessionCommands({ ...shared, revocations }),
+    sessions: createSessionCommands(shared),
     payments: createPaymentCommands({
       ...shared,
       paymentGateway,
@@ -238,7 +241,7 @@ export async function openCommandService({
       issuer: config.JWT_ISSUER,
       audience: config.JWT_AUDIENCE,
       claims: AccessTokenClaims,
-      hasEnded: ({ sessionId }) => revocations.has(sessionId),
+      verdictOn: revocations.verdictOn,
     }),
   })
   return scope.add('HTTP', app, (open) => open.close())

@@ -24,6 +24,24 @@ import {
   UnreadableStream,
 } from './faults'
 
+/** A change of a stream's state that is about to be recorded. */
+export interface Change {
+  category: string
+  stream: string
+  before: unknown
+  after: unknown
+}
+
+/** Told of every change, by whichever command: for what must not be forgotten by any. */
+export interface ChangeWatch {
+  /**
+   * Called before the append. Must not fail.
+   * @returns called after the append, with the revision that it brought; `undefined`: another writer was faster, nothing was
+   *   appended. Not called when the log did not answer. Must not fail. Nothing is returned for a change of no interest.
+   */
+  begin(change: Change): Promise<((revision: number | undefined) => Promise<void>) | undefined>
+}
+
 export interface ExecuteDeps {
   log: EventLog
   keys: Pick<KeyWriter, 'sealFor' | 'openAll' | 'openSecrets'>
@@ -33,6 +51,7 @@ export interface ExecuteDeps {
     append(seconds: number): void
     conflict(category: string): void
   }
+  watch?: ChangeWatch
 }
 
 /** A stream as far as it has been read. */
@@ -95,7 +114,7 @@ type Reading = Pick<Decider<unknown, never>, 'reads' | 'readsPersonal'>
 /** For folds that see nothing personal: to them everybody reads as erased. */
 const opensNothing: OpenAll = async (parts) => parts.map(() => null)
 
-export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Execute {
+export function createExecute({ log, keys, tenant, observe, watch }: ExecuteDeps): Execute {
   /** What a fold needs of a stream. Every read has a bound: whatever somebody does to a stream, it costs others nothing. */
   async function recordedOf({ reads }: Reading, stream: string): Promise<LogEvent[]> {
     if (reads === 'first-and-last') {
@@ -199,11 +218,15 @@ export function createExecute({ log, keys, tenant, observe }: ExecuteDeps): Exec
         throw new RevisionMismatch(stream, ifMatch, known.revision)
       if (decided.length === 0) return { ...known, repeated: false, appended: false, latest: known }
       const encoded = encode(decided, context, await keys.sealFor(tenant, needsOf(decided)))
+      const past = decided.map((event) => ({ ...event, at: context.occurredAt }) as unknown as Past<T>)
+      const state = past.reduce(decider.evolve, known.state)
+      const { category } = decider
+      const finish = await watch?.begin({ category, stream, before: known.state, after: state })
       const appended = await append(stream, encoded, known.revision)
+      await finish?.(appended?.revision)
       if (appended) {
-        const past = decided.map((event) => ({ ...event, at: context.occurredAt }) as unknown as Past<T>)
         const { revision, position } = appended.position < 0n ? await placed(stream, appended) : appended
-        const after = { state: past.reduce(decider.evolve, known.state), revision, position }
+        const after = { state, revision, position }
         return { ...after, repeated: false, appended: true, latest: after }
       }
       observe.conflict(decider.category)

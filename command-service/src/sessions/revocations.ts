@@ -1,23 +1,36 @@
-import { streamOf, topics, type SessionId } from '@annals/contracts'
-import type { EventLog } from '@annals/platform/event-log'
+import { streamOf, topics, type Principal, type UserId } from '@annals/contracts'
+import type { Verdict } from '@annals/platform/access-tokens'
+import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import { newId } from '@annals/platform/ids'
 import type { Logger } from '@annals/platform/log'
 import type { Redis } from '@annals/platform/redis'
-import { createRevocationMarks } from '@annals/platform/revocation'
-import { sessionDecider } from './domain/session'
-import type { Execute } from '../core/execute'
+import { createRevocationMarks, judge, type Mark, type MarkSubject, type Standing } from '@annals/platform/revocation'
+import { isRegistered, userDecider, type User } from '../accounts/domain/user'
+import type { ClaimsOnlyPermitted } from '../accounts/role-permissions'
+import { sessionDecider, type Session } from './domain/session'
+import type { Change, ChangeWatch, Execute } from '../core/execute'
 
-/** Which sessions ended while access tokens of theirs are still within their time. */
-export interface Revocations {
-  /** Never fails: what Redis does not take now is tried again every second, and the log has it anyway. */
-  add(sessionId: SessionId): Promise<void>
+/**
+ * Which tokens are not good any more though they are within their time. It watches every change that is recorded, so that no
+ * command has to think of it.
+ */
+export interface Revocations extends ChangeWatch {
   /** @throws DependencyUnavailable when neither Redis nor the log answers. */
-  has(sessionId: SessionId): Promise<boolean>
+  verdictOn(principal: Principal): Promise<Verdict>
+  /**
+   * Tells Redis once more what has been recorded within the life of a token: for those whose changes are made elsewhere.
+   * @throws when Redis or the log does not answer.
+   */
+  repeat(): Promise<void>
+  /** Changes that Redis has not taken yet. */
+  readonly pending: number
   close(): void
 }
 
 export interface RevocationDeps {
   redis: Redis
-  execute: Execute
+  load: Execute['load']
+  claimsOnlyPermitted: ClaimsOnlyPermitted
   eventLog: Pick<EventLog, 'recent'>
   log: Logger
   /** How long a mark lasts, in ms: after it nothing needs to be known about a session. */
@@ -26,66 +39,156 @@ export interface RevocationDeps {
   onSkipped: () => void
 }
 
-/** Sessions that ended while Redis was away: a minute of many logouts. Beyond it the log is asked only while Redis is away. */
+/** Changes that came while Redis was away: a minute of many logouts. Beyond it the log is asked only while Redis is away. */
 const pendingMax = 10_000
 const retryMs = 1_000
 /**
- * Events that are read to tell an emptied Redis which sessions have ended: some seconds of work. Where the life of a token holds
- * more, the log is asked once for each session until Redis' memory is as old as a token can be.
+ * Events that are read to tell an emptied Redis what has changed: some seconds of work. Where the life of a token holds
+ * more, the log is asked once for each token until Redis' memory is as old as a token can be.
  */
 const recentEventsMax = 100_000
+/** Accounts read at once for that. */
+const accountsAtOnce = 20
 
-/** Redis remembers who has ended for the life of an access token; while it does not, the session's own stream answers. */
+/** Facts about accounts that say nothing to tokens handed out before. All others are looked at. */
+const silentTypes = new Set(['user.registered', 'user.email_proved', 'user.profile_changed', 'user.phone_changed'])
+
+/** What an account says to the tokens of its sessions. */
+export const standingOf = (user: User): Standing =>
+  isRegistered(user)
+    ? {
+        isActive: user.status === 'active',
+        epoch: user.epoch,
+        exceptSessionId: user.exceptSessionId,
+        roles: user.roles,
+      }
+    : { isActive: false, epoch: 0, exceptSessionId: null, roles: [] }
+
+const idOf = (stream: string) => stream.slice(stream.indexOf('-') + 1)
+
+/** What somebody who holds a token must learn of a change; `undefined`: nothing. */
+function markOf({ category, stream, before, after }: Change): ((at: number, revision: number) => Mark) | undefined {
+  const id = idOf(stream)
+  if (category === sessionDecider.category) {
+    const [former, present] = [before as Session, after as Session]
+    const ends = present.status === 'ended' && former.status !== 'ended'
+    return ends ? (at) => ({ about: 'session', id, at }) : undefined
+  }
+  if (category !== userDecider.category || (before as User).status === 'none') return undefined
+  const standing = standingOf(after as User)
+  if (JSON.stringify(standing) === JSON.stringify(standingOf(before as User))) return undefined
+  return (at, revision) => ({ about: 'account', id, at, revision, standing })
+}
+
+/** Redis remembers what has changed for the life of an access token; while it does not, the streams answer. */
 export function createRevocations(deps: RevocationDeps): Revocations {
-  const { redis, execute, eventLog, log, markMs, onSkipped } = deps
+  const { redis, load, claimsOnlyPermitted, eventLog, log, markMs, onSkipped } = deps
   const marks = createRevocationMarks({ redis, log, markMs, onSkipped })
-  /** Epoch ms until which a session that Redis has not taken must be told to it. */
-  const pending = new Map<SessionId, number>()
+  /** By name of the change: what Redis has not taken. The newest stands last. */
+  const pending = new Map<string, Mark>()
 
-  async function tell(sessionId: SessionId, untilMs: number): Promise<void> {
-    await marks.add(sessionId, untilMs - Date.now())
-    pending.delete(sessionId)
+  async function tell(change: string, outcome: Mark | MarkSubject): Promise<void> {
+    await marks.settle(outcome, change)
+    pending.delete(change)
   }
 
-  async function endedSince(since: number) {
-    const prefixes = [`${topics['annals.sessions'].category}-`]
-    const recent = await eventLog.recent({ since, prefixes, countMax: recentEventsMax })
-    return recent
-      ?.filter(({ type }) => type === 'session.ended')
-      .map(({ stream, createdAt }) => ({ sessionId: stream.slice(prefixes[0]!.length), endedAt: createdAt }))
+  const userOf = (userId: UserId) => load(userDecider, streamOf.user(userId))
+
+  async function accountMark({ stream, createdAt }: LogEvent): Promise<Mark> {
+    const { state, revision } = await userOf(idOf(stream))
+    return { about: 'account', id: idOf(stream), at: createdAt, revision, standing: standingOf(state) }
+  }
+
+  async function recentMarks(since: number): Promise<Mark[] | undefined> {
+    const [ofSessions, ofUsers] = [`${topics['annals.sessions'].category}-`, `${topics['annals.users'].category}-`]
+    const recent = await eventLog.recent({ since, prefixes: [ofSessions, ofUsers], countMax: recentEventsMax })
+    if (!recent) return undefined
+    const ended = recent
+      .filter(({ type }) => type === 'session.ended')
+      .map(({ stream, createdAt }): Mark => ({ about: 'session', id: idOf(stream), at: createdAt }))
+    // Newest first: the last of an account is met first.
+    const changed = new Map<string, LogEvent>()
+    for (const event of recent)
+      if (event.stream.startsWith(ofUsers) && !silentTypes.has(event.type) && !changed.has(event.stream))
+        changed.set(event.stream, event)
+    const accounts = [...changed.values()]
+    for (let from = 0; from < accounts.length; from += accountsAtOnce)
+      ended.push(...(await Promise.all(accounts.slice(from, from + accountsAtOnce).map(accountMark))))
+    return ended
+  }
+
+  /** By the facts: the session's own events, and its account's. */
+  async function byFacts(principal: Principal): Promise<Verdict> {
+    // Beside this request, which the log answers: Redis may have been emptied.
+    marks.complete(recentMarks).catch((error: unknown) => log.debug({ err: error }, 'Redis stays incomplete'))
+    const { sessionId, userId } = principal
+    const [session, user] = await Promise.all([load(sessionDecider, streamOf.session(sessionId)), userOf(userId)])
+    return session.state.status === 'active' ? judge(principal, standingOf(user.state)) : 'ended'
+  }
+
+  /** What this process knows and Redis does not. */
+  function pendingVerdict(principal: Principal): Verdict {
+    let verdict: Verdict = 'good'
+    for (const mark of pending.values()) {
+      if (mark.about === 'session' && mark.id === principal.sessionId) return 'ended'
+      if (mark.about === 'account' && mark.id === principal.userId) verdict = judge(principal, mark.standing)
+    }
+    return verdict
   }
 
   const timer = setInterval(async () => {
     try {
-      for (const [sessionId, untilMs] of pending) await tell(sessionId, untilMs)
+      for (const [change, mark] of pending) await tell(change, mark)
     } catch {
       onSkipped()
     }
   }, retryMs)
   timer.unref()
 
+  /** A process may have been killed between a fact and its mark: this one before it was started, or one that Redis did not hear. */
+  let repeating: Promise<void> | undefined
+  const onReady = () => {
+    repeating = (repeating ?? Promise.resolve())
+      .then(() => marks.repeat(recentMarks))
+      .catch((error: unknown) => log.debug({ err: error }, 'Redis was not told again what has changed'))
+  }
+  redis.on('ready', onReady)
+  if (redis.status === 'ready') onReady()
+
   return {
-    async add(sessionId) {
-      const untilMs = Date.now() + markMs
-      if (pending.size < pendingMax) pending.set(sessionId, untilMs)
-      await tell(sessionId, untilMs).catch((error: unknown) => {
-        onSkipped()
-        log.warn({ err: error, sessionId }, 'Redis has not taken a revocation, trying again')
-      })
+    async begin(change) {
+      const mark = markOf(change)
+      if (!mark) return undefined
+      const name = newId()
+      const subject = mark(0, 0)
+      const { about, id } = subject
+      await marks.announce(subject, name).catch(onSkipped)
+      return async (revision) => {
+        const outcome = revision === undefined ? { about, id } : mark(Date.now(), revision)
+        if ('at' in outcome && pending.size < pendingMax) pending.set(name, outcome)
+        await tell(name, outcome).catch((error: unknown) => {
+          onSkipped()
+          log.warn({ err: error, about, id }, 'Redis has not taken a revocation, trying again')
+        })
+      }
     },
 
-    has(sessionId) {
-      if (pending.has(sessionId)) return Promise.resolve(true)
-      return marks.hasEnded(sessionId, async () => {
-        // Beside this request, which the log answers: Redis may have been emptied.
-        marks.complete(endedSince).catch((error: unknown) => log.debug({ err: error }, 'Redis stays incomplete'))
-        const { state } = await execute.load(sessionDecider, streamOf.session(sessionId))
-        return state.status !== 'active'
-      })
+    async verdictOn(principal) {
+      const known = pending.size > 0 ? pendingVerdict(principal) : 'good'
+      if (known !== 'good') return known
+      const verdict = await marks.verdictOn(principal, () => byFacts(principal))
+      return verdict === 'good' && !(await claimsOnlyPermitted(principal)) ? 'stale' : verdict
+    },
+
+    repeat: () => marks.repeat(recentMarks),
+
+    get pending() {
+      return pending.size
     },
 
     close() {
       clearInterval(timer)
+      redis.off('ready', onReady)
       marks.close()
     },
   }

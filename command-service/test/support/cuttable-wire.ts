@@ -6,6 +6,8 @@ export interface CuttableWire {
   /** The server's address, through the wire. */
   url: string
   cut(): void
+  /** Connections stay and are made, and nothing goes through them any more: a server that is frozen. */
+  freeze(): void
   mend(): void
 }
 
@@ -13,6 +15,7 @@ export async function layWire(scope: TestScope, url: string): Promise<CuttableWi
   const target = new URL(url)
   const sockets = new Set<Socket>()
   let whole = true
+  let frozen = false
   const server = createServer((near) => {
     if (!whole) return near.destroy()
     const far = connect(Number(target.port), target.hostname)
@@ -22,6 +25,7 @@ export async function layWire(scope: TestScope, url: string): Promise<CuttableWi
     ] as const) {
       sockets.add(one)
       one.pipe(other)
+      if (frozen) one.unpipe(other).pause()
       one.on('error', () => other.destroy())
       one.on('close', () => {
         sockets.delete(one)
@@ -46,8 +50,15 @@ export async function layWire(scope: TestScope, url: string): Promise<CuttableWi
       whole = false
       drop()
     },
+    freeze() {
+      frozen = true
+      for (const socket of sockets) socket.unpipe().pause()
+    },
     mend() {
       whole = true
+      // What was held back is lost, as the connections are.
+      if (frozen) drop()
+      frozen = false
     },
   }
 }

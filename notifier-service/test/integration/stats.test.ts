@@ -4,14 +4,15 @@ import type { AddressInfo } from 'node:net'
 import { randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from 'jose'
-import { AccessTokenClaims } from '@annals/contracts'
+import { AccessTokenClaims, builtInRoles, isBuiltIn, type NewEvent } from '@annals/contracts'
 import { createAuthenticator } from '@annals/platform/access-tokens'
 import type { EventLog } from '@annals/platform/event-log'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { testScope } from '@annals/platform/testing'
 import { buildApp } from '../../src/api/app'
-import { createHasEnded } from '../../src/api/ended-sessions'
+import { createVerdictOn } from '../../src/api/verdict'
+import { fact, people } from '../support/facts'
 import { log, notifierDatabase, ownLog } from '../support/servers'
 
 const scope = testScope('file')
@@ -30,7 +31,7 @@ function appWith(keysFrom: string): FastifyInstance {
     issuer,
     audience,
     claims: AccessTokenClaims,
-    hasEnded: createHasEnded(eventLog),
+    verdictOn: createVerdictOn(eventLog),
   })
   return scope.add(buildApp({ pool, authenticate, registry: createMetrics('test'), log }), (app) => app.close())
 }
@@ -71,23 +72,38 @@ interface TokenOptions {
   typ?: string
   /** Default: one that has begun. */
   sessionId?: string
+  /** Default: one whose account is there, with the roles. */
+  userId?: string
+  epoch?: number
 }
 /** A fact of a session; all that is looked at is its type. */
 const record = (sessionId: string, type: string, revision: number) =>
   eventLog.append(`session-${sessionId}`, [{ id: randomUUID(), type, data: {}, metadata: {} }], revision - 1)
 
+const crowd = people()
+/** A fact of an account. */
+async function happens(userId: string, event: NewEvent) {
+  const { event: encoded, revision } = fact(event, crowd, { stream: `user-${userId}` })
+  await eventLog.append(`user-${userId}`, [encoded], revision - 1)
+}
+async function registered(roles: string[], userId = randomUUID()) {
+  const data = { userId, email: 'a@example.org', name: 'A', locale: 'en', roles, credentialId: null, emailProved: true }
+  await happens(userId, { type: 'user.registered', data })
+  return userId
+}
+
 /** A token of a session that the log knows. */
 async function token(options: TokenOptions = {}) {
   const { roles = ['user', 'admin'], key = privateKey, expires = '1m', to = audience, typ = 'at+jwt' } = options
-  const { sessionId = randomUUID() } = options
+  const { sessionId = randomUUID(), epoch = 1 } = options
+  const userId = options.userId ?? (await registered(roles))
+  const permissions = roles.flatMap((role) => (isBuiltIn(role) ? builtInRoles[role].permissions : []))
   if (options.sessionId === undefined) await record(sessionId, 'session.begun', 0)
-  const permissions = roles.includes('admin') ? ['statistics.read'] : []
-  const auth_time = Math.floor(Date.now() / 1000)
-  return new SignJWT({ roles, permissions, epoch: 1, auth_time, sid: sessionId })
+  return new SignJWT({ roles, permissions, epoch, sid: sessionId, auth_time: Math.floor(Date.now() / 1000) })
     .setProtectedHeader({ alg: 'EdDSA', kid: 'k1', typ })
     .setIssuer(issuer)
     .setAudience(to)
-    .setSubject(randomUUID())
+    .setSubject(userId)
     .setIssuedAt()
     .setExpirationTime(expires)
     .sign(key)
@@ -148,6 +164,35 @@ describe('GET /api/v1/notifications/stats', () => {
     expect(await outcome()).toEqual([200, undefined])
     await record(sessionId, 'session.ended', 1)
     expect(await outcome()).toEqual([401, 'session-ended'])
+  })
+
+  it('refuses who is not any more what the token says, by what the log says of the account', async () => {
+    const roles = ['user', 'admin']
+    const userId = await registered(roles)
+    const [kept, taken] = [randomUUID(), randomUUID()]
+    for (const sessionId of [kept, taken]) await record(sessionId, 'session.begun', 0)
+    const outcome = async (options: TokenOptions) =>
+      (await ask(`Bearer ${await token({ userId, roles, sessionId: kept, ...options })}`)).body['code']
+    expect(await outcome({})).toBeUndefined()
+    await happens(userId, { type: 'user.sessions_ended', data: { userId, epoch: 2, exceptSessionId: kept } })
+    expect([await outcome({}), await outcome({ sessionId: taken })]).toEqual([undefined, 'session-ended'])
+    expect(await outcome({ sessionId: taken, epoch: 2 })).toBeUndefined()
+    await happens(userId, { type: 'user.role_revoked', data: { userId, role: 'admin' } })
+    expect(await outcome({})).toBe('unauthenticated')
+    expect(await outcome({ roles: ['user'] })).toBe('forbidden')
+    await happens(userId, { type: 'user.role_granted', data: { userId, role: 'admin' } })
+    expect(await outcome({})).toBeUndefined()
+    await happens(userId, { type: 'user.disabled', data: { userId, epoch: 3, reason: 'administrator' } })
+    expect(await outcome({ epoch: 3 })).toBe('session-ended')
+    await happens(userId, { type: 'user.enabled', data: { userId } })
+    expect([await outcome({ epoch: 2 }), await outcome({ epoch: 3 })]).toEqual(['session-ended', undefined])
+    await happens(userId, { type: 'user.erased', data: { userId, epoch: 4 } })
+    expect(await outcome({ epoch: 4 })).toBe('session-ended')
+  })
+
+  it('refuses a token of an account that the log does not know', async () => {
+    const { body } = await ask(`Bearer ${await token({ userId: randomUUID() })}`)
+    expect(body['code']).toBe('session-ended')
   })
 
   it.each([

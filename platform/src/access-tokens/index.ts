@@ -18,6 +18,12 @@ const tokenCharsMax = 4_096
 /** Tokens whose signature was checked: 300 bytes each, so 3 MB. A verification costs more than all else in a small request. */
 const verifiedMax = 10_000
 
+/**
+ * What is said to a token that is within its time. `stale`: its session goes on, but it claims roles that its bearer does not
+ * have any more, or not yet; a refresh mends that.
+ */
+export type Verdict = 'good' | 'ended' | 'stale'
+
 export interface AuthenticationOptions<Principal> {
   /** The public key, or where the issuer publishes its keys (RFC 7517). */
   keys: CryptoKey | URL
@@ -26,10 +32,10 @@ export interface AuthenticationOptions<Principal> {
   /** What a token has to claim, and what is known of its bearer by it. */
   claims: z.ZodType<Principal>
   /**
-   * Whether the session of a token within its time has ended.
+   * What is said to a token within its time: whether its session has ended, and whether it claims what its bearer has.
    * @throws when that can not be known now: nobody is let in then.
    */
-  hasEnded: (principal: Principal) => Promise<boolean>
+  verdictOn: (principal: Principal) => Promise<Verdict>
   /**
    * How long a signature that was checked, and a set of keys that was fetched, are taken as they were, in ms. Default 60,000: a key that
    * is withdrawn lets nobody in after two minutes, or after eleven while the set can not be fetched.
@@ -39,7 +45,7 @@ export interface AuthenticationOptions<Principal> {
 
 /**
  * @param authorization the header `Authorization` of a request.
- * @throws HttpProblem `unauthenticated`; `session-ended`; `dependency-unavailable` when the keys can not be fetched. What `hasEnded` throws.
+ * @throws HttpProblem `unauthenticated`; `session-ended`; `dependency-unavailable` when the keys can not be fetched. What `verdictOn` throws.
  */
 export type Authenticate<Principal> = (authorization: string | undefined) => Promise<Principal>
 
@@ -94,7 +100,7 @@ function isPlain(part: string): boolean {
 export function createAuthenticator<Principal extends { expiresAt: number }>(
   options: AuthenticationOptions<Principal>,
 ): Authenticate<Principal> {
-  const { keys, issuer, audience, claims, hasEnded, recheckMs = recheckMsDefault } = options
+  const { keys, issuer, audience, claims, verdictOn, recheckMs = recheckMsDefault } = options
   const keyOf: JWTVerifyGetKey = keys instanceof URL ? publishedKeys(keys, recheckMs) : async () => keys
   const expected = {
     issuer,
@@ -135,7 +141,13 @@ export function createAuthenticator<Principal extends { expiresAt: number }>(
       verified.set(name, principal)
     }
     if (Date.now() / 1_000 >= principal.expiresAt + clockToleranceSeconds) throw unauthenticated()
-    if (await hasEnded(principal)) throw new HttpProblem('session-ended', { detail: 'Log in again.' })
-    return principal
+    switch (await verdictOn(principal)) {
+      case 'good':
+        return principal
+      case 'ended':
+        throw new HttpProblem('session-ended', { detail: 'Log in again.' })
+      case 'stale':
+        throw unauthenticated()
+    }
   }
 }

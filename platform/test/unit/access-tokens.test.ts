@@ -15,7 +15,7 @@ const claims = z
 
 /** Sessions that have ended, by who bears the token. */
 const ended = new Set<string>()
-const hasEnded = async ({ userId }: { userId: string }) => ended.has(userId)
+const verdictOn = async ({ userId }: { userId: string }) => (ended.has(userId) ? ('ended' as const) : ('good' as const))
 
 let publicKey: CryptoKey
 let privateKey: CryptoKey
@@ -77,7 +77,7 @@ describe.each([
   ['with the public key', () => publicKey],
   ['with published keys', () => keysUrl],
 ])('authentication %s', (_, keys) => {
-  const authentication = () => createAuthenticator({ keys: keys(), issuer, audience, claims, hasEnded })
+  const authentication = () => createAuthenticator({ keys: keys(), issuer, audience, claims, verdictOn })
 
   it('tells who bears the token', async () =>
     expect(await authentication()(await bearer())).toEqual({ userId: 'anna', expiresAt: expect.any(Number) }))
@@ -131,7 +131,7 @@ describe.each([
 
 describe('authentication with published keys', () => {
   it('fetches them once for many tokens', async () => {
-    const authenticate = createAuthenticator({ keys: keysUrl, issuer, audience, claims, hasEnded })
+    const authenticate = createAuthenticator({ keys: keysUrl, issuer, audience, claims, verdictOn })
     const before = fetches
     for (const expires of ['1m', '2m', '3m']) await authenticate(await bearer({ expires }))
     expect(fetches - before).toBe(1)
@@ -139,7 +139,7 @@ describe('authentication with published keys', () => {
 
   it('lets nobody in with a key that was withdrawn, once the stated time has passed', async () => {
     const recheckMs = 200
-    const authenticate = createAuthenticator({ keys: keysUrl, issuer, audience, claims, hasEnded, recheckMs })
+    const authenticate = createAuthenticator({ keys: keysUrl, issuer, audience, claims, verdictOn, recheckMs })
     const token = await bearer()
     await authenticate(token)
     const before = published
@@ -160,7 +160,7 @@ describe('authentication with published keys', () => {
     }).listen(0, '127.0.0.1')
     await once(flaky, 'listening')
     const keys = new URL(`http://127.0.0.1:${(flaky.address() as AddressInfo).port}/`)
-    const authenticate = createAuthenticator({ keys, issuer, audience, claims, hasEnded, recheckMs: 50 })
+    const authenticate = createAuthenticator({ keys, issuer, audience, claims, verdictOn, recheckMs: 50 })
     await authenticate(await bearer())
     silent = true
     await delay(100)
@@ -170,7 +170,7 @@ describe('authentication with published keys', () => {
 
   it('that can not be fetched calls no token bad', async () => {
     const nowhere = new URL('http://127.0.0.1:1/')
-    const authenticate = createAuthenticator({ keys: nowhere, issuer, audience, claims, hasEnded })
+    const authenticate = createAuthenticator({ keys: nowhere, issuer, audience, claims, verdictOn })
     await expect(authenticate(await bearer())).rejects.toMatchObject({
       code: 'dependency-unavailable',
       facts: { headers: { 'retry-after': '2' } },

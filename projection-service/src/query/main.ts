@@ -11,10 +11,10 @@ import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revoca
 import { createSignedText } from '@annals/platform/signed-text'
 import { buildQueryApi, queryReadiness } from './app'
 import { createConsistencyWait } from './consistency'
-import { createHasEnded } from './ended-sessions'
 import { createLogState } from './log-state'
 import { listenForProgress } from './progress'
 import { generationNamed, readModels } from './read-models'
+import { createVerdictOn } from './verdict'
 
 const Config = z.object({
   ...processFields(3103),
@@ -43,7 +43,7 @@ void runProcess({ name: 'query-api', Config, env: process.env }, async (context)
   const unknownRevocations = counter(
     metrics,
     'annals_query_revocation_unknown_total',
-    'Requests whose session was looked up in the read models, since Redis could not tell whether it has ended',
+    'Requests whose session and account were looked up in the read models, since Redis could not tell whether they have ended',
   )
   const pool = scope.add(
     'read models',
@@ -75,7 +75,7 @@ void runProcess({ name: 'query-api', Config, env: process.env }, async (context)
       issuer: config.JWT_ISSUER,
       audience: config.JWT_AUDIENCE,
       claims: AccessTokenClaims,
-      hasEnded: createHasEnded(marks, pool, () => unknownRevocations.inc()),
+      verdictOn: createVerdictOn(marks, pool, () => unknownRevocations.inc()),
     }),
     browsers: browserRulesOf(config),
     consistency: createConsistencyWait(

@@ -7,6 +7,7 @@ import {
   PaymentStatsResponse,
   UserResponse,
   encodeConsistencyToken,
+  type EventType,
 } from '@annals/contracts'
 import { createRedis } from '@annals/platform/redis'
 import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
@@ -22,13 +23,13 @@ const bob = randomUUID()
 const root = randomUUID()
 const aliceSession = randomUUID()
 
-const account = (userId: string, email: string, position: bigint, at: string) =>
+const account = (userId: string, email: string, position: bigint, at: string, roles = ['user']) =>
   recorded(
     'user.registered',
     `user-${userId}`,
     0,
     position,
-    { userId, email, name: 'A Person', locale: 'en', roles: ['user'], credentialId: randomUUID(), emailProved: false },
+    { userId, email, name: 'A Person', locale: 'en', roles, credentialId: randomUUID(), emailProved: false },
     at,
   )
 
@@ -76,7 +77,7 @@ beforeAll(async () => {
   await feed([
     account(alice, 'alice@example.org', 1n, '2026-03-01T08:00:00.000Z'),
     account(bob, 'bob@example.org', 2n, '2026-03-01T09:00:00.000Z'),
-    account(root, 'root@example.org', 3n, '2026-03-01T09:30:00.000Z'),
+    account(root, 'root@example.org', 3n, '2026-03-01T09:30:00.000Z', ['user', 'admin']),
     login(alice, aliceSession, 4n, '2026-03-02T08:00:00.000Z'),
     login(alice, randomUUID(), 5n, '2026-03-01T23:00:00.000Z'),
     ...paymentFacts(alicePayment, 10n),
@@ -121,7 +122,7 @@ describe('who asks', () => {
     const sessionId = randomUUID()
     const token = await api.tokenFor(alice, { sessionId })
     expect((await api.get('/users/me', { token })).status).toBe(200)
-    await marks.add(sessionId, 60_000)
+    await marks.settle({ about: 'session', id: sessionId, at: Date.now() }, 'end')
     expect(await api.get('/users/me', { token })).toMatchObject({ status: 401, body: { code: 'session-ended' } })
   })
 
@@ -139,7 +140,7 @@ describe('who asks', () => {
         new Date().toISOString(),
       ),
     ])
-    await marks.add(sessionId, 60_000)
+    await marks.settle({ about: 'session', id: sessionId, at: Date.now() }, 'end')
     await redis.flushdb()
     expect(await api.get('/users/me', { token })).toMatchObject({ status: 401, body: { code: 'session-ended' } })
     // Another session of the same person goes on.
@@ -543,4 +544,46 @@ describe('a filter of an administrator', () => {
   ])('counts days that there are: %s is answered %i', async (query, status) =>
     expect((await api.get(`/stats/payments?${query}`, { token: asRoot })).status).toBe(status),
   )
+})
+
+// At the end: it adds to the accounts that are listed.
+describe('a token', () => {
+  it('is refused by what its account has become, although Redis has forgotten it', async () => {
+    const [owner, kept, taken] = [randomUUID(), randomUUID(), randomUUID()]
+    let revision = 0
+    const happens = (type: EventType, data: object) =>
+      feed([
+        recorded(
+          type,
+          `user-${owner}`,
+          ++revision,
+          BigInt(950 + revision),
+          { userId: owner, ...data } as never,
+          new Date().toISOString(),
+        ),
+      ])
+    await feed([account(owner, 'owner@example.org', 950n, new Date().toISOString())])
+    const codeOf = async (token: string) => (await api.get('/users/me', { token })).body['code']
+    await redis.flushdb()
+    const [goesOn, isOver] = [
+      await api.tokenFor(owner, { sessionId: kept }),
+      await api.tokenFor(owner, { sessionId: taken }),
+    ]
+    expect([await codeOf(goesOn), await codeOf(isOver)]).toEqual([undefined, undefined])
+    await happens('user.sessions_ended', { epoch: 2, exceptSessionId: kept })
+    expect([await codeOf(goesOn), await codeOf(isOver)]).toEqual([undefined, 'session-ended'])
+    await happens('user.role_granted', { role: 'finance' })
+    expect(await codeOf(goesOn)).toBe('unauthenticated')
+    const refreshed = await api.tokenFor(owner, { sessionId: kept, roles: ['user', 'finance'] })
+    expect(await codeOf(refreshed)).toBeUndefined()
+    await happens('user.role_revoked', { role: 'finance' })
+    expect([await codeOf(refreshed), await codeOf(goesOn)]).toEqual(['unauthenticated', undefined])
+    await happens('user.disabled', { epoch: 3, reason: 'administrator' })
+    expect(await codeOf(goesOn)).toBe('session-ended')
+    await happens('user.enabled', {})
+    expect(await codeOf(goesOn)).toBe('session-ended')
+    expect(await codeOf(await api.tokenFor(owner, { epoch: 3 }))).toBeUndefined()
+    await happens('user.erased', { epoch: 4 })
+    expect(await codeOf(await api.tokenFor(owner, { epoch: 4, roles: [] }))).toBe('session-ended')
+  })
 })

@@ -19,9 +19,9 @@ import { createSignedText } from '@annals/platform/signed-text'
 import type { TestScope } from '@annals/platform/testing'
 import { buildQueryApi, queryReadiness } from '../../src/query/app'
 import { createConsistencyWait } from '../../src/query/consistency'
-import { createHasEnded } from '../../src/query/ended-sessions'
 import { createLogState } from '../../src/query/log-state'
 import { readModels } from '../../src/query/read-models'
+import { createVerdictOn } from '../../src/query/verdict'
 import type { Generation } from '../../src/engine/tables/generation'
 import { silent } from './database'
 
@@ -55,6 +55,7 @@ export interface TestApi {
 export interface TokenOptions {
   roles?: string[]
   sessionId?: string
+  epoch?: number
   audience?: string
   expiresIn?: string
   typ?: string
@@ -92,7 +93,7 @@ export async function startTestApi(
       issuer,
       audience,
       claims: AccessTokenClaims,
-      hasEnded: createHasEnded(options.marks ?? { ask: async () => 'not-ended' }, options.pool, () => (unknown += 1)),
+      verdictOn: createVerdictOn(options.marks ?? { ask: async () => 'good' }, options.pool, () => (unknown += 1)),
     }),
     consistency: createConsistencyWait(models, logState, signed, undefined, options.waitMs ?? 2_000),
     now: () => new Date(),
@@ -114,9 +115,9 @@ export async function startTestApi(
     },
     tokenFor: (
       userId,
-      { roles = ['user'], sessionId = randomUUID(), expiresIn = '5m', typ = 'at+jwt', ...given } = {},
+      { roles = ['user'], sessionId = randomUUID(), epoch = 1, expiresIn = '5m', typ = 'at+jwt', ...given } = {},
     ) =>
-      new SignJWT({ sid: sessionId, roles, permissions: permissionsOf(roles), epoch: 1, auth_time: nowSeconds() })
+      new SignJWT({ sid: sessionId, roles, permissions: permissionsOf(roles), epoch, auth_time: nowSeconds() })
         .setProtectedHeader({ alg: 'EdDSA', kid: 'test', typ })
         .setIssuer(issuer)
         .setAudience(given.audience ?? audience)

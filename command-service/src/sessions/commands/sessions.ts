@@ -6,7 +6,6 @@ import { holdsSession, userDecider } from '../../accounts/domain/user'
 import type { Request } from '../../core/command-context'
 import type { Execute } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
-import type { Revocations } from '../revocations'
 import type { IssueTokens, Tokens } from '../open-session'
 import type { RefreshTokens } from '../refresh-tokens'
 
@@ -14,7 +13,6 @@ export interface SessionDeps {
   execute: Execute
   issueTokens: IssueTokens
   refreshTokens: RefreshTokens
-  revocations: Revocations
   inFlight: InFlight
   now: () => string
 }
@@ -23,9 +21,8 @@ export interface SessionDeps {
 const byItself: Actor = { type: 'system', id: 'session' }
 
 export function createSessionCommands(deps: SessionDeps) {
-  const { execute, issueTokens, refreshTokens, revocations, inFlight, now } = deps
+  const { execute, issueTokens, refreshTokens, inFlight, now } = deps
 
-  /** The fact comes first, then Redis hears of it. */
   async function endOf(sessionId: SessionId, reason: SessionEndReason, correlationId: string, actor = byItself) {
     const commandId = newId()
     await execute(sessionDecider, {
@@ -33,7 +30,6 @@ export function createSessionCommands(deps: SessionDeps) {
       context: { commandId, correlationId, causationId: commandId, actor, occurredAt: now() },
       decide: end({ reason }),
     })
-    await revocations.add(sessionId)
   }
 
   return {
@@ -61,10 +57,7 @@ export function createSessionCommands(deps: SessionDeps) {
           },
           decide: refresh({ generation, at }),
         })
-        if (state.status !== 'active') {
-          await revocations.add(sessionId)
-          throw new Rejected('session-ended')
-        }
+        if (state.status !== 'active') throw new Rejected('session-ended')
         const { userId, epoch, authenticatedAt, generation: current } = state
         const user = await execute.load(userDecider, streamOf.user(userId))
         if (user.state.status !== 'active' || !holdsSession(user.state, state)) {

@@ -21,6 +21,8 @@ export const users = defineProjection({
     roles: 'text[]',
     registered_at: 'timestamptz',
     erase_at: 'timestamptz?',
+    epoch: 'integer',
+    except_session_id: 'uuid?',
   },
   indexes: {
     account_by_time: '(registered_at desc, user_id desc)',
@@ -40,6 +42,8 @@ export const users = defineProjection({
       roles: data.roles,
       registered_at: at,
       erase_at: null,
+      epoch: 1,
+      except_session_id: null,
     }),
     'user.email_proved': (row, { at }) => ({ ...begun(row), email_proved_at: at }),
     'user.profile_changed': (row, { data: { name, locale, timeZone } }) => ({
@@ -50,7 +54,22 @@ export const users = defineProjection({
     }),
     'user.email_changed': (row, { data, at }) => ({ ...begun(row), email: data.email, email_proved_at: at }),
     'user.phone_changed': (row, { data }) => ({ ...begun(row), phone: data.phone }),
-    'user.disabled': (row) => ({ ...begun(row), state: 'disabled' }),
+    'user.password_changed': (row, { data: { epoch, exceptSessionId } }) => ({
+      ...begun(row),
+      epoch,
+      except_session_id: exceptSessionId,
+    }),
+    'user.sessions_ended': (row, { data: { epoch, exceptSessionId } }) => ({
+      ...begun(row),
+      epoch,
+      except_session_id: exceptSessionId,
+    }),
+    'user.disabled': (row, { data }) => ({
+      ...begun(row),
+      state: 'disabled',
+      epoch: data.epoch,
+      except_session_id: null,
+    }),
     'user.enabled': (row) => ({ ...begun(row), state: 'active' }),
     'user.role_granted': (row, { data }) => {
       const { roles, ...rest } = begun(row)
@@ -62,9 +81,11 @@ export const users = defineProjection({
     },
     'user.erasure_scheduled': (row, { data }) => ({ ...begun(row), erase_at: data.eraseAt }),
     'user.erasure_cancelled': (row) => ({ ...begun(row), erase_at: null }),
-    'user.erased': (row) => ({
+    'user.erased': (row, { data }) => ({
       ...begun(row),
       state: 'erased',
+      epoch: data.epoch,
+      except_session_id: null,
       email: null,
       phone: null,
       name: null,
