@@ -17,7 +17,7 @@ export interface ProvedPassword {
   /** Address of the client, canonical. */
   client: string
   correlationId: string
-  /** Id of the login. */
+  /** The session that the login began. */
   causationId: string
 }
 

@@ -19,6 +19,7 @@ import { createAddressHash, createRegistration } from '../accounts/commands/regi
 import { createSessionCommands } from '../sessions/commands/sessions'
 import { createChallengeSecrets } from '../accounts/challenge-secrets'
 import { createChallenges } from '../accounts/challenges'
+import { commonPasswords } from '../accounts/common-passwords'
 import { createGuessThrottle } from '../accounts/guess-throttle'
 import { createKnownNetworks } from '../accounts/known-networks'
 import { createPasswordCheck } from '../accounts/password-check'
@@ -211,7 +212,7 @@ export async function openCommandService({
   }
   const browsers = browserRulesOf(config)
   const deps = {
-    register: createRegistration(shared),
+    register: createRegistration({ ...shared, commonPasswords }),
     login: createLogin(shared),
     sessions: createSessionCommands(shared),
     payments: createPaymentCommands({

@@ -4,10 +4,10 @@ import { networkOf } from '@annals/platform/client-address'
 import { derivedId, newId } from '@annals/platform/ids'
 import { credentialDecider, setPassword } from '../domain/credential'
 import { emailReservationDecider, reserve } from '../domain/email-reservation'
+import type { Vocabulary } from '../domain/guessing'
 import { passwordRefusal } from '../domain/password-policy'
 import { Rejected } from '../../core/rejected'
 import { isRegistered, register, userDecider } from '../domain/user'
-import { commonPasswords } from '../common-passwords'
 import type { PasswordCheck } from '../password-check'
 import type { PasswordHasher } from '../passwords'
 import { commandIdOf, stepOf, type CommandContext, type Fingerprint, type Request } from '../../core/command-context'
@@ -45,6 +45,7 @@ export interface RegistrationDeps {
   execute: Execute
   passwords: PasswordHasher
   checkPassword: PasswordCheck
+  commonPasswords: Vocabulary
   addressHash: AddressHash
   fingerprint: Fingerprint
   inFlight: InFlight
@@ -62,7 +63,7 @@ const route = 'POST /api/v1/auth/register'
  * @throws Rejected `email-taken`, `password-too-common`, `password-too-short`; IdempotencyKeyReused; TooManyRequests; Overloaded.
  */
 export function createRegistration(deps: RegistrationDeps) {
-  const { execute, passwords, checkPassword, addressHash, fingerprint, inFlight, tenant, now } = deps
+  const { execute, passwords, checkPassword, commonPasswords, addressHash, fingerprint, inFlight, tenant, now } = deps
 
   /**
    * The fingerprint does not cover the password, since it stays in the log: the credential tells.

@@ -78,7 +78,7 @@ export function createLogin(deps: LoginDeps) {
       if (passwordHash !== null)
         rehash.after({
           ...{ userId, credentialId, passwordHash, correlationId },
-          ...{ password: canonicalPassword(password), client: ip, causationId: commandId },
+          ...{ password: canonicalPassword(password), client: ip, causationId: tokens.sessionId },
         })
       return tokens
     })

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { createServer, type AddressInfo } from 'node:net'
+import path from 'node:path'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import bcrypt from 'bcrypt'
 import { secretPartOf, streamOf } from '@annals/contracts'
@@ -28,6 +30,14 @@ let account: (passwordHash: string) => Promise<FormerAccount>
 /** At cost 4, under the key of the environment. */
 let service: TestService
 let other: TestService
+/** That nobody listens on for now. */
+const freePort = () =>
+  new Promise<number>((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
 const keyId = (key: string) => peppersOf([Buffer.from(key, 'base64')]).current.id
 const formOf = (key: string, cost: number) => `$annals$v2$k=${keyId(key)}$2b$${String(cost).padStart(2, '0')}$`
 
@@ -104,6 +114,26 @@ describe('a login with a hash of form v1', () => {
     )) as [TestService, TestService]
     expect((await login(anna.email)).status).toBe(200)
   })
+
+  it('stays valid when the process is killed before the hash is replaced, and is replaced at the next', async () => {
+    const anna = await account(await bcrypt.hash(password, 4))
+    const port = await freePort()
+    // Its hashes take half a second at least: the answer comes before.
+    const process = scope.process([path.join(__dirname, '../../../dist/api/main.js')], {
+      env: { ...environment, BCRYPT_COST: '13', HTTP_PORT: String(port), OPERATIONS_PORT: '0', LOG_LEVEL: 'silent' },
+    })
+    const attempt = () =>
+      fetch(`http://127.0.0.1:${port}/api/v1/auth/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...fromNewNetwork() },
+        body: JSON.stringify({ email: anna.email, password }),
+      })
+    expect((await eventually(attempt, { withinMs: 30_000 })).status).toBe(200)
+    await process.end('SIGKILL')
+    expect(await hashesOf(anna)).toHaveLength(1)
+    expect((await login(anna.email)).status).toBe(200)
+    await eventually(async () => expect(await hashesOf(anna)).toHaveLength(2))
+  }, 60_000)
 
   it('that was set under a former policy stays valid, whatever passwords have to be today', async () => {
     const anna = await account(await bcrypt.hash('swordfish', 4))
