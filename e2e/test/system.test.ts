@@ -107,7 +107,7 @@ async function registered(name: string, headers: Record<string, string> = {}): P
 }
 
 async function pay(token: string, { amount = '12.50', currency = 'EUR', card = 'tok_visa', headers = {} } = {}) {
-  const description = `Instalment ${randomUUID()}`
+  const description = `Instalment ${randomBytes(5).toString('hex')}`
   const body = { amount, currency, method: { type: 'card', token: card }, description }
   const { status, body: created } = await command('/api/v1/payments', {
     body,
