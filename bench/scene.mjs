@@ -7,6 +7,7 @@ import { setUpDatabases } from '../dev/stack/databases.mjs'
 import { installDependencies } from '../dev/install/install.mjs'
 import { startStack, stopServers } from '../dev/stack/native.mjs'
 import { openProfile, root, shown } from '../dev/profile.mjs'
+import { generousLimits } from '../dev/stack/generous-limits.mjs'
 import { startServices } from '../dev/stack/services.mjs'
 import { Trouble } from '../dev/terminal/trouble.mjs'
 import { startLoad } from './load/process.mjs'
@@ -21,6 +22,7 @@ const serviceEnvironment = {
   BCRYPT_COST: '10',
   PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
   ACCESS_TOKEN_SECONDS: '3600',
+  RATE_LIMITS: generousLimits(),
 }
 
 /**

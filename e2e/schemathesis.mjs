@@ -98,12 +98,7 @@ await withLifetime(
     await buildAll(await openProfile(name, { ports: 'free' }))
     const program = await install()
     const { openSystem } = await import('./system.mjs')
-    const system = await openSystem(name, {
-      progress,
-      signal,
-      // It guesses passwords, many at a time.
-      env: { LOGIN_ATTEMPTS_PER_IP: '100000', LOGIN_ATTEMPTS_PER_ADDRESS: '1000' },
-    })
+    const system = await openSystem(name, { progress, signal })
     onEnd(() => system.close())
     const token = await administrator(system)
     const { urls } = system.services

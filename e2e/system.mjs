@@ -1,12 +1,13 @@
 import { rmSync } from 'node:fs'
 import { buildAll, migrateAll } from '../dev/commands/build.mjs'
 import { startStack, stopServers } from '../dev/stack/native.mjs'
+import { generousLimits } from '../dev/stack/generous-limits.mjs'
 import { openProfile } from '../dev/profile.mjs'
 import { chargesFile, startServices } from '../dev/stack/services.mjs'
 import { openLinks } from './links.mjs'
 
 /** Hashing a password takes 60 ms like this: the least that the command service accepts, so that tests are about something else. */
-const testEnvironment = { BCRYPT_COST: '10' }
+const testEnvironment = { BCRYPT_COST: '10', RATE_LIMITS: generousLimits() }
 
 /**
  * The whole system as it runs anywhere: servers and services as processes, on free ports, with data of their own.

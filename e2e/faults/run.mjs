@@ -16,9 +16,6 @@ import { silence } from './scenarios/silence.mjs'
 /** The logs of the last run in which something went wrong. */
 const keptLogs = join(root, '.annals/failed-faults-logs')
 
-/** Everybody here comes from one address and insists; the throttle of logins has tests of its own. */
-const oneHouse = { LOGIN_ATTEMPTS_PER_IP: '100000', LOGIN_ATTEMPTS_PER_ADDRESS: '1000' }
-
 /**
  * One way to do harm to a system of its own, and to ask afterwards whether each promise was kept.
  *
@@ -78,8 +75,7 @@ async function runScenario(scenario, profileName, options, { progress, signal: i
   setMaxListeners(100, signal)
   const tooLong = new Trouble(`The run was not over after ${scenario.runMsMax / 60_000} minutes.`)
   const limit = setTimeout(() => failing.abort(tooLong), scenario.runMsMax)
-  const { env, ...rest } = scenario.system ?? {}
-  const system = await openSystem(profileName, { env: { ...oneHouse, ...env }, ...rest, progress, signal })
+  const system = await openSystem(profileName, { ...scenario.system, progress, signal })
   let worthReading = true
   let closed = false
   const close = async () => {

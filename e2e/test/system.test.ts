@@ -133,7 +133,7 @@ let declined: string
 
 beforeAll(async () => {
   // Debug, so that what must not be in a log has every chance to get there.
-  system = await openSystem(`e2e-${process.pid}`, { env: { LOG_LEVEL: 'debug', LOGIN_ATTEMPTS_PER_IP: '100000' } })
+  system = await openSystem(`e2e-${process.pid}`, { env: { LOG_LEVEL: 'debug' } })
 }, 180_000)
 
 afterAll(() => system?.close(), 60_000)

@@ -1,4 +1,5 @@
-import { field, httpFields, processFields, kafkaFields } from '@annals/platform/config'
+import { RateLimitSettings } from '@annals/contracts'
+import { field, httpFields, processFields, kafkaFields, redisFields } from '@annals/platform/config'
 import { z } from 'zod'
 import { mailDomainOf } from './channels/email/smtp'
 import { emailRetrySchedule } from './delivery/schedule'
@@ -10,6 +11,7 @@ export const Config = z.object({
   ...processFields(3104),
   ...httpFields(3004),
   ...kafkaFields,
+  ...redisFields,
   EVENTSTORE_URL: field.url('esdb', 'esdb+discover'),
   NOTIFIER_DATABASE_URL: field.url('postgres', 'postgresql'),
   SUBJECT_KEYS_DATABASE_URL: field.url('postgres', 'postgresql'),
@@ -17,6 +19,9 @@ export const Config = z.object({
   JWKS_URL: field.url('http', 'https'),
   JWT_ISSUER: z.string().min(1),
   JWT_AUDIENCE: z.string().min(1),
+  RATE_LIMITS: RateLimitSettings,
+  /** Proxies in front whose `X-Forwarded-For` is believed. */
+  TRUSTED_PROXIES: field.trustedProxies(),
 
   SMTP_URL: field.url('smtp', 'smtps'),
   MAIL_FROM: z

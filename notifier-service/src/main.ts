@@ -6,6 +6,8 @@ import { createEventLog } from '@annals/platform/event-log'
 import { createConsumer, createGroupOffsets, kafkaConnection } from '@annals/platform/kafka'
 import { createPool } from '@annals/platform/postgres'
 import { runProcess } from '@annals/platform/process'
+import { createRateLimits, createRedisWindows } from '@annals/platform/rate-limit'
+import { createRedis } from '@annals/platform/redis'
 import { createKeyReader, masterKeysOf, missingKeysCounter } from '@annals/platform/subject-keys'
 import { createSmtpChannel, mailDomainOf } from './channels/email/smtp'
 import { createTwilioChannel } from './channels/sms/twilio'
@@ -33,7 +35,7 @@ function openChannels(config: Config): Channel[] {
 }
 
 void runProcess({ name: 'notifier', Config, env: process.env }, async (context) => {
-  const { config, log, metrics, scope, ready, fatal } = context
+  const { config, log, metrics, scope, ready, degraded, fatal } = context
   const pool = scope.add(
     'deliveries',
     createPool(config.NOTIFIER_DATABASE_URL, log, deliveryConnections + config.MAIL_CONCURRENCY),
@@ -63,8 +65,15 @@ void runProcess({ name: 'notifier', Config, env: process.env }, async (context) 
     notSetBack: () => requireNotSetBack(pool),
     log: () => requireLog(pool),
   })
+  // Without it requests are counted by this process alone.
+  const redis = scope.add('redis', createRedis(config.REDIS_URL, log, { ca: config.REDIS_TLS_CA }), (opened) =>
+    opened.disconnect(),
+  )
+  degraded({ redis: () => redis.ping() })
   const app = buildApp({
     pool,
+    limits: createRateLimits({ table: config.RATE_LIMITS, shared: createRedisWindows(redis), metrics }),
+    trustedProxies: config.TRUSTED_PROXIES,
     authenticate: createAuthenticator({
       keys: new URL(config.JWKS_URL),
       issuer: config.JWT_ISSUER,

@@ -24,6 +24,8 @@ export interface PasswordAttempt<Found> {
   addressHash: string
   /** Address of the client, canonical. */
   client: string
+  /** What the client says of its program; `null`: nothing. */
+  device: string | null
   password: string
   correlationId: string
   /** Finds the hash, with the same reads whether there is one or not. Not asked when the attempt is one too many. */
@@ -60,9 +62,9 @@ async function inSteps<T>(work: Promise<T>): Promise<T> {
 
 export const createPasswordCheck =
   ({ throttle, passwords, onVerdict }: PasswordCheckDeps): PasswordCheck =>
-  async ({ purpose, addressHash, client, password, correlationId, find }) => {
+  async ({ purpose, addressHash, client, device, password, correlationId, find }) => {
     const tell = (verdict: PasswordVerdict) => onVerdict({ purpose, verdict, addressHash, correlationId })
-    const guess = await throttle.attempt(addressHash, client)
+    const guess = await throttle.attempt({ addressHash, client, device })
     if (!guess.isAllowed) {
       tell('throttled')
       throw new TooManyRequests(guess.retryAfterSeconds)
@@ -75,7 +77,10 @@ export const createPasswordCheck =
         isJudged = true
       })
       tell(isRight ? 'right' : 'wrong')
-      if (!isRight) return undefined
+      if (!isRight) {
+        await guess.failed()
+        return undefined
+      }
       await guess.succeeded()
       return found
     } catch (error) {

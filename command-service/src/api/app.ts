@@ -7,7 +7,7 @@ import { commandRoutes, type CommandRouteDeps } from './routes'
 
 export interface AppDeps extends Pick<
   ApiOptions<CommandRouteDeps, Principal>,
-  'browsers' | 'deps' | 'log' | 'metrics' | 'trustedProxies'
+  'browsers' | 'deps' | 'limits' | 'log' | 'metrics' | 'trustedProxies'
 > {
   authenticate: Authenticate<Principal>
 }
@@ -17,7 +17,7 @@ export const buildApp = ({ authenticate, ...options }: AppDeps): FastifyInstance
   createApi({
     ...options,
     routes: commandRoutes,
-    access: { authenticate, permits, sessionOf },
+    access: { authenticate, permits, sessionOf, userOf: ({ userId }) => userId },
     problems,
     problemType,
     toProblem,

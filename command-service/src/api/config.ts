@@ -1,5 +1,6 @@
 import type { JWK } from 'jose'
 import { z } from 'zod'
+import { RateLimitSettings } from '@annals/contracts'
 import { accessTokenSecondsMax } from '@annals/platform/access-tokens'
 import { field, httpFields, processFields, redisFields } from '@annals/platform/config'
 
@@ -59,9 +60,7 @@ export const CommandConfig = z
     SESSION_SECONDS: field.integer(30 * 86_400, 60, 365 * 86_400),
     /** Below 10 a hash is guessed too fast, above 15 a login takes seconds. */
     BCRYPT_COST: field.integer(12, 10, 15),
-    LOGIN_ATTEMPTS_PER_ADDRESS: field.integer(10, 1, 1_000),
-    LOGIN_ATTEMPTS_PER_IP: field.integer(100, 1, 100_000),
-    LOGIN_WINDOW_SECONDS: field.integer(15 * 60, 1, 86_400),
+    RATE_LIMITS: RateLimitSettings,
     /** Base URL of the payment gateway; the sandbox of `npm start` listens on http://127.0.0.1:3010. */
     PAYMENT_GATEWAY_URL: field.url('http', 'https'),
     /** Its credentials: a token from the payment gateway's own console. */

@@ -7,7 +7,7 @@ import { createEventLog } from '@annals/platform/event-log'
 import { counter, durations, gauge } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import type { ProcessContext } from '@annals/platform/process'
-import { createRedisCounter } from '@annals/platform/rate-limit'
+import { createRateLimits, createRedisWindows } from '@annals/platform/rate-limit'
 import { createRedis } from '@annals/platform/redis'
 import { createSignedText } from '@annals/platform/signed-text'
 import { revocationMarkMs } from '@annals/platform/revocation'
@@ -17,15 +17,16 @@ import { createLogin } from '../sessions/commands/login'
 import { createPaymentCommands } from '../payments/commands/payments'
 import { createAddressHash, createRegistration } from '../accounts/commands/registration'
 import { createSessionCommands } from '../sessions/commands/sessions'
+import { createAcquaintances } from '../accounts/acquaintances'
 import { createChallengeSecrets } from '../accounts/challenge-secrets'
 import { createChallenges } from '../accounts/challenges'
 import { commonPasswords } from '../accounts/common-passwords'
 import { createGuessThrottle } from '../accounts/guess-throttle'
-import { createKnownNetworks } from '../accounts/known-networks'
 import { createPasswordCheck } from '../accounts/password-check'
 import { peppersOf } from '../accounts/password-forms'
 import { createPasswords } from '../accounts/passwords'
 import { createRehash } from '../accounts/rehash'
+import { createCountAttempt } from '../core/attempts'
 import { createFingerprint } from '../core/command-context'
 import { createExecute } from '../core/execute'
 import { createInFlight } from '../core/in-flight'
@@ -64,7 +65,11 @@ export async function openCommandService({
   metrics,
   scope,
   ready,
-}: Pick<ProcessContext<CommandConfig>, 'config' | 'log' | 'metrics' | 'scope' | 'ready'>): Promise<FastifyInstance> {
+  degraded,
+}: Pick<
+  ProcessContext<CommandConfig>,
+  'config' | 'log' | 'metrics' | 'scope' | 'ready' | 'degraded'
+>): Promise<FastifyInstance> {
   const tenant = config.TENANT
   const now = () => new Date().toISOString()
   const appendSeconds = durations(metrics, 'annals_command_append_seconds', 'Time that an append to the log took')
@@ -166,13 +171,12 @@ export async function openCommandService({
     'Passwords that were compared, and verdicts',
     ['purpose', 'verdict'],
   )
+  const limits = createRateLimits({ table: config.RATE_LIMITS, shared: createRedisWindows(redis), metrics })
   const checkPassword = createPasswordCheck({
     throttle: createGuessThrottle({
-      shared: createRedisCounter(redis),
-      perAddress: { attemptsMax: config.LOGIN_ATTEMPTS_PER_ADDRESS, windowSeconds: config.LOGIN_WINDOW_SECONDS },
-      perClient: { attemptsMax: config.LOGIN_ATTEMPTS_PER_IP, windowSeconds: config.LOGIN_WINDOW_SECONDS },
-      knownNetworks: createKnownNetworks(redis),
-      onSilent: () => redisSkips.inc({ purpose: 'login-throttle' }),
+      limits,
+      acquaintances: createAcquaintances(redis),
+      onSilent: () => redisSkips.inc({ purpose: 'trust' }),
     }),
     passwords,
     onVerdict({ purpose, verdict, ...who }) {
@@ -202,6 +206,7 @@ export async function openCommandService({
     addressHash,
     fingerprint,
     inFlight,
+    countAttempt: createCountAttempt(limits),
     tenant,
     now,
     accessTokens,
@@ -229,11 +234,13 @@ export async function openCommandService({
       createSignedText(config.CONSISTENCY_TOKEN_KEY, consistencyTokenPurpose),
     ),
   }
-  // Redis is not among them: without it each process counts guesses by itself, and sessions are looked up in the log.
   ready({ eventLog: () => eventLog.head(), postgres: () => pool.query('select 1') })
+  // Without it each process counts requests and guesses by itself, and sessions are looked up in the log.
+  degraded({ redis: () => redis.ping() })
   const app = buildApp({
     log,
     metrics,
+    limits,
     trustedProxies: config.TRUSTED_PROXIES,
     browsers,
     deps,

@@ -1,5 +1,6 @@
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
+import { generousLimits } from '../../../dev/stack/generous-limits.mjs'
 import { CommandConfig } from '../../src/api/config'
 import { openCommandService } from '../../src/api/service'
 import { readConfig } from '@annals/platform/config'
@@ -51,7 +52,7 @@ export function testEnvironment(given: Environment): Environment {
     JWT_AUDIENCE: 'annals',
     BCRYPT_COST: '10',
     PAYMENT_GATEWAY_TIMEOUT_MS: '500',
-    LOGIN_ATTEMPTS_PER_IP: '100000',
+    RATE_LIMITS: generousLimits(),
     ...given,
   }
 }
@@ -69,8 +70,8 @@ export async function startTestService(
   const scope = tests.add(new Scope(silent), (it) => it.close())
   const config = { ...readConfig(CommandConfig, environment), ...beyond }
   const metrics = createMetrics('command-service')
-  const { ready, results } = createOperations(metrics)
-  const app = await openCommandService({ config, log: silent, metrics, scope, ready })
+  const { ready, degraded, results } = createOperations(metrics)
+  const app = await openCommandService({ config, log: silent, metrics, scope, ready, degraded })
   await app.listen({ host: '127.0.0.1', port: 0 })
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { describe, expect, it } from '@jest/globals'
 import { rateLimits, RateLimitSettings } from '../../src'
 
@@ -47,5 +49,53 @@ describe('RATE_LIMITS', () => {
     expect(faultOf('mfa.account=1/0')).toMatch(/windows from 1/)
     expect(faultOf('mfa.account=1/86401')).toMatch(/windows from 1 to 86400/)
     expect(faultOf('mfa.account=1/10,mfa.account=2/10')).toMatch(/twice/)
+  })
+})
+
+const docs = path.join(__dirname, '../../../docs')
+
+it('are told by docs/abuse-control.md as they are', () => {
+  const page = readFileSync(path.join(docs, 'abuse-control.md'), 'utf8')
+  const told = [...page.matchAll(/^\| `([a-z-]+)` \| `([a-z]+)` \| (\d+) \| (\d+) \|$/gm)].map((line) => line.slice(1))
+  const known = Object.entries(rateLimits).flatMap(([policy, { windows }]) =>
+    Object.entries(windows).map(([by, { limit, windowSeconds }]) => [policy, by, String(limit), String(windowSeconds)]),
+  )
+  expect(told).toEqual(known)
+})
+
+interface Operation {
+  operationId: string
+  'x-permission': string
+  'x-rate-limit': string
+}
+
+/** The documents are made from the routes; `npm run contracts -- check` compares them. */
+describe('every route', () => {
+  const operations = ['command', 'query', 'notifier'].flatMap((api) => {
+    const { paths } = JSON.parse(readFileSync(path.join(docs, `api/${api}-api.openapi.json`), 'utf8'))
+    return Object.values<Record<string, Operation>>(paths).flatMap((byMethod) =>
+      Object.entries(byMethod).map(([method, operation]) => ({ ...operation, method })),
+    )
+  })
+
+  it('names a policy', () => {
+    expect(operations.length).toBeGreaterThanOrEqual(15)
+    const names = Object.keys(rateLimits).filter((name) => name !== 'general')
+    for (const operation of operations)
+      expect([operation.operationId, names]).toEqual([
+        operation.operationId,
+        expect.arrayContaining([operation['x-rate-limit']]),
+      ])
+  })
+
+  it('is counted, but for what caches keep', () => {
+    const uncounted = operations.filter((operation) => operation['x-rate-limit'] === 'none')
+    expect(uncounted.map(({ operationId }) => operationId)).toEqual(['jwks'])
+  })
+
+  it('that changes something for whoever comes names more than that it is a command', () => {
+    const open = operations.filter((operation) => operation['x-permission'] === 'public' && operation.method !== 'get')
+    expect(open.length).toBeGreaterThanOrEqual(3)
+    for (const operation of open) expect(['commands', 'queries', 'none']).not.toContain(operation['x-rate-limit'])
   })
 })

@@ -9,6 +9,7 @@ import { createAuthenticator } from '@annals/platform/access-tokens'
 import type { EventLog } from '@annals/platform/event-log'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
+import { noLimits } from '@annals/platform/rate-limit'
 import { testScope } from '@annals/platform/testing'
 import { buildApp } from '../../src/api/app'
 import { createVerdictOn } from '../../src/api/verdict'
@@ -33,7 +34,9 @@ function appWith(keysFrom: string): FastifyInstance {
     claims: AccessTokenClaims,
     verdictOn: createVerdictOn(eventLog),
   })
-  return scope.add(buildApp({ pool, authenticate, registry: createMetrics('test'), log }), (app) => app.close())
+  return scope.add(buildApp({ pool, authenticate, limits: noLimits, registry: createMetrics('test'), log }), (app) =>
+    app.close(),
+  )
 }
 const listen = (app: FastifyInstance) => app.listen({ host: '127.0.0.1', port: 0 })
 

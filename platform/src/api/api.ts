@@ -11,13 +11,15 @@ import type { z } from 'zod'
 import { clientAddressOf, type TrustedProxies } from '../client-address'
 import { newId } from '../ids'
 import { counter, durations, type Registry } from '../metrics'
+import type { RateLimits } from '../rate-limit'
 import { SpanKind, startSpan, withContext } from '../tracing'
+import { generalLimit, type Access } from './admission'
 import { answerHeaders } from './answer-headers'
 import { noBrowsers, type BrowserRules } from './browsers'
 import { boundConnections } from './connections'
 import { createCors } from './cors'
 import { jsonBody, refuseEncodedBody } from './json-body'
-import { mountRoutes, type Access } from './mount'
+import { mountRoutes } from './mount'
 import { HttpProblem, type ProblemTable } from './problem'
 import { createRefusals } from './refusals'
 import { requestLogOf } from './request-log'
@@ -35,6 +37,7 @@ export interface ApiOptions<Deps, Principal> extends ProblemTable {
   /** What the handlers of the routes need. */
   deps: Deps
   access: Access<Principal>
+  limits: RateLimits
   /** What pages in browsers may do here. Default: nothing but pages of the API's own origin, with tokens. */
   browsers?: BrowserRules
 }
@@ -127,7 +130,7 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
   app.setErrorHandler(refusals.answerError)
 
   const methodsAt = allowedMethods(app)
-  app.setNotFoundHandler((request, reply) => {
+  app.setNotFoundHandler(generalLimit(options.limits), (request, reply) => {
     const path = request.url.split('?')[0]!
     const methods = methodsAt(path)
     if (methods.length > 0 && request.method === 'OPTIONS')
@@ -188,7 +191,7 @@ export function createApi<Deps, Principal>(options: ApiOptions<Deps, Principal>)
   })
 
   const identify = createIdentify(options.access, browsers.cookies?.csrfKey)
-  mountRoutes(app, options.routes, options.deps, { ...options.access, identify })
+  mountRoutes(app, options.routes, options.deps, { access: { ...options.access, identify }, limits: options.limits })
   return app
 }
 

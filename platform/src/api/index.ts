@@ -1,6 +1,6 @@
 export { createApi, type ApiOptions } from './api'
 export { browserRulesOf, type BrowserRules } from './browsers'
-export type { Access } from './mount'
+export type { Access } from './admission'
 export { postgresProblem } from './postgres-problem'
 export { HttpProblem, type ProblemRow } from './problem'
 export {

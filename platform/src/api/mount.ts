@@ -4,26 +4,12 @@ import fastifySse from '@fastify/sse'
 import { stringify } from 'csv-stringify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import type { RateLimits } from '../rate-limit'
+import { admission, type Identification } from './admission'
 import { HttpProblem } from './problem'
-import { everybody, type AnyAnswer, type Incoming, type Route } from './route'
-
-/** Who asks, and what they may. */
-export interface Access<Principal> {
-  /** @throws HttpProblem `unauthenticated`, `session-ended` or `dependency-unavailable`. */
-  authenticate(authorization: string | undefined): Promise<Principal>
-  permits(principal: NoInfer<Principal>, permission: string): boolean
-  /** The session that a request by cookie has to be proved for; `undefined`: this principal has none. Without it no cookie is taken. */
-  sessionOf?(principal: NoInfer<Principal>): string | undefined
-}
-
-/** `identify`: who sends a request, by its token, wherever that stands. Throws as `authenticate` does, and `cross-site-refused`. */
-type Admission<Principal> = Access<Principal> & { identify(request: FastifyRequest): Promise<Principal> }
+import type { AnyAnswer, Incoming, Route } from './route'
 
 declare module 'fastify' {
-  interface FastifyRequest {
-    /** Who sends it; set before any handler of a route that is not for everybody. */
-    principal: unknown
-  }
   interface FastifyContextConfig {
     operationId?: string
   }
@@ -36,18 +22,24 @@ const keyRequired = 'idempotency-key-required'
 /** Keeps a stream of events open through proxies, which close what is silent for a minute. */
 const eventsHeartbeatMs = 15_000
 
+/** What stands before every route. */
+interface Doors<Principal> {
+  access: Identification<Principal>
+  limits: RateLimits
+}
+
 /** Makes routes answer on a server. Formats that few routes have are added in scopes of their own. */
 export function mountRoutes<Deps, Principal>(
   app: FastifyInstance,
   routes: readonly Route<Deps>[],
   deps: Deps,
-  access: Admission<Principal>,
+  doors: Doors<Principal>,
 ): void {
   app.decorateRequest('principal', undefined)
   const isPlain = ({ bodyForm = 'json', response: { form = 'json' } }: Route<Deps>) =>
     bodyForm === 'json' && form !== 'events'
   const mount = (server: FastifyInstance, route: Route<Deps>) => {
-    for (const address of [route, ...(route.aliases ?? [])]) mountAt(server, address, route, deps, access)
+    for (const address of [route, ...(route.aliases ?? [])]) mountAt(server, address, route, deps, doors)
   }
   for (const route of routes.filter(isPlain)) mount(app, route)
 
@@ -78,13 +70,9 @@ function mountAt<Deps, Principal>(
   { method, path }: Pick<Route<Deps>, 'method' | 'path'>,
   route: Route<Deps>,
   deps: Deps,
-  access: Admission<Principal>,
+  { access, limits }: Doors<Principal>,
 ): void {
-  async function admit(request: FastifyRequest): Promise<void> {
-    const principal = await access.identify(request)
-    if (!access.permits(principal, route.permission)) throw new HttpProblem('forbidden')
-    request.principal = principal
-  }
+  const admit = admission(route.permission, limits.ofRoute(route.rateLimit, route.operationId), access)
   server.route({
     method,
     url: path,
@@ -98,8 +86,7 @@ function mountAt<Deps, Principal>(
       ...(route.headers ? { headers: route.headers.strip() } : {}),
       ...(route.body && (route.bodyForm ?? 'json') === 'json' ? { body: route.body } : {}),
     },
-    // Before the request is looked at: a stranger learns nothing from what is wrong with it.
-    ...(route.permission === everybody ? {} : { onRequest: admit }),
+    ...(admit ? { onRequest: admit } : {}),
     ...(route.problems.includes(keyRequired) ? { preValidation: requireKey } : {}),
     async handler(request, reply) {
       const answer = await route.handle(incomingOf(request, reply, route) as never, deps)

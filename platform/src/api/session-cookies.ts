@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { parseCookie } from 'cookie'
 import type { FastifyRequest } from 'fastify'
-import type { Access } from './mount'
+import type { Access } from './admission'
 import { HttpProblem } from './problem'
 
 /**

@@ -11,7 +11,7 @@
  */
 const units = ['seconds', 'bytes', 'position']
 const things = ['records', 'events', 'streams', 'deliveries', 'commands', 'jobs', 'partitions']
-const states = ['ready', 'refused', 'held', 'waiting', 'stopped', 'outdated', 'state', 'role']
+const states = ['ready', 'degraded', 'refused', 'held', 'waiting', 'stopped', 'outdated', 'state', 'role']
 
 export type MetricKind = 'counter' | 'gauge' | 'histogram'
 

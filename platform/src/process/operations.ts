@@ -23,7 +23,9 @@ async function passes(check: Check): Promise<boolean> {
 export interface Operations {
   /** Adds checks to those that `/readyz` asks. Their names appear in its answer. */
   ready(checks: Record<string, Check>): void
-  /** What `/readyz` says now, by the names of the checks. */
+  /** Adds checks of what the process works without, though worse: `/readyz` names those that fail, and stays 200. */
+  degraded(checks: Record<string, Check>): void
+  /** What `/readyz` says now of what must answer, by the names of the checks. */
   results(): Promise<Record<string, boolean>>
   /** The three addresses; it does not listen. */
   app: FastifyInstance
@@ -31,13 +33,15 @@ export interface Operations {
 
 /**
  * What operators and their tools ask a process, on a port that no client reaches. `GET /healthz`: the process lives.
- * `/readyz`: it does its work, and its dependencies answer (each request asks them). `/metrics`: for Prometheus.
+ * `/readyz`: it does its work, and its dependencies answer (each request asks them); `degraded`, and 200 all the same, when one does
+ * not that it can do without. `/metrics`: for Prometheus.
  */
 export function createOperations(metrics: Registry): Operations {
   const checks = new Map<string, Check>()
-  async function results(): Promise<Record<string, boolean>> {
-    return Object.fromEntries(await Promise.all([...checks].map(async ([name, check]) => [name, await passes(check)])))
-  }
+  const spare = new Map<string, Check>()
+  const resultsOf = async (asked: Map<string, Check>): Promise<Record<string, boolean>> =>
+    Object.fromEntries(await Promise.all([...asked].map(async ([name, check]) => [name, await passes(check)])))
+  const results = () => resultsOf(checks)
 
   // A scrape asks what `/readyz` asks, so that an alarm sees what a load balancer does.
   const help = '1 when this dependency of the process answers, as in /readyz'
@@ -45,18 +49,28 @@ export function createOperations(metrics: Registry): Operations {
     for (const [check, passed] of Object.entries(await results())) it.set({ check }, passed ? 1 : 0)
   })
 
+  const helpDegraded = '1 when the process works without this dependency, though worse, as in /readyz'
+  gauge(metrics, 'annals_process_degraded', helpDegraded, ['check'], async (it) => {
+    for (const [check, passed] of Object.entries(await resultsOf(spare))) it.set({ check }, passed ? 0 : 1)
+  })
+
   const app = fastify({ logger: false, ...requestTime })
   app.get('/healthz', async () => ({ status: 'ok' }))
   app.get('/readyz', async (_request, reply) => {
-    const passed = await results()
-    const isReady = Object.values(passed).every(Boolean)
-    const said = Object.fromEntries(Object.entries(passed).map(([name, ok]) => [name, ok ? 'ok' : 'failed']))
-    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ready' : 'not-ready', checks: said })
+    const [needed, wanted] = await Promise.all([results(), resultsOf(spare)])
+    const isReady = Object.values(needed).every(Boolean)
+    const isWhole = Object.values(wanted).every(Boolean)
+    const said = Object.fromEntries(
+      Object.entries({ ...needed, ...wanted }).map(([name, ok]) => [name, ok ? 'ok' : 'failed']),
+    )
+    const status = isReady ? (isWhole ? 'ready' : 'degraded') : 'not-ready'
+    return reply.code(isReady ? 200 : 503).send({ status, checks: said })
   })
   app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.metrics()))
 
   return {
     ready: (more) => Object.entries(more).forEach(([name, check]) => checks.set(name, check)),
+    degraded: (more) => Object.entries(more).forEach(([name, check]) => spare.set(name, check)),
     results,
     app,
   }

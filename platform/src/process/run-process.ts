@@ -33,6 +33,8 @@ export interface ProcessContext<Settings> {
   scope: Scope
   /** Adds checks of dependencies to `/readyz`. */
   ready(checks: Record<string, Check>): void
+  /** Adds checks of what it can do without, though worse: `/readyz` stays 200. */
+  degraded(checks: Record<string, Check>): void
   /** The process cannot go on: it closes in order and ends with code 1. */
   fatal(error: unknown): void
   /** The process has done its work: it ends as after a signal. */
@@ -84,7 +86,8 @@ export async function runProcess<Config extends z.ZodObject<ProcessFields>>(
     })
     scope.add('operations server', operations.app, (app) => app.close())
     await operations.app.listen({ host: OPERATIONS_HOST, port: OPERATIONS_PORT })
-    await start({ config, log, metrics, scope, ready: operations.ready, fatal, finish })
+    const { ready, degraded } = operations
+    await start({ config, log, metrics, scope, ready, degraded, fatal, finish })
     isStarted = true
     log.info('started')
   }

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, it, jest } from '@jest/globals'
 import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import { createApi, routeDefiner, type ApiTypes } from '@annals/platform/api'
+import { noLimits } from '@annals/platform/rate-limit'
 import { createLogger } from '@annals/platform/log'
 import { createOperations } from '@annals/platform/process'
 
@@ -25,7 +26,8 @@ beforeAll(async () => {
     problems: { 'request-timeout': { status: 408, title: 'Too slow' } },
     problemType: (code) => `urn:test:${code}`,
     toProblem: () => undefined,
-    access: { authenticate: async () => undefined, permits: () => false },
+    access: { authenticate: async () => undefined, permits: () => false, userOf: () => '' },
+    limits: noLimits,
     deps: undefined,
     routes: [
       routeDefiner<ApiTypes, undefined>()({

@@ -11,6 +11,7 @@ import {
   sessionCookies,
   type BrowserRules,
 } from '@annals/platform/api'
+import { noLimits } from '@annals/platform/rate-limit'
 import { createLogger } from '@annals/platform/log'
 
 interface Types {
@@ -85,7 +86,9 @@ const apiWith = (browsers?: BrowserRules): FastifyInstance =>
       },
       permits: () => true,
       sessionOf: ({ name }) => (name === 'robot' ? undefined : `session of ${name}`),
+      userOf: ({ name }) => name,
     },
+    limits: noLimits,
   })
 
 let plain: FastifyInstance

@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import { Registry } from 'prom-client'
 import { z } from 'zod'
 import { createApi, HttpProblem, routeDefiner } from '@annals/platform/api'
+import { noLimits } from '@annals/platform/rate-limit'
 import { parseTrustedProxies } from '@annals/platform/client-address'
 import { createLogger } from '@annals/platform/log'
 
@@ -194,7 +195,9 @@ beforeAll(async () => {
         return { name: authorization }
       },
       permits: ({ name }, permission) => permission === 'staff' && name === 'boss',
+      userOf: ({ name }) => name,
     },
+    limits: noLimits,
   })
   await app.listen({ host: '127.0.0.1', port: 0 })
   url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
@@ -579,7 +582,8 @@ describe('an API that is closed', () => {
       problems,
       problemType: (code) => `urn:test:${code}`,
       toProblem: () => undefined,
-      access: { authenticate: async () => undefined, permits: () => false },
+      access: { authenticate: async () => undefined, permits: () => false, userOf: () => '' },
+      limits: noLimits,
       deps: undefined,
       routes: [
         routeDefiner<Types, undefined>()({

@@ -1,168 +1,135 @@
 import { describe, expect, it } from '@jest/globals'
-import { createRateLimit, type Attempt, type RateLimitOptions, type SharedCounter } from '@annals/platform/rate-limit'
+import { createRateLimit, type Attempt, type RateWindow, type SharedWindows } from '@annals/platform/rate-limit'
 
-/** A shared counter as Redis is one, with a clock that stands unless a test moves it. */
-function world(given: Partial<RateLimitOptions> = {}) {
-  let at = 1_000_000
-  let mode: 'answers' | 'silent' | 'counts in silence' = 'answers'
-  let silences = 0
-  const windows = new Map<string, { attempts: number; endsAt: number }>()
-  const windowOf = (key: string, windowSeconds: number) => {
-    const present = windows.get(key)
-    if (present && present.endsAt > at) return present
-    const window = { attempts: 0, endsAt: at + windowSeconds * 1000 }
-    windows.set(key, window)
-    return window
-  }
-  const orSilence = async () => {
-    // As a client that gives a question up: later than all that was asked at the same time.
-    await new Promise((resolve) => setImmediate(resolve))
-    if (mode !== 'answers') throw new Error('no answer in time')
-  }
-  const shared: SharedCounter = {
-    async add(key, windowSeconds) {
-      if (mode === 'silent') await orSilence()
-      const window = windowOf(key, windowSeconds)
-      window.attempts++
-      const answer = { attempts: window.attempts, endsInSeconds: Math.ceil((window.endsAt - at) / 1000) }
-      await orSilence()
-      return answer
-    },
-    async subtract(key) {
-      await orSilence()
-      const window = windows.get(key)
-      if (window && window.attempts > 0) window.attempts--
-    },
-    async clear(key) {
-      await orSilence()
-      windows.delete(key)
-    },
-  }
-  const process = () =>
-    createRateLimit({
-      policy: { attemptsMax: 10, windowSeconds: 900 },
-      shared,
-      prefix: 'test:',
-      onSilent: () => silences++,
-      now: () => at,
-      ...given,
-    })
-  return {
-    process,
-    shared,
-    attemptsOf: (key: string) => windows.get(`test:${key}`)?.attempts ?? 0,
-    fall: (next: typeof mode) => (mode = next),
-    pass: (seconds: number) => (at += seconds * 1000),
-    get silences() {
-      return silences
-    },
-  }
+const never = () => Promise.reject(new Error('no answer'))
+/** Redis is away; what it does while it answers is tested with a real one. */
+const away: SharedWindows = { take: never, giveBack: never, forget: never }
+/** One that has forgotten everything, again and again: nobody was ever counted. */
+const forgetful: SharedWindows = {
+  take: async (_id, windows) => ({ isTaken: true, standings: windows.map(() => ({ count: 1, oldestLeavesInMs: 1 })) }),
+  giveBack: async () => undefined,
+  forget: async () => undefined,
 }
 
-const isAllowed = (attempt: Attempt) => attempt.isAllowed
+function world(shared: SharedWindows, keysMax?: number) {
+  let at = 0
+  const limit = createRateLimit({ shared, onSilent: () => undefined, now: () => at, ...(keysMax ? { keysMax } : {}) })
+  return { limit, pass: (seconds: number) => (at += seconds * 1000) }
+}
+
+const windowOf = (key: string, limit = 10, windowMs = 900_000): RateWindow => ({ key, limit, windowMs })
 const many = (count: number, attempt: () => Promise<Attempt>) => Promise.all(Array.from({ length: count }, attempt))
-const allowedOf = (attempts: readonly Attempt[]) => attempts.filter(isAllowed).length
+const allowedOf = (attempts: readonly Attempt[]) => attempts.filter(({ isAllowed }) => isAllowed).length
 async function taken(attempt: Promise<Attempt>) {
   const result = await attempt
   if (!result.isAllowed) throw new Error('refused')
   return result
 }
 
-describe('a rate limit', () => {
-  it('lets so many attempts of a key through in a window, and says when it ends', async () => {
-    const { process, pass } = world()
-    const limit = process()
-    expect(allowedOf(await many(10, () => limit.attempt('anna')))).toBe(10)
-    pass(300)
-    expect(await limit.attempt('anna')).toEqual({ isAllowed: false, retryAfterSeconds: 600 })
-    expect(isAllowed(await limit.attempt('berta'))).toBe(true)
-    pass(600)
-    expect(isAllowed(await limit.attempt('anna'))).toBe(true)
+describe('a limit that is counted by this process alone', () => {
+  it('lets half of it through, and one of one', async () => {
+    const { limit } = world(away)
+    expect(allowedOf(await many(400, () => limit.attempt([windowOf('anna')])))).toBe(5)
+    expect(allowedOf(await many(400, () => limit.attempt([windowOf('berta', 1)])))).toBe(1)
+    expect(allowedOf(await many(400, () => limit.attempt([windowOf('carla', 3)])))).toBe(2)
   })
 
-  it.each(['answers', 'silent', 'counts in silence'] as const)(
-    'of 10 lets 10 of 400 through that come at once (the shared counter: %s)',
-    async (mode) => {
-      const there = world()
-      there.fall(mode)
-      const limit = there.process()
-      const attempts = await many(400, () => limit.attempt('anna'))
-      expect(allowedOf(attempts)).toBe(10)
-      for (const attempt of attempts) if (!attempt.isAllowed) expect(attempt.retryAfterSeconds).toBe(900)
-      expect(there.silences).toBe(mode === 'answers' ? 0 : 10)
-    },
-  )
-
-  it('holds for all processes together while the shared counter answers, and for each while it does not', async () => {
-    const there = world()
-    const [one, other] = [there.process(), there.process()]
-    const at = (i: number) => (i % 2 ? one : other)
-    const alternating = async (count: number) =>
-      allowedOf(await Promise.all(Array.from({ length: count }, (_, i) => at(i).attempt('anna'))))
-    expect(await alternating(40)).toBe(10)
-    there.pass(900)
-    there.fall('silent')
-    expect(await alternating(40)).toBe(20)
-  })
-
-  it('goes on from the last word of the shared counter when that falls silent', async () => {
-    const there = world()
-    const [one, other] = [there.process(), there.process()]
-    expect(allowedOf(await many(7, () => one.attempt('anna')))).toBe(7)
-    // Its own count is 1 now, and it has heard of 8.
-    expect(isAllowed(await other.attempt('anna'))).toBe(true)
-    there.fall('silent')
-    expect(allowedOf(await many(10, () => other.attempt('anna')))).toBe(2)
-  })
-
-  it('does not count what was given back, here or there', async () => {
-    const there = world()
-    const limit = there.process()
-    for (let i = 0; i < 30; i++) await (await taken(limit.attempt('anna'))).giveBack()
-    expect([there.attemptsOf('anna'), limit.size]).toEqual([0, 0])
-    expect(allowedOf(await many(12, () => limit.attempt('anna')))).toBe(10)
-  })
-
-  it('takes nothing back there that was not counted there', async () => {
-    const there = world()
-    const limit = there.process()
-    await taken(limit.attempt('anna'))
-    there.fall('silent')
-    const during = await taken(limit.attempt('anna'))
-    there.fall('answers')
-    await during.giveBack()
-    expect(there.attemptsOf('anna')).toBe(1)
-  })
-
-  it('counts what may have been counted in silence', async () => {
-    const there = world()
-    const limit = there.process()
-    there.fall('counts in silence')
-    expect(allowedOf(await many(6, () => limit.attempt('anna')))).toBe(6)
-    there.fall('answers')
-    expect(allowedOf(await many(6, () => limit.attempt('anna')))).toBe(4)
-  })
-
-  it('forgets what was before, here and there', async () => {
-    const there = world()
-    const limit = there.process()
-    const [last] = (await many(10, () => limit.attempt('anna'))).toReversed()
-    if (last?.isAllowed) await last.forget()
-    expect(there.attemptsOf('anna')).toBe(0)
-    expect(allowedOf(await many(12, () => limit.attempt('anna')))).toBe(10)
-  })
-
-  it('remembers so many keys, and refuses others rather than forget one', async () => {
-    const there = world({ keysMax: 3 })
-    const limit = there.process()
-    for (const key of ['a', 'b', 'c']) {
-      await many(10, () => limit.attempt(key))
-      there.pass(100)
+  it('slides: each place comes back when the attempt that took it leaves', async () => {
+    const { limit, pass } = world(away)
+    for (let i = 0; i < 5; i++) {
+      await taken(limit.attempt([windowOf('anna')]))
+      pass(100)
     }
-    expect(await limit.attempt('d')).toEqual({ isAllowed: false, retryAfterSeconds: 600 })
-    expect(isAllowed(await limit.attempt('a'))).toBe(false)
-    there.pass(600)
-    expect(isAllowed(await limit.attempt('d'))).toBe(true)
-    expect(limit.size).toBe(3)
+    expect(await limit.attempt([windowOf('anna')])).toEqual({ isAllowed: false, full: 0, retryAfterSeconds: 400 })
+    pass(400)
+    expect(allowedOf(await many(9, () => limit.attempt([windowOf('anna')])))).toBe(1)
+    expect(await limit.attempt([windowOf('anna')])).toMatchObject({ retryAfterSeconds: 100 })
+  })
+
+  it('counts in all windows or in none', async () => {
+    const { limit } = world(away)
+    const [wide, narrow] = [windowOf('wide'), windowOf('narrow', 2)]
+    expect(await many(3, () => limit.attempt([wide, narrow]))).toMatchObject([
+      { isAllowed: true, standings: [{ remaining: 4 }, { remaining: 0 }] },
+      { isAllowed: false, full: 1 },
+      { isAllowed: false, full: 1 },
+    ])
+    expect(allowedOf(await many(9, () => limit.attempt([wide])))).toBe(4)
+  })
+
+  it('does not count what was given back, and forgets what it is told to', async () => {
+    const { limit } = world(away)
+    for (let i = 0; i < 30; i++) await (await taken(limit.attempt([windowOf('anna')]))).giveBack()
+    expect(limit.size).toBe(0)
+    const attempts = await many(5, () => limit.attempt([windowOf('anna')]))
+    if (attempts[0]!.isAllowed) await attempts[0]!.forget()
+    expect(allowedOf(await many(9, () => limit.attempt([windowOf('anna')])))).toBe(5)
+  })
+
+  it('counts what is given back twice once', async () => {
+    const { limit } = world(away)
+    const [first] = await many(4, () => limit.attempt([windowOf('anna')]))
+    if (first!.isAllowed) await Promise.all([first!.giveBack(), first!.giveBack()])
+    expect(allowedOf(await many(9, () => limit.attempt([windowOf('anna')])))).toBe(2)
+  })
+
+  it('lets nobody through whom it may have forgotten, until what it forgot has ended', async () => {
+    const { limit, pass } = world(away, 3)
+    for (const key of ['a', 'b', 'c']) {
+      await many(5, () => limit.attempt([windowOf(key)]))
+      pass(100)
+    }
+    // "a" makes place for it; who is forgotten can not be told from who is new.
+    expect(await limit.attempt([windowOf('d')])).toMatchObject({ isAllowed: false, retryAfterSeconds: 600 })
+    expect((await limit.attempt([windowOf('a')])).isAllowed).toBe(false)
+    expect(limit.size).toBeLessThanOrEqual(3)
+    pass(1_000)
+    expect((await limit.attempt([windowOf('e')])).isAllowed).toBe(true)
+  })
+})
+
+describe('a limit in two halves', () => {
+  it('holds a place from the first on, and refuses by itself', async () => {
+    const { limit } = world(forgetful)
+    const entered = Array.from({ length: 400 }, () => limit.enter([windowOf('ip', 100)]))
+    expect(entered.filter((each) => 'decide' in each)).toHaveLength(100)
+  })
+
+  it('that the second half refuses counts in none', async () => {
+    const { limit } = world(forgetful)
+    const [ip, user] = [windowOf('ip', 10), windowOf('user', 1)]
+    const both = async () => {
+      const entered = limit.enter([ip])
+      return 'decide' in entered ? entered.decide([user]) : entered
+    }
+    expect(await both()).toMatchObject({ isAllowed: true })
+    for (let i = 0; i < 20; i++) expect(await both()).toMatchObject({ isAllowed: false, full: 1 })
+    expect(allowedOf(await many(20, () => limit.attempt([ip])))).toBe(9)
+  })
+})
+
+describe('a limit whose Redis has lost what it counted', () => {
+  it('holds for each process', async () => {
+    const { limit } = world(forgetful)
+    expect(allowedOf(await many(400, () => limit.attempt([windowOf('anna')])))).toBe(10)
+    expect(await limit.attempt([windowOf('anna')])).toEqual({ isAllowed: false, full: 0, retryAfterSeconds: 900 })
+  })
+})
+
+describe('memory', () => {
+  it('has a bound for keys, whatever comes', async () => {
+    const { limit } = world(forgetful, 1_000)
+    for (let i = 0; i < 5_000; i++) expect((await limit.attempt([windowOf(`key ${i}`)])).isAllowed).toBe(true)
+    expect(limit.size).toBe(1_000)
+  })
+
+  it('forgets nobody who is tried again and again', async () => {
+    const { limit } = world(forgetful, 100)
+    let allowed = 0
+    for (let i = 0; i < 2_000; i++) {
+      if ((await limit.attempt([windowOf('victim')])).isAllowed) allowed++
+      await limit.attempt([windowOf(`key ${i}`)])
+    }
+    expect(allowed).toBe(10)
   })
 })

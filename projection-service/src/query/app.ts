@@ -2,9 +2,11 @@ import type { FastifyInstance } from 'fastify'
 import { permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
 import type { Authenticate } from '@annals/platform/access-tokens'
 import { createApi, HttpProblem, postgresProblem, type BrowserRules } from '@annals/platform/api'
+import type { TrustedProxies } from '@annals/platform/client-address'
 import type { Logger } from '@annals/platform/log'
 import type { Registry } from '@annals/platform/metrics'
 import type { Check } from '@annals/platform/process'
+import type { RateLimits } from '@annals/platform/rate-limit'
 import type { ConsistencyWait } from './consistency'
 import type { LogState } from './log-state'
 import { isMissingTable, type ReadModels } from './read-models'
@@ -14,6 +16,8 @@ export interface QueryApiDependencies {
   models: ReadModels
   log: Logger
   metrics: Registry
+  limits: RateLimits
+  trustedProxies?: TrustedProxies
   authenticate: Authenticate<Principal>
   browsers?: BrowserRules
   consistency: ConsistencyWait
@@ -37,12 +41,14 @@ export const queryReadiness = (models: ReadModels, logState: LogState): Record<s
 
 /** Builds the query API; it does not listen. */
 export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
-  const { models, log, metrics, authenticate, browsers, consistency, now } = deps
+  const { models, log, metrics, limits, trustedProxies, authenticate, browsers, consistency, now } = deps
   return createApi({
     routes: queryRoutes,
     deps: { models, consistency, now },
-    access: { authenticate, permits, sessionOf },
+    access: { authenticate, permits, sessionOf, userOf: ({ userId }) => userId },
+    limits,
     ...(browsers ? { browsers } : {}),
+    ...(trustedProxies ? { trustedProxies } : {}),
     log,
     metrics,
     problems,

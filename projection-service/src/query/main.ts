@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import { AccessTokenClaims, consistencyTokenPurpose } from '@annals/contracts'
+import { AccessTokenClaims, consistencyTokenPurpose, RateLimitSettings } from '@annals/contracts'
 import { accessTokenSecondsMax, createAuthenticator } from '@annals/platform/access-tokens'
 import { browserRulesOf } from '@annals/platform/api'
 import { field, httpFields, processFields, redisFields } from '@annals/platform/config'
 import { counter } from '@annals/platform/metrics'
 import { createPool } from '@annals/platform/postgres'
 import { runProcess } from '@annals/platform/process'
+import { createRateLimits, createRedisWindows } from '@annals/platform/rate-limit'
 import { createRedis } from '@annals/platform/redis'
 import { createRevocationMarks, revocationMarkMs } from '@annals/platform/revocation'
 import { createSignedText } from '@annals/platform/signed-text'
@@ -36,10 +37,13 @@ const Config = z.object({
   CONSISTENCY_TOKEN_KEY: field.key256(),
   JWT_ISSUER: z.string().min(1),
   JWT_AUDIENCE: z.string().min(1),
+  RATE_LIMITS: RateLimitSettings,
+  /** Proxies in front whose `X-Forwarded-For` is believed. */
+  TRUSTED_PROXIES: field.trustedProxies(),
 })
 
 void runProcess({ name: 'query-api', Config, env: process.env }, async (context) => {
-  const { config, log, metrics, scope, ready } = context
+  const { config, log, metrics, scope, ready, degraded } = context
   const unknownRevocations = counter(
     metrics,
     'annals_query_revocation_unknown_total',
@@ -66,10 +70,14 @@ void runProcess({ name: 'query-api', Config, env: process.env }, async (context)
   const logState = createLogState(pool)
   const progress = scope.add('progress', listenForProgress(pool, log), (it) => it.close())
   ready(queryReadiness(models, logState))
+  // Without it sessions are looked up in the read models, and each process counts requests by itself.
+  degraded({ redis: () => redis.ping() })
   const app = buildQueryApi({
     models,
     log,
     metrics,
+    limits: createRateLimits({ table: config.RATE_LIMITS, shared: createRedisWindows(redis), metrics }),
+    trustedProxies: config.TRUSTED_PROXIES,
     authenticate: createAuthenticator({
       keys: new URL(config.JWKS_URL),
       issuer: config.JWT_ISSUER,

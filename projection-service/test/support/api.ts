@@ -14,6 +14,7 @@ import { createAuthenticator } from '@annals/platform/access-tokens'
 import { createMetrics } from '@annals/platform/metrics'
 import type { Pool } from '@annals/platform/postgres'
 import { createOperations } from '@annals/platform/process'
+import { noLimits, type RateLimits } from '@annals/platform/rate-limit'
 import type { RevocationMarks } from '@annals/platform/revocation'
 import { createSignedText } from '@annals/platform/signed-text'
 import type { TestScope } from '@annals/platform/testing'
@@ -69,6 +70,8 @@ export async function startTestApi(
     marks?: Pick<RevocationMarks, 'ask'>
     waitMs?: number
     generation?: Generation
+    /** Default: nothing is counted. */
+    limits?: RateLimits
   },
 ): Promise<TestApi> {
   const { publicKey, privateKey } = await generateKeyPair('EdDSA', { crv: 'Ed25519', extractable: true })
@@ -88,6 +91,7 @@ export async function startTestApi(
     models,
     log: silent,
     metrics,
+    limits: options.limits ?? noLimits,
     authenticate: createAuthenticator({
       keys: new URL(`http://127.0.0.1:${(jwks.address() as AddressInfo).port}/jwks.json`),
       issuer,

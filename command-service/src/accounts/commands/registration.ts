@@ -79,6 +79,8 @@ export function createRegistration(deps: RegistrationDeps) {
       purpose: 'registration',
       addressHash: addressHash(email),
       client: ip,
+      // A repeat is sent by programs more often than by people.
+      device: null,
       password,
       correlationId,
       async find() {

@@ -68,6 +68,7 @@ export function createLogin(deps: LoginDeps) {
         purpose: 'login',
         addressHash: hash,
         client: ip,
+        device: userAgent,
         password,
         correlationId,
         find: () => find(hash),

@@ -4,6 +4,7 @@ import { Rejected } from '../../core/rejected'
 import { end, refresh, sessionDecider } from '../domain/session'
 import { holdsSession, userDecider } from '../../accounts/domain/user'
 import type { Request } from '../../core/command-context'
+import type { CountAttempt } from '../../core/attempts'
 import type { Execute } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
 import type { IssueTokens, Tokens } from '../open-session'
@@ -14,6 +15,7 @@ export interface SessionDeps {
   issueTokens: IssueTokens
   refreshTokens: RefreshTokens
   inFlight: InFlight
+  countAttempt: CountAttempt
   now: () => string
 }
 
@@ -21,7 +23,7 @@ export interface SessionDeps {
 const byItself: Actor = { type: 'system', id: 'session' }
 
 export function createSessionCommands(deps: SessionDeps) {
-  const { execute, issueTokens, refreshTokens, inFlight, now } = deps
+  const { execute, issueTokens, refreshTokens, inFlight, countAttempt, now } = deps
 
   async function endOf(sessionId: SessionId, reason: SessionEndReason, correlationId: string, actor = byItself) {
     const commandId = newId()
@@ -35,7 +37,7 @@ export function createSessionCommands(deps: SessionDeps) {
   return {
     /**
      * Exchanges a refresh token for the next one, with roles as they are now.
-     * @throws Rejected `invalid-refresh-token` or `session-ended`; a token used before ends its session.
+     * @throws Rejected `invalid-refresh-token` or `session-ended`; a token used before ends its session. TooManyRequests.
      */
     async refresh({ correlationId }: Request, refreshToken: string): Promise<Tokens> {
       const commandId = newId()
@@ -44,6 +46,7 @@ export function createSessionCommands(deps: SessionDeps) {
       const shown = refreshTokens.read(refreshToken)
       if (!shown) throw new Rejected('invalid-refresh-token')
       const { sessionId, generation } = shown
+      await countAttempt('refresh', 'family', sessionId)
       return inFlight.run({ commandId, purpose: 'sessions', principal: sessionId }, async () => {
         const at = now()
         const { state, revision, position } = await execute(sessionDecider, {

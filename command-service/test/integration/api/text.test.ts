@@ -36,7 +36,6 @@ beforeAll(async () => {
   const environment = testEnvironment({
     COMMAND_DATABASE_URL: database.url,
     PAYMENT_GATEWAY_URL: paymentGateway.url,
-    LOGIN_ATTEMPTS_PER_ADDRESS: '1000',
     TRUSTED_PROXIES: '127.0.0.1',
   })
   service = await startTestService(scope, environment)

@@ -21,6 +21,8 @@ import {
   type TestService,
 } from '../../support/service'
 
+import { generousLimits } from '../../../../dev/stack/generous-limits.mjs'
+
 const wrong = 'wrong horse battery'
 const scope = testScope('file')
 let database: TestDatabase
@@ -33,7 +35,7 @@ beforeAll(async () => {
     COMMAND_DATABASE_URL: database.url,
     PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
     TRUSTED_PROXIES: '127.0.0.1',
-    LOGIN_ATTEMPTS_PER_ADDRESS: '10',
+    RATE_LIMITS: generousLimits({ 'authentication.account': '10/900' }),
   })
   service = await startTestService(scope, environment, { BCRYPT_COST: 4 })
 })
@@ -65,24 +67,26 @@ describe('400 guesses at once, of which 10 are allowed', () => {
     cut = await startTestService(scope, { ...environment, REDIS_URL: redis.url }, { BCRYPT_COST: 4 })
   })
 
-  it.each(['answers', 'is frozen', 'does as it is told and says nothing'])(
-    'are judged 10 times while Redis %s',
-    async (redisNow) => {
-      const { email } = await somebody(cut)
-      if (redisNow !== 'answers') redis.silence('all', redisNow === 'is frozen' ? 'both' : 'answers')
-      try {
-        const replies = await Promise.all(Array.from({ length: 400 }, () => login(email, wrong, newClient(), cut)))
-        const { 'invalid-credentials': judged, 'too-many-requests': throttled } = codesOf(replies)
-        expect([judged, throttled]).toEqual([10, 390])
-        for (const { status, headers } of replies.filter((reply) => reply.status !== 401))
-          expect([status, Number(headers.get('retry-after')) > 0]).toEqual([429, true])
-        // The right one would be told now, if it were looked at.
-        expect((await login(email, password, newClient(), cut)).status).toBe(429)
-      } finally {
-        redis.restore()
-      }
-    },
-  )
+  it.each([
+    ['answers', 10],
+    // Alone, a process lets half through.
+    ['is frozen', 5],
+    ['does as it is told and says nothing', 5],
+  ])('while Redis %s are judged %i times', async (redisNow, allowed) => {
+    const { email } = await somebody(cut)
+    if (redisNow !== 'answers') redis.silence('all', redisNow === 'is frozen' ? 'both' : 'answers')
+    try {
+      const replies = await Promise.all(Array.from({ length: 400 }, () => login(email, wrong, newClient(), cut)))
+      const { 'invalid-credentials': judged, 'too-many-requests': throttled } = codesOf(replies)
+      expect([judged, throttled]).toEqual([allowed, 400 - allowed])
+      for (const { status, headers } of replies.filter((reply) => reply.status !== 401))
+        expect([status, Number(headers.get('retry-after')) > 0]).toEqual([429, true])
+      // The right one would be told now, if it were looked at.
+      expect((await login(email, password, newClient(), cut)).status).toBe(429)
+    } finally {
+      redis.restore()
+    }
+  })
 })
 
 describe('repeating a registration', () => {
@@ -137,19 +141,60 @@ describe('a stranger who guesses', () => {
     expect((await login(email, password)).status).toBe(429)
   })
 
-  it('has as many guesses and no more where the owner was before', async () => {
+  it('has twice as many where the owner was before, four times as many with the program of the owner, and no more', async () => {
+    const limits = generousLimits({ 'authentication.account': '3/900' })
+    const few = await startTestService(scope, { ...environment, RATE_LIMITS: limits }, { BCRYPT_COST: 4 })
     const home = newClient()
+    const { email } = await somebody(few)
+    const guess = (given: string, device: string) =>
+      few.post('/api/v1/auth/login', {
+        body: { email, password: given },
+        headers: { ...from(home), 'user-agent': device },
+      })
+    // One after the other: a process that stands still takes Redis for silent, and knows nobody then.
+    async function guesses(device: string) {
+      const replies: Awaited<ReturnType<typeof guess>>[] = []
+      while (replies.length < 14) replies.push(await guess(wrong, device))
+      return replies
+    }
+    expect((await guess(password, 'owner/1')).status).toBe(200)
+    expect(codesOf(await guesses('another/1'))).toEqual({ 'invalid-credentials': 6, 'too-many-requests': 8 })
+    expect((await guess(password, 'another/1')).status).toBe(429)
+    expect(codesOf(await guesses('owner/1'))).toEqual({ 'invalid-credentials': 6, 'too-many-requests': 8 })
+    expect((await guess(password, 'owner/1')).status).toBe(429)
+    await few.close()
+  })
+
+  it('does not learn from the count whether the owner logs in meanwhile', async () => {
+    const counts = await Promise.all(
+      [await somebody(service), undefined].map(async (owner) => {
+        const email = owner?.email ?? newEmail()
+        const home = newClient()
+        const verdicts: number[] = []
+        for (let i = 0; i < 12; i++) {
+          verdicts.push((await login(email, wrong)).status)
+          if (owner) expect((await login(email, password, home)).status).toBe(200)
+        }
+        return verdicts
+      }),
+    )
+    expect(counts[0]).toEqual(counts[1])
+    expect(counts[0]).toEqual([...Array.from({ length: 10 }, () => 401), 429, 429])
+  })
+
+  it('is trusted less after many failures, from whichever addresses', async () => {
+    const client = newClient()
+    for (let i = 0; i < 20; i++) expect((await login(newEmail(), wrong, client)).status).toBe(401)
     const { email } = await somebody(service)
-    expect((await login(email, password, home)).status).toBe(200)
-    await guessAll(email, newClient())
-    expect(codesOf(await guessAll(email, home))).toEqual({ 'invalid-credentials': 10, 'too-many-requests': 2 })
-    expect((await login(email, password, home)).status).toBe(429)
+    const guesses = await Promise.all(Array.from({ length: 12 }, () => login(email, wrong, client)))
+    expect(codesOf(guesses)).toEqual({ 'invalid-credentials': 5, 'too-many-requests': 7 })
   })
 })
 
 describe('a client', () => {
   it('is a /64 of IPv6, whichever of its addresses it takes', async () => {
-    const few = await startTestService(scope, { ...environment, LOGIN_ATTEMPTS_PER_IP: '4' }, { BCRYPT_COST: 4 })
+    const limits = generousLimits({ 'authentication.ip': '4/900' })
+    const few = await startTestService(scope, { ...environment, RATE_LIMITS: limits }, { BCRYPT_COST: 4 })
     try {
       const network = `2001:db8:${randomUUID().slice(0, 4)}:${randomUUID().slice(0, 4)}`
       for (let i = 1; i <= 4; i++)

@@ -20,6 +20,8 @@ import {
   type TestService,
 } from '../../support/service'
 
+import { generousLimits } from '../../../../dev/stack/generous-limits.mjs'
+
 const scope = testScope('file')
 let database: TestDatabase
 let environment: Environment
@@ -33,8 +35,7 @@ beforeAll(async () => {
     COMMAND_DATABASE_URL: database.url,
     PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
     TRUSTED_PROXIES: '127.0.0.1',
-    LOGIN_ATTEMPTS_PER_ADDRESS: '3',
-    LOGIN_ATTEMPTS_PER_IP: '6',
+    RATE_LIMITS: generousLimits({ 'authentication.account': '3/900' }),
   })
   service = await startTestService(scope, environment)
   log = scope.add(createEventLog(environment['EVENTSTORE_URL']!, silent), (it) => it.close())
@@ -103,15 +104,7 @@ describe('logging in', () => {
     expect(Number(headers.get('retry-after'))).toBeGreaterThan(800)
   })
 
-  it('lets one place try a few addresses only', async () => {
-    const ip = newIp()
-    for (let i = 0; i < 6; i++)
-      expect((await login({ email: newEmail(), password: 'wrong horse' }, ip)).status).toBe(401)
-    expect((await login({ email: newEmail(), password: 'wrong horse' }, ip)).status).toBe(429)
-    expect((await login({ email: anna.email, password }, newIp())).status).toBe(200)
-  })
-
-  it('does not count what succeeds', async () => {
+  it('does not count what succeeds as a failure of the account', async () => {
     const ip = newIp()
     for (let i = 0; i < 8; i++) expect((await login({ email: anna.email, password }, ip)).status).toBe(200)
   })
@@ -227,6 +220,24 @@ describe('a refresh token', () => {
     },
     refreshGraceMs + 20_000,
   )
+
+  it('is exchanged a few times only within a time, whoever holds it and from wherever', async () => {
+    const limits = generousLimits({ 'refresh.family': '10/900' })
+    const few = await startTestService(scope, { ...environment, RATE_LIMITS: limits })
+    const { refreshToken } = await logIn(few, anna.email)
+    const uses = await Promise.all(
+      Array.from({ length: 30 }, () =>
+        few.post('/api/v1/auth/refresh', { body: { refreshToken }, headers: { 'x-forwarded-for': newIp() } }),
+      ),
+    )
+    expect(uses.filter(({ status }) => status === 200)).toHaveLength(10)
+    const { status, headers, body } = uses.find((use) => use.status !== 200)!
+    expect([status, body.code]).toEqual([429, 'too-many-requests'])
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(800)
+    const other = await logIn(few, anna.email)
+    expect((await refresh(other.refreshToken, few)).status).toBe(200)
+    await few.close()
+  })
 
   it('is refused when it was not made with our key', async () => {
     const { sessionId } = await logIn(service, anna.email)

@@ -1,15 +1,24 @@
 import { describe, expect, it, jest } from '@jest/globals'
+import { createMetrics } from '@annals/platform/metrics'
+import { createRateLimits } from '@annals/platform/rate-limit'
 import { createGuessThrottle } from '../../../src/accounts/guess-throttle'
 import { createPasswordCheck, type CheckedPassword } from '../../../src/accounts/password-check'
+import type { Acquaintance } from '../../../src/accounts/trust'
 import type { PasswordComparison } from '../../../src/accounts/passwords'
 import { Overloaded, TooManyRequests } from '../../../src/core/faults'
 
-const policy = (attemptsMax: number) => ({ attemptsMax, windowSeconds: 900 })
-/** No Redis: what this process counts decides. */
+/** No Redis: what this process counts decides, and lets half of the limit through. */
 const silent = () => Promise.reject(new Error('no answer'))
+const limitsOf = (perAccount: number) =>
+  createRateLimits({
+    table: { authentication: { account: { limit: 2 * perAccount, windowSeconds: 900 } } },
+    shared: { take: silent, giveBack: silent, forget: silent },
+    metrics: createMetrics('test'),
+  })
 
-function world({ perAddress = 3, perClient = 100 } = {}) {
+function world({ perAccount = 3, acquaintance }: { perAccount?: number; acquaintance?: Acquaintance } = {}) {
   const told: CheckedPassword[] = []
+  const failedFrom: string[] = []
   const matches = jest.fn<PasswordComparison['matches']>(async (password, hash, _place, onStart) => {
     onStart?.()
     return password === hash
@@ -17,10 +26,12 @@ function world({ perAddress = 3, perClient = 100 } = {}) {
   const find = jest.fn(async () => ({ passwordHash: 'right' as string | null, userId: 'anna' }))
   const check = createPasswordCheck({
     throttle: createGuessThrottle({
-      shared: { add: silent, subtract: silent, clear: silent },
-      perAddress: policy(perAddress),
-      knownNetworks: { has: silent, add: silent },
-      perClient: policy(perClient),
+      limits: limitsOf(perAccount),
+      acquaintances: {
+        of: acquaintance ? async () => acquaintance : silent,
+        remember: silent,
+        hasFailed: async ({ network }) => void failedFrom.push(network),
+      },
       onSilent: () => undefined,
     }),
     passwords: { matches },
@@ -28,6 +39,7 @@ function world({ perAddress = 3, perClient = 100 } = {}) {
   })
   return {
     told,
+    failedFrom,
     matches,
     find,
     verdicts: () => told.map(({ verdict }) => verdict),
@@ -35,7 +47,16 @@ function world({ perAddress = 3, perClient = 100 } = {}) {
       password: string,
       given: { addressHash?: string; client?: string; purpose?: 'login' | 'registration' } = {},
     ) =>
-      check({ purpose: 'login', addressHash: 'a', client: '192.0.2.1', correlationId: 'c', password, find, ...given }),
+      check({
+        purpose: 'login',
+        addressHash: 'a',
+        client: '192.0.2.1',
+        device: null,
+        correlationId: 'c',
+        password,
+        find,
+        ...given,
+      }),
   }
 }
 
@@ -60,28 +81,43 @@ describe('the check of a password', () => {
     expect(await check('right', { addressHash: 'b' })).toBeDefined()
   })
 
-  it('counts by /64 of IPv6, and by address of IPv4', async () => {
-    const { check } = world({ perClient: 2 })
-    const from = (client: string, addressHash: string) => check('wrong', { client, addressHash })
-    await from('2001:db8::1', 'a')
-    await from('2001:db8::ffff:1', 'b')
-    await expect(from('2001:db8:0:0:1::', 'c')).rejects.toThrow(TooManyRequests)
-    await from('2001:db8:0:1::1', 'd')
-    await from('192.0.2.1', 'e')
-    await from('192.0.2.1', 'f')
-    await from('192.0.2.2', 'g')
-    await expect(from('192.0.2.1', 'h')).rejects.toThrow(TooManyRequests)
+  it('does not count what is right, and goes on to count what was wrong before', async () => {
+    const { check } = world({ perAccount: 3 })
+    for (let i = 0; i < 3; i++) {
+      expect(await check('right')).toBeDefined()
+      await check('wrong')
+    }
+    // A stranger would see by it that somebody has logged in.
+    await expect(check('right')).rejects.toThrow(TooManyRequests)
   })
 
-  it('does not count what is right, and forgets what was wrong before', async () => {
-    const { check } = world({ perClient: 8 })
-    for (let i = 0; i < 4; i++) {
-      await check('wrong')
-      await check('wrong')
-      if (i < 3) expect(await check('right')).toBeDefined()
+  it('has a count of its own where the right one came from before, and forgets what was wrong there', async () => {
+    const acquaintance = { isKnownNetwork: true, isKnownDevice: false, recentFailures: 0 }
+    const { check } = world({ perAccount: 3, acquaintance })
+    // Twice as many as for strangers.
+    for (let round = 0; round < 3; round++) {
+      for (let i = 0; i < 5; i++) await check('wrong')
+      expect(await check('right')).toBeDefined()
     }
-    // Eight were wrong from this client: those are not forgotten.
-    await expect(check('right', { addressHash: 'b' })).rejects.toThrow(TooManyRequests)
+    for (let i = 0; i < 6; i++) await check('wrong')
+    await expect(check('right')).rejects.toThrow(TooManyRequests)
+    // Another network is another count.
+    expect(await check('right', { client: '192.0.2.2' })).toBeDefined()
+  })
+
+  it('trusts a network less from which many wrong ones came', async () => {
+    const acquaintance = { isKnownNetwork: false, isKnownDevice: false, recentFailures: 20 }
+    const { check } = world({ perAccount: 4, acquaintance })
+    for (let i = 0; i < 2; i++) await check('wrong')
+    await expect(check('right')).rejects.toThrow(TooManyRequests)
+  })
+
+  it('tells from which network wrong ones come: IPv6 by /64', async () => {
+    const { check, failedFrom } = world()
+    await check('wrong', { client: '2001:db8::ffff:1' })
+    await check('wrong', { client: '192.0.2.1' })
+    await check('right', { client: '192.0.2.9' })
+    expect(failedFrom).toEqual(['2001:db8:0:0::/64', '192.0.2.1'])
   })
 
   it('does not count what was not looked at', async () => {

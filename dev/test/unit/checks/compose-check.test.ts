@@ -49,8 +49,8 @@ describe('the check of docker-compose.yml', () => {
   })
 
   it('refuses a variable of .env.example that reaches no service', () => {
-    expect(faultsOf(changed('      TRUSTED_PROXIES: ${TRUSTED_PROXIES:-}\n', ''))).toEqual([
-      'TRUSTED_PROXIES of .env.example reaches no service.',
+    expect(faultsOf(changed('      ACCESS_TOKEN_SECONDS: ${ACCESS_TOKEN_SECONDS:-}\n', ''))).toEqual([
+      'ACCESS_TOKEN_SECONDS of .env.example reaches no service.',
     ])
     // Those of npm's commands are set in a shell.
     expect(faultsOf(compose, `${envExample}\n# ANNALS_OF_TOMORROW=1\n`)).toEqual([])
