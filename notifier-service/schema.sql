@@ -126,6 +126,10 @@ create table public.recipient (
   user_id text not null,
   event jsonb not null,
   known_at timestamp with time zone default now() not null,
+  address jsonb,
+  phone jsonb,
+  profile jsonb,
+  expires_at timestamp with time zone,
   constraint recipient_pkey PRIMARY KEY (tenant, user_id)
 );
 
@@ -160,6 +164,8 @@ CREATE INDEX delivery_leased ON public.delivery USING btree (lease_until) WHERE 
 CREATE INDEX delivery_open ON public.delivery USING btree (channel, state, recorded_at) WHERE (state = ANY (ARRAY['awaiting-recipient'::text, 'pending'::text, 'sending'::text, 'unknown'::text]));
 
 CREATE INDEX delivery_recorded ON public.delivery USING btree (recorded_at);
+
+CREATE INDEX recipient_expiring ON public.recipient USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 
 CREATE INDEX unread_event_by_type ON public.unread_event USING btree (event_type, "position");
 

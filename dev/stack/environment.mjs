@@ -45,6 +45,7 @@ export function environmentOf({ ports, secrets }, { kafkaNodes = 1, engine = 'na
     ...(secrets.PAYMENT_GATEWAY_TOKEN ? { PAYMENT_GATEWAY_TOKEN: secrets.PAYMENT_GATEWAY_TOKEN } : {}),
     SMTP_URL: `smtp://127.0.0.1:${ports.smtp}`,
     MAIL_FROM: 'Annals <no-reply@annals.example>',
+    PUBLIC_URL: 'http://localhost:3000',
     MAIL_INBOX_URL: `http://127.0.0.1:${ports.inbox}`,
     TWILIO_ACCOUNT_SID: secrets.TWILIO_ACCOUNT_SID,
     TWILIO_AUTH_TOKEN: secrets.TWILIO_AUTH_TOKEN,

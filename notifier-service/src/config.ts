@@ -27,6 +27,8 @@ export const Config = z.object({
   MAIL_FROM: z
     .string()
     .refine((from) => mailDomainOf(from) !== undefined, 'must end with an address, "Name <a@b.example>"'),
+  /** What links in messages begin with: where people use Annals. */
+  PUBLIC_URL: field.url('http', 'https'),
   /** Mails at the same time; mail relays commonly allow ten connections. */
   MAIL_CONCURRENCY: field.integer(10, 1, 50),
   /** Seconds between attempts, comma separated. */
@@ -50,7 +52,7 @@ export const Config = z.object({
   /** Topics and group are configurable for a new topic version, which is read beside the old one at first. */
   NOTIFIER_TOPICS: list
     .pipe(z.array(z.string().regex(/^[\w.-]{1,200}$/)).min(1))
-    .default(['annals.users', 'annals.payments']),
+    .default(['annals.users', 'annals.challenges', 'annals.payments']),
   NOTIFIER_GROUP: z.string().min(1).max(200).default('annals.notifier'),
   /** Facts from before this time send nothing: for a notifier that begins on topics with a past. */
   NOTIFY_FROM: z.iso.datetime().optional(),

@@ -98,6 +98,7 @@ void runProcess({ name: 'notifier', Config, env: process.env }, async (context) 
     channels,
     rules,
     templates,
+    publicUrl: config.PUBLIC_URL,
     admission: {
       from: config.NOTIFY_FROM === undefined ? undefined : Date.parse(config.NOTIFY_FROM),
       ageMsMax: config.NOTIFY_AGE_HOURS_MAX * 3_600_000,

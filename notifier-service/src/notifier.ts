@@ -16,12 +16,11 @@ import { startWorker, type Worker } from './delivery/worker'
 import type { AdmissionPolicy } from './intake/admission'
 import { catchUp } from './intake/catch-up'
 import { createIntake } from './intake/intake'
-import { knownTypes, type EventTypes } from './intake/read-record'
+import { eventTypesOf, knownTypes, type EventTypes } from './intake/read-record'
 import { createDeliveries } from './deliveries/claims'
 import { openDeliveries } from './deliveries/stats'
 import { createNotifierMetrics, measureOpenDeliveries, measureState, setBreaker } from './metrics'
 import type { Rule } from './rules/rule'
-import { eventTypesOf } from './rules/rules'
 import { watchDeliveries } from './set-back/deliveries-watch'
 import { watchLog } from './set-back/log-watch'
 import type { Templates } from './templates/templates'
@@ -41,6 +40,8 @@ export interface NotifierDeps {
   /** Event types that this release can read; default: all of its contracts. */
   types?: ReadonlySet<string>
   templates: Templates
+  /** What links in messages begin with. */
+  publicUrl: string
   admission: AdmissionPolicy
   mailDomain: string
   /** Seconds between attempts to deliver a mail. */

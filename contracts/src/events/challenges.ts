@@ -5,8 +5,9 @@ import { Locale, SecurityEpoch } from './accounts'
 import { defineEvent } from './definition'
 
 /**
- * What the answer to a challenge is for. `address-taken` and `email-changed` only tell somebody something: the first has
- * no answer, the second may be answered to undo the change.
+ * What the answer to a challenge is for. `address-taken`, `email-changed` and `goodbye` only tell somebody something: the second may be
+ * answered to undo the change, the others have no answer. `goodbye` is for who is erased: the address is sealed under the challenge's
+ * key, since the person's own is destroyed by the time at which it is sent.
  */
 export const ChallengePurpose = z.enum([
   'verify-email',
@@ -18,6 +19,7 @@ export const ChallengePurpose = z.enum([
   'change-phone',
   'second-factor',
   'step-up',
+  'goodbye',
 ])
 export type ChallengePurpose = z.infer<typeof ChallengePurpose>
 
@@ -46,9 +48,15 @@ export const ChallengeIssued = defineEvent({
     /** An e-mail address, or a phone number in the form of E.164. */
     to: z.string().min(3).max(254),
     /** Six digits to type; `null`: it is answered by a link alone. */
-    code: z.string().max(16).nullable(),
+    code: z
+      .string()
+      .regex(/^\d{6,8}$/)
+      .nullable(),
     /** For a link; `null`: it is answered by a code alone, or by nothing. */
-    token: z.string().max(200).nullable(),
+    token: z
+      .string()
+      .regex(/^[\w.-]{1,200}$/)
+      .nullable(),
     expiresAt: z.iso.datetime(),
   }),
   written: { expiresAt: writtenTime },

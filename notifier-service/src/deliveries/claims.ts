@@ -1,5 +1,6 @@
-import type { RecordedEvent } from '@annals/contracts'
 import type { Pool } from '@annals/platform/postgres'
+import type { Recipient } from '../recipients/recipient'
+import { dropExpired } from './recipients'
 import type { ChannelName, Outcome, Settlement } from '../vocabulary'
 
 /** A delivery that this worker holds, and the number of the attempt that it is about to make. */
@@ -15,8 +16,12 @@ export interface Claim {
   data: Record<string, string>
   correlationId: string
   traceparent: string | null
-  /** The recipient's registration as the log holds it, sealed; `null` if it vanished. */
-  registration: Pick<RecordedEvent, 'id' | 'type' | 'data' | 'metadata'> | null
+  /** Type of the event that asked for it. */
+  eventType: string
+  /** As the log tells of the recipient, sealed; `null` if that vanished. */
+  recipient: Recipient | null
+  /** The database's time of the claim, epoch ms. */
+  now: number
 }
 
 /** An attempt whose worker stopped renewing its lease. */
@@ -53,6 +58,8 @@ export interface Deliveries {
   settleLost(attempt: LostAttempt, outcome: Outcome, settlement: Settlement): Promise<void>
   /** Makes due what waits for a recipient who is known by now, and ends what has waited longer than `ageMsMax`. */
   sweep(ageMsMax: number): Promise<{ awakened: number; expired: number }>
+  /** Drops recipients that were challenges and are long over. */
+  dropExpired(): Promise<number>
 }
 
 /** What a worker that was given up as lost may still prove: that it was taken, or what became of the last attempt. */
@@ -110,7 +117,10 @@ export function createDeliveries(pool: Pool, memory: MovesSeen = nobody): Delive
            insert into attempt (delivery_id, number, worker) select id, attempts, $4 from claimed
          )
          select c.id, c.attempts as attempt, c.rule, c.channel, c.identity, c.template, c.data,
-           c.correlation_id as "correlationId", c.traceparent, r.event as registration,
+           c.correlation_id as "correlationId", c.traceparent, c.event_type as "eventType",
+           case when r.event is not null then jsonb_build_object(
+             'event', r.event, 'address', r.address, 'phone', r.phone, 'profile', r.profile) end as recipient,
+           extract(epoch from now())::double precision * 1000 as now,
            exists (select from attempt a where a.delivery_id = c.id and a.outcome = 'unknown') as doubt,
            (select moves from standing) as moves
          from claimed c left join recipient r on r.tenant = c.tenant and r.user_id = c.recipient`,
@@ -180,5 +190,7 @@ export function createDeliveries(pool: Pool, memory: MovesSeen = nobody): Delive
       )
       return { awakened: awakened.rowCount ?? 0, expired: expired.rowCount ?? 0 }
     },
+
+    dropExpired: () => dropExpired(pool),
   }
 }

@@ -108,39 +108,6 @@ export async function recordIntents(
   return recorded
 }
 
-/**
- * Keeps who can be written to, as the log tells it: sealed. Deliveries that waited for these people become due.
- * @param registrations `user.registered` events as recorded. Each is read once; another one of a known person is of a log that was
- *   restored, and written anew: the old one does not open with the key that there is now.
- */
-export async function recordRecipients(
-  client: PoolClient,
-  registrations: readonly { recorded: RecordedEvent; userId: string; tenant: string }[],
-): Promise<void> {
-  if (registrations.length === 0) return
-  const latest = new Map<string, { tenant: string; user_id: string; event: object }>()
-  for (const { recorded, userId, tenant } of registrations) {
-    const { id, type, data, metadata } = recorded
-    // The request's fingerprint is of no use here, and a trace of what the person typed.
-    const { fingerprint: _, ...envelope } = metadata as Record<string, unknown>
-    latest.set(`${tenant}|${userId}`, { tenant, user_id: userId, event: { id, type, data, metadata: envelope } })
-  }
-  const rows = [...latest.values()]
-  await client.query(
-    `insert into recipient (tenant, user_id, event)
-     select tenant, user_id, event from jsonb_to_recordset($1::jsonb) as x (tenant text, user_id text, event jsonb)
-     on conflict on constraint recipient_pkey do update set event = excluded.event
-       where recipient.event ->> 'id' <> excluded.event ->> 'id'`,
-    [JSON.stringify(rows)],
-  )
-  await client.query(
-    `update delivery set state = 'pending', next_attempt_at = now()
-     where state = 'awaiting-recipient'
-       and (tenant, recipient) in (select * from unnest($1::text[], $2::text[]))`,
-    [rows.map(({ tenant }) => tenant), rows.map(({ user_id }) => user_id)],
-  )
-}
-
 /** Keeps the place and the reason of records that can not be read; their content stays where it is. */
 export async function park(client: PoolClient, records: readonly ParkedRecord[]): Promise<void> {
   for (const { topic, partition, offset, at, reason } of records) {

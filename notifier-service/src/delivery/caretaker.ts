@@ -23,7 +23,7 @@ const lostMax = 100
 /** Nobody was there to see how the attempt ended. */
 const lostOutcome: Outcome = { kind: 'unknown', code: 'worker-lost' }
 
-/** One round: gives up lost attempts as unknown, wakes what waited for a recipient, ends what has waited too long. */
+/** One round: gives up lost attempts as unknown, wakes what waited for a recipient, ends what has waited too long, drops challenges that are over. */
 export async function takeCare({ deliveries, policies, metrics, log, ageMsMax, onDue }: CaretakerDeps): Promise<void> {
   const lost = await deliveries.lost(lostMax)
   for (const attempt of lost) {
@@ -38,6 +38,7 @@ export async function takeCare({ deliveries, policies, metrics, log, ageMsMax, o
   const { awakened, expired } = await deliveries.sweep(ageMsMax)
   if (expired > 0) log.error({ expired }, 'deliveries given up: they waited too long')
   if (awakened > 0) onDue()
+  await deliveries.dropExpired()
 }
 
 /** Takes care, round after round, in every instance: each step is safe beside another's. */

@@ -1,48 +1,76 @@
-import { decodeEvent, sealedPartOf, type Opened, type RecordedEvent, type SealedPart } from '@annals/contracts'
+import { decodeEvent, sealedPartOf, type AnnalsEvent, type Opened, type SealedPart } from '@annals/contracts'
 import { isTransientPostgresError } from '@annals/platform/postgres'
 import { UnknownSubject, type KeyReader } from '@annals/platform/subject-keys'
 import type { Claim } from '../deliveries/claims'
+import type { KeptEvent } from '../recipients/recipient'
 import type { Templates } from '../templates/templates'
 import type { OutgoingMessage } from '../vocabulary'
+import { wordsOf } from './letter'
 
 /** `key-missing`: the person's row of the key table was lost; it can be put back from a backup. */
-export type PutOffReason = 'registration-unreadable' | 'key-missing' | 'not-renderable'
+export type PutOffReason = 'recipient-unreadable' | 'key-missing' | 'not-renderable'
 
 /** A claim made ready, or why nothing can be sent for it. */
 export type Composed =
   | { kind: 'message'; message: Omit<OutgoingMessage, 'traceparent'> }
-  | { kind: 'suppressed'; reason: 'recipient-erased' }
+  /** `expired`: no answer to the challenge is taken any more. */
+  | { kind: 'suppressed'; reason: 'recipient-erased' | 'expired' }
   | { kind: 'rejected'; reason: 'no-address' }
   /** A fault of ours, such as a wrong master key or a template's mistake: the schedule leaves hours to mend it. */
   | { kind: 'put-off'; reason: PutOffReason; cause?: unknown }
 
+export interface ComposeDeps {
+  templates: Templates
+  /** What links in messages begin with. */
+  publicUrl: string
+}
+
 /**
- * Opens the recipients of claims, with one call, and writes their messages. Addresses exist in clear from here to the
- * channel and nowhere else.
+ * Opens the recipients of claims, with one call, and writes their messages. Addresses, codes and tokens exist in clear from here to
+ * the channel and nowhere else.
  * @returns in the order of the claims.
  * @throws when the key store does not answer: nothing is decided then.
  */
 export async function compose(
   claims: readonly Claim[],
   keys: Pick<KeyReader, 'openAll'>,
-  templates: Templates,
+  deps: ComposeDeps,
 ): Promise<Composed[]> {
-  const recorded = claims.map(({ registration }) => registration && asRecorded(registration))
-  const parts = recorded.map((event) => (event ? sealedPartOf(event) : undefined))
+  const sources = claims.map(sourceOf)
+  const parts = sources.map((source) => ('event' in source ? sealedPartOf(placed(source.event)) : undefined))
   const opened = await openEach(
     parts.filter((part) => part !== undefined),
     keys,
   )
   let next = 0
   return claims.map((claim, i) => {
-    const event = recorded[i]
-    if (!event) return { kind: 'put-off', reason: 'registration-unreadable' }
+    const source = sources[i]!
+    if (!('event' in source)) return source
     const personal = parts[i] ? opened[next++] : undefined
     if (personal instanceof UnknownSubject) return { kind: 'put-off', reason: 'key-missing', cause: personal }
-    if (personal instanceof Error) return { kind: 'put-off', reason: 'registration-unreadable', cause: personal }
-    if (personal === null) return { kind: 'suppressed', reason: 'recipient-erased' }
-    return composeOne(claim, event, personal, templates)
+    if (personal instanceof Error) return { kind: 'put-off', reason: 'recipient-unreadable', cause: personal }
+    if (personal === null)
+      return { kind: 'suppressed', reason: isChallenge(source.event) ? 'expired' : 'recipient-erased' }
+    return composeOne(claim, source.event, personal, deps)
   })
+}
+
+const isChallenge = ({ type }: { type: string }) => type === 'challenge.issued'
+
+/** The event that tells where the message goes, or what there is to say without one. */
+function sourceOf({ recipient, channel, eventType, now }: Claim): { event: KeptEvent } | Composed {
+  // The rows of challenges that are over are dropped.
+  if (!recipient)
+    return isChallenge({ type: eventType })
+      ? { kind: 'suppressed', reason: 'expired' }
+      : { kind: 'put-off', reason: 'recipient-unreadable' }
+  const { event, address, phone } = recipient
+  if (isChallenge(event)) {
+    const { expiresAt } = event.data as { expiresAt: string }
+    return Date.parse(expiresAt) <= now ? { kind: 'suppressed', reason: 'expired' } : { event }
+  }
+  if (channel === 'email') return { event: address ?? event }
+  return phone ? { event: phone } : { kind: 'rejected', reason: 'no-address' }
 }
 
 /**
@@ -67,32 +95,56 @@ const isRefusedByPostgres = (error: unknown): boolean =>
   /^[0-9A-Z]{5}$/.test(String((error as { code?: unknown }).code))
 
 /** Where the event stood does not matter for reading it. */
-const asRecorded = (registration: NonNullable<Claim['registration']>): RecordedEvent => ({
-  ...registration,
-  stream: '',
-  revision: 0,
-  position: 0n,
-})
+const placed = (event: KeptEvent) => ({ ...event, stream: '', revision: 0, position: 0n })
+
+/** @returns the event as it reads with what was opened of it; anything else: why it does not. */
+const read = (event: KeptEvent, personal: Opened | undefined) => decodeEvent(placed(event), personal)
+
+/** The language that the person chose last. It is no secret: nothing is opened for it. */
+function localeOf({ event, profile }: NonNullable<Claim['recipient']>): string {
+  for (const told of [profile, event]) {
+    if (!told) continue
+    const result = read(told, sealedPartOf(placed(told)) ? null : undefined)
+    if (result.kind === 'event' && 'locale' in result.event.data) return result.event.data.locale
+  }
+  return 'en'
+}
+
+/** @returns the address by which a channel reaches the recipient; `null`: there is none; `undefined`: the event tells none. */
+function addressIn(event: AnnalsEvent): string | null | undefined {
+  switch (event.type) {
+    case 'user.registered':
+    case 'user.email_changed':
+      return event.data.email
+    case 'user.phone_changed':
+      return event.data.phone
+    case 'challenge.issued':
+      return event.data.to
+    default:
+      return undefined
+  }
+}
 
 /**
  * Nobody has proved yet that an address is theirs: anyone registers anyone's address, and a name would be their words in a mail of ours
  * to a stranger. So no name is passed on, to templates of any version.
  */
 function composeOne(
-  { identity, channel, template, data }: Claim,
-  recorded: RecordedEvent,
-  personal: Record<string, unknown> | undefined,
-  templates: Templates,
+  { identity, template, data, recipient, now }: Claim,
+  source: KeptEvent,
+  personal: Opened | undefined,
+  { templates, publicUrl }: ComposeDeps,
 ): Composed {
-  const result = decodeEvent(recorded, personal)
-  if (result.kind !== 'event' || result.event.type !== 'user.registered')
-    return { kind: 'put-off', reason: 'registration-unreadable', cause: result }
-  const { email, locale } = result.event.data
-  // Nobody has told us a phone number yet: the channel is ready, the address is not.
-  const to = channel === 'email' ? email : null
+  const result = read(source, personal)
+  const to = result.kind === 'event' ? addressIn(result.event) : undefined
+  if (result.kind !== 'event' || to === undefined)
+    return { kind: 'put-off', reason: 'recipient-unreadable', cause: result }
   if (to === null) return { kind: 'rejected', reason: 'no-address' }
+  const { event } = result
+  const words = event.type === 'challenge.issued' ? { ...data, ...wordsOf(event, publicUrl, now) } : data
   try {
-    return { kind: 'message', message: { identity, to, ...templates.render(template, locale, { name: null, data }) } }
+    const written = templates.render(template, localeOf(recipient!), { name: null, data: words })
+    return { kind: 'message', message: { identity, to, ...written } }
   } catch (cause) {
     return { kind: 'put-off', reason: 'not-renderable', cause }
   }

@@ -9,6 +9,8 @@ import { compose } from './compose'
 export interface WorkerDeps extends AttemptDeps {
   keys: KeyReader
   templates: Templates
+  /** What links in messages begin with. */
+  publicUrl: string
   /** Attempts at the same time, at most. */
   concurrency: number
 }
@@ -78,12 +80,12 @@ class RunningWorker {
 
   /** @returns how many were claimed. */
   async #take(): Promise<number> {
-    const { channel, breaker, deliveries, keys, templates, concurrency } = this.deps
+    const { channel, breaker, deliveries, keys, concurrency } = this.deps
     const limit = Math.min(concurrency - this.#inHand.size, breaker.permits())
     if (limit <= 0) return 0
     const claims = await deliveries.claim(channel.name, limit, leaseMs, this.#name)
     if (claims.length === 0) return 0
-    const composing = compose(claims, keys, templates)
+    const composing = compose(claims, keys, this.deps)
     for (const [i, claim] of claims.entries()) {
       const work = composing.then(
         (composed) => deliver(this.deps, claim, composed[i]!),

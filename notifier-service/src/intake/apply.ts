@@ -2,8 +2,9 @@ import { isSamePlace, type ReadingPlace } from '@annals/platform/checkpoint'
 import { recordMark, type IncomingBatch, type TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import { inTransaction, isTransientPostgresError, type Pool, type PoolClient } from '@annals/platform/postgres'
-import { park, recordIntents, recordRecipients, type RecordedIntent } from '../deliveries/intents'
+import { park, recordIntents, type RecordedIntent } from '../deliveries/intents'
 import { loadPlaces, loadRevisions, moveProgress, openProgress, saveRevisions } from '../deliveries/progress'
+import { recordRecipients } from '../deliveries/recipients'
 import { setAside } from '../deliveries/unread'
 import type { NotifierMetrics } from '../metrics'
 import type { Rule } from '../rules/rule'
@@ -78,7 +79,7 @@ export function createApply({ pool, rules, admission, mailDomain, metrics, log, 
     const { plan, rest, recorded, moved } = done
     if (moved) known.set(nameOf(batch), moved.reached)
     tell(batch, plan, recorded)
-    if (recorded.length > 0 || plan.registrations.length > 0) onDue()
+    if (recorded.length > 0 || plan.recipients.length > 0) onDue()
     return {
       witness:
         moved &&
@@ -94,8 +95,8 @@ export function createApply({ pool, rules, admission, mailDomain, metrics, log, 
   }
 
   async function write(client: PoolClient, plan: Plan): Promise<RecordedIntent[]> {
-    // Registrations first: a welcome needs no second look for whom it is.
-    await recordRecipients(client, plan.registrations)
+    // Recipients first: a welcome needs no second look for whom it is.
+    await recordRecipients(client, plan.recipients)
     const recorded = await recordIntents(client, plan.intents, mailDomain)
     await park(client, plan.parked)
     await setAside(client, plan.unread)

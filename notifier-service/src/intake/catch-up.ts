@@ -2,7 +2,8 @@ import type { EventLog } from '@annals/platform/event-log'
 import type { Logger } from '@annals/platform/log'
 import { inTransaction, type Pool } from '@annals/platform/postgres'
 import { databaseTime } from '../deliveries/clock'
-import { park, recordIntents, recordRecipients } from '../deliveries/intents'
+import { park, recordIntents } from '../deliveries/intents'
+import { recordRecipients } from '../deliveries/recipients'
 import { dropUnread, takeUnread, unreadEvents, type UnreadEvent } from '../deliveries/unread'
 import type { NotifierMetrics } from '../metrics'
 import type { Rule } from '../rules/rule'
@@ -66,7 +67,7 @@ async function apply(event: UnreadEvent, read: ReadRecord, deps: CatchUpDeps): P
       gap: undefined,
     }
     const planned = planOf({ ...event, topicId: '' }, [{ offset: event.offset, read }], standing, { rules, admission })
-    await recordRecipients(client, planned.registrations)
+    await recordRecipients(client, planned.recipients)
     const recorded = await recordIntents(client, planned.intents, mailDomain)
     await park(client, planned.parked)
     for (const { rule, channel, state } of recorded) metrics.intents.inc({ rule, channel, state })

@@ -3,6 +3,7 @@ import type { TopicPartition } from '@annals/platform/kafka'
 import { isInGap, type Gap } from '../deliveries/gaps'
 import type { IntentRecord, ParkedRecord } from '../deliveries/intents'
 import type { UnreadEvent } from '../deliveries/unread'
+import { recipientFactOf, type RecipientFact } from '../recipients/recipient'
 import type { Rule } from '../rules/rule'
 import { intentsOf } from '../rules/rules'
 import { skipReasonOf, type AdmissionPolicy } from './admission'
@@ -25,7 +26,7 @@ export type Stop =
 
 /** What arrived comes to, up to the first that has to wait. */
 export interface Plan {
-  registrations: { recorded: RecordedEvent; userId: string; tenant: string }[]
+  recipients: RecipientFact[]
   intents: IntentRecord[]
   parked: ParkedRecord[]
   unread: UnreadEvent[]
@@ -69,7 +70,7 @@ export function planOf(
   const { topic, partition, topicId } = place
   const { now, gap, seenPosition } = standing
   const plan: Plan = {
-    registrations: [],
+    recipients: [],
     intents: [],
     parked: [],
     unread: [],
@@ -81,8 +82,8 @@ export function planOf(
   }
 
   function apply(event: AnnalsEvent, recorded: RecordedEvent, offset: bigint): void {
-    if (event.type === 'user.registered')
-      plan.registrations.push({ recorded, userId: event.data.userId, tenant: event.envelope.tenant })
+    const told = recipientFactOf(event, recorded)
+    if (told) plan.recipients.push(told)
     const skip = skipReasonOf(admission, event.at, now)
     const inGap = gap && isInGap(gap, { topicId, offset, position: event.position, occurredAt: event.at })
     const sentBefore = inGap ? gap.mails : undefined

@@ -8,6 +8,8 @@ import {
   type RecordedEvent,
 } from '@annals/contracts'
 import type { IncomingRecord } from '@annals/platform/kafka'
+import { recipientTypes } from '../recipients/recipient'
+import type { Rule } from '../rules/rule'
 
 /** Which event this is, and where it stands in the log. */
 export type EventPlace = Pick<RecordedEvent, 'id' | 'type' | 'stream' | 'revision' | 'position'>
@@ -34,6 +36,10 @@ export interface EventTypes {
   /** Those that matter to this service. */
   wanted: ReadonlySet<EventType>
 }
+
+/** Event types that this service reads; all others pass by unread. */
+export const eventTypesOf = (rules: readonly Pick<Rule, 'on'>[]): ReadonlySet<EventType> =>
+  new Set<EventType>([...recipientTypes, ...rules.map(({ on }) => on)])
 
 export const knownTypes: ReadonlySet<string> = new Set(Object.keys(eventDefinitions))
 

@@ -7,6 +7,8 @@ export interface Rule<T extends EventType = EventType> {
   readonly on: T
   readonly channel: ChannelName
   readonly template: string
+  /** Which events of the type it speaks of; without it, all. */
+  readonly when?: (event: AnnalsEvent<T>) => boolean
   readonly recipient: (event: AnnalsEvent<T>) => string
   readonly data: (event: AnnalsEvent<T>) => Record<string, string>
 }

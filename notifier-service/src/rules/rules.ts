@@ -1,9 +1,13 @@
-import { formatMoney, type AnnalsEvent, type EventType } from '@annals/contracts'
+import { formatMoney, type AnnalsEvent } from '@annals/contracts'
 import type { Intent } from '../vocabulary'
+import { alertRules } from './alerts'
+import { challengeRules } from './challenges'
 import { defineRule, type Rule } from './rule'
 
 /** Every message that Annals sends by itself. */
 export const rules: readonly Rule[] = [
+  ...challengeRules,
+  ...alertRules,
   defineRule({
     name: 'welcome',
     on: 'user.registered',
@@ -41,14 +45,10 @@ export const rules: readonly Rule[] = [
   }),
 ]
 
-/** Event types that this service reads; all others pass by unread. */
-export const eventTypesOf = (rules: readonly Rule[]): ReadonlySet<EventType> =>
-  new Set<EventType>(['user.registered', ...rules.map(({ on }) => on)])
-
 /** @returns what the event asks to be sent; the same for the same event, always. */
 export const intentsOf = (rules: readonly Rule[], event: AnnalsEvent): Intent[] =>
   rules
-    .filter(({ on }) => on === event.type)
+    .filter(({ on, when }) => on === event.type && (when?.(event) ?? true))
     .map((rule) => ({
       rule: rule.name,
       recipient: rule.recipient(event),

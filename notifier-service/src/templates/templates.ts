@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { Currency, currencyExponents, DecimalAmount } from '@annals/contracts'
 import Handlebars from 'handlebars'
@@ -60,6 +60,12 @@ const formats = {
     new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeZone: 'UTC' }).format(
       new Date(z.iso.datetime().parse(iso)),
     ),
+  /** "15 minutes", and whole hours from two on. */
+  lasting(minutes: unknown, locale: string) {
+    const count = z.coerce.number<string>().int().min(1).parse(minutes)
+    const [value, unit] = count < 120 ? [count, 'minute'] : [Math.floor(count / 60), 'hour']
+    return new Intl.NumberFormat(locale, { style: 'unit', unit, unitDisplay: 'long' }).format(value)
+  },
 }
 
 type Template = Record<(typeof parts)[number], HandlebarsTemplateDelegate>
@@ -71,6 +77,9 @@ function createEngine(directory: string): typeof Handlebars {
     formats.money(amount, currency, localeOf(options)),
   )
   engine.registerHelper('day', (iso: unknown, options: Handlebars.HelperOptions) => formats.day(iso, localeOf(options)))
+  engine.registerHelper('lasting', (minutes: unknown, options: Handlebars.HelperOptions) =>
+    formats.lasting(minutes, localeOf(options)),
+  )
   engine.registerHelper('eq', (a: unknown, b: unknown) => a === b)
   for (const file of readdirSync(path.join(directory, 'layouts'))) {
     const layout = readFileSync(path.join(directory, 'layouts', file), 'utf8')
@@ -80,16 +89,17 @@ function createEngine(directory: string): typeof Handlebars {
 }
 
 /**
- * Reads all templates once: `<name>.v<version>/<language>/{subject,text,html}.hbs`, and `layouts/`. A version that has been
- * sent is not changed any more: deliveries name it.
+ * Reads all templates once: `<name>.v<version>/<language>/{subject,text,html}.hbs`, of a text message `text.hbs` alone, and `layouts/`.
+ * A version that has been sent is not changed any more: deliveries name it.
  */
 export function loadTemplates(directory: string): Templates {
   const engine = createEngine(directory)
   const languages = new Map<string, Map<string, Template>>()
 
   const compile = (folder: string): Template => {
+    const isMail = existsSync(path.join(folder, 'subject.hbs'))
     const part = (name: (typeof parts)[number]) => {
-      const source = readFileSync(path.join(folder, `${name}.hbs`), 'utf8')
+      const source = isMail || name === 'text' ? readFileSync(path.join(folder, `${name}.hbs`), 'utf8') : ''
       // Only HTML is escaped: the others are plain text. Strict: what is named and missing is a fault, not a gap.
       return engine.compile(source, { strict: true, noEscape: name !== 'html' })
     }

@@ -6,7 +6,8 @@ import { createMetrics } from '@annals/platform/metrics'
 import { testScope } from '@annals/platform/testing'
 import { takeCare } from '../../src/delivery/caretaker'
 import { createDeliveries, type Deliveries } from '../../src/deliveries/claims'
-import { recordIntents, recordRecipients } from '../../src/deliveries/intents'
+import { recordIntents } from '../../src/deliveries/intents'
+import { recordRecipients } from '../../src/deliveries/recipients'
 import { createNotifierMetrics } from '../../src/metrics'
 import type { ChannelName, Intent } from '../../src/vocabulary'
 import { attempts, deliveries } from '../support/notifier'
@@ -50,7 +51,9 @@ const know = (userId: string) =>
   inTransaction(pool, (client) =>
     recordRecipients(client, [
       {
-        userId,
+        id: userId,
+        part: 'event',
+        expiresAt: null,
         tenant: 'main',
         recorded: {
           id: randomUUID(),

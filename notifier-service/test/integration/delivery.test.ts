@@ -112,7 +112,7 @@ describe('from a fact to a mail', () => {
     await settledAs(whole.userId, { welcome: 'accepted' })
     // A wrong key can be put right: it is tried again, and nothing is said to have been sent.
     const [row] = await settledAs(broken.userId, { welcome: 'exhausted' })
-    expect(row).toMatchObject({ reason: 'registration-unreadable', attempts: 3 })
+    expect(row).toMatchObject({ reason: 'recipient-unreadable', attempts: 3 })
   })
 
   it('puts off whom the key table has lost, says so, and sends when the row is back', async () => {

@@ -146,3 +146,38 @@ export function failed(crowd: People, userId: string, options: Partial<FactOptio
   const stream = streamOf.payment(paymentId)
   return { ...fact({ type: 'payment.failed', data }, crowd, { stream, ...options }), paymentId }
 }
+
+type Issued = Extract<NewEvent, { type: 'challenge.issued' }>['data']
+
+/** A challenge to an address that nobody may have registered. */
+export function challenged(crowd: People, data: Partial<Issued> = {}, options: Partial<FactOptions> = {}) {
+  const challengeId = data.challengeId ?? randomUUID()
+  const full: Issued = {
+    challengeId,
+    purpose: 'verify-email',
+    userId: null,
+    epoch: null,
+    channel: 'email',
+    locale: 'en',
+    to: `${challengeId}@people.example`,
+    code: '271828',
+    token: `${challengeId}.${'t'.repeat(43)}`,
+    expiresAt: new Date(Date.now() + 3_600_000).toISOString(),
+    ...data,
+  }
+  const made = fact({ type: 'challenge.issued', data: full }, crowd, {
+    stream: streamOf.challenge(challengeId),
+    ...options,
+  })
+  return { ...made, ...full, challengeId }
+}
+
+type UserChange = 'user.email_changed' | 'user.phone_changed' | 'user.profile_changed' | 'user.password_changed'
+
+/** Something about a person that was registered before. */
+export const changed = <T extends UserChange>(
+  crowd: People,
+  type: T,
+  data: Extract<NewEvent, { type: T }>['data'],
+  options: Partial<FactOptions> = {},
+) => fact({ type, data } as unknown as NewEvent, crowd, { stream: streamOf.user(data.userId), ...options })

@@ -63,18 +63,19 @@ export async function notifierStack(scope: TestScope, options: Partial<NotifierD
     const consumer = createConsumer({
       ...kafka,
       groupId: group,
-      topics: [topics.users, topics.payments],
+      topics: topics.all,
       onFatal: (error) => log.error({ err: error }, 'consumer ended'),
     })
     const notifier = startNotifier({
       consumer,
-      committed: () => offsets.committed(group, [topics.users, topics.payments]),
+      committed: () => offsets.committed(group, topics.all),
       eventLog,
       pool,
       keys: createKeyReader(pool, masters, { cacheMs: 1 }),
       channels: [smtp],
       rules,
       templates,
+      publicUrl: 'https://annals.example',
       admission: { from: undefined, ageMsMax: 72 * 3_600_000 },
       mailDomain: 'annals.example',
       mailSchedule: [1, 1],

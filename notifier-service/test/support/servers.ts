@@ -50,7 +50,10 @@ export async function backUp(scope: TestScope, url: string): Promise<() => Promi
 export interface Topics {
   users: string
   payments: string
-  /** Deletes both, and makes them anew under their names. */
+  challenges: string
+  /** These three. */
+  all: string[]
+  /** Deletes them, and makes them anew under their names. */
   remake(): Promise<void>
   /** Appends facts to the log, and no more: what the relay, or Kafka, has lost. */
   record(facts: readonly Fact[]): Promise<void>
@@ -71,15 +74,14 @@ export async function ownLog(scope: TestScope): Promise<{ store: TestEventStore;
 export async function ownTopics(scope: TestScope, eventLog: EventLog): Promise<Topics> {
   const brokers = requireEnv('KAFKA_BROKERS').split(',')
   const options = { brokers, clientId: 'test', log }
-  const [users, payments, checkpoint] = ['users', 'payments', 'checkpoint'].map((name) =>
+  const [users, payments, challenges, checkpoint] = ['users', 'payments', 'challenges', 'checkpoint'].map((name) =>
     uniqueName(`test.notify.${name}`),
   )
+  const all = [users!, payments!, challenges!]
+  const topicOf = (stream: string) =>
+    stream.startsWith('user-') ? users! : stream.startsWith('challenge-') ? challenges! : payments!
   const topics = createTopics(options)
-  await scope.topics([
-    { topic: users!, partitions },
-    { topic: payments!, partitions },
-    { topic: checkpoint!, partitions: 1 },
-  ])
+  await scope.topics([...all.map((topic) => ({ topic, partitions })), { topic: checkpoint!, partitions: 1 }])
   const publisher = createPublisher({
     ...options,
     transactionalId: checkpoint!,
@@ -99,10 +101,12 @@ export async function ownTopics(scope: TestScope, eventLog: EventLog): Promise<T
   return {
     users: users!,
     payments: payments!,
+    challenges: challenges!,
+    all,
     record,
     async remake() {
-      await topics.remove([users!, payments!])
-      const specs = [users!, payments!].map((topic) => ({ topic, partitions }))
+      await topics.remove(all)
+      const specs = all.map((topic) => ({ topic, partitions }))
       await eventually(() => topics.ensure(specs, 1), { withinMs: 30_000 })
       await publisher.takeOver()
     },
@@ -112,7 +116,7 @@ export async function ownTopics(scope: TestScope, eventLog: EventLog): Promise<T
       const records = facts.map(({ id, record, stream }) => ({
         ...record,
         headers: { ...record.headers, ce_position: String(positions.get(id)) },
-        topic: stream.startsWith('user-') ? users! : payments!,
+        topic: topicOf(stream),
         partition: partitionOf(stream, partitions),
       }))
       // As the relay does: brokers that made a topic anew refuse for a moment, and what was committed is not published twice.

@@ -13,11 +13,13 @@ import {
   type NewEvent,
 } from '@annals/contracts'
 import { arbitraryOf, hostileTexts } from '@annals/platform/testing'
+import { wordsOf } from '../../src/delivery/letter'
 import { intentsOf, rules } from '../../src/rules/rules'
 import { loadTemplates } from '../../src/templates/templates'
 
 const templates = loadTemplates(path.join(__dirname, '../../templates'))
-const locales = ['en', 'de', 'de-AT', 'fr', 'ar-EG', 'xx', 'xxx-XX']
+const now = Date.parse('2026-11-23T10:00:00Z')
+const locales = ['en', 'de', 'es', 'de-AT', 'fr', 'ar-EG', 'xx', 'xxx-XX']
 const definitions = eventDefinitions as unknown as Record<EventType, { written: z.ZodType }>
 /** All but tab and line break; a subject has not even those. */
 const controls = /[^\P{Cc}\t\n]/u
@@ -65,9 +67,12 @@ it.each(rules.map(({ on }) => on).filter((type, i, all) => all.indexOf(type) ===
         for (const intent of intentsOf(rules, event)) {
           // From the database, which keeps JSON.
           const kept = JSON.parse(JSON.stringify(intent.data)) as Record<string, string>
-          const { subject, text, html } = templates.render(intent.template, locale, { name, data: kept })
+          const words =
+            event.type === 'challenge.issued' ? { ...kept, ...wordsOf(event, 'https://annals.example', now) } : kept
+          const { subject, text, html } = templates.render(intent.template, locale, { name, data: words })
           expect(subject).not.toMatch(/\p{Cc}/u)
-          expect(subject).not.toBe('')
+          // A text message has none.
+          expect(subject === '').toBe(intent.channel === 'sms')
           for (const part of [text, html]) {
             expect(part).not.toMatch(controls)
             expect(part.isWellFormed()).toBe(true)

@@ -7,6 +7,7 @@ import { people, registered } from '../support/facts'
 
 const templates = loadTemplates(path.join(__dirname, '../../templates'))
 const payment = { paymentId: 'p', amount: '1.00', currency: 'EUR', at: '2026-11-23T10:00:00Z', code: 'card-declined' }
+const letter = { link: 'https://annals.example/', minutes: '15', kind: 'totp', eraseAt: '2026-12-23T10:00:00Z' }
 
 describe('a message', () => {
   it.each(templates.names)('of %s holds nothing that whoever registered its address has written', async (template) => {
@@ -19,13 +20,15 @@ describe('a message', () => {
       channel: 'email',
       identity: 'identity',
       template,
-      data: payment,
+      data: { ...payment, ...letter },
       correlationId: 'test',
       traceparent: null,
-      registration: registered(people(), personal).event,
+      eventType: 'user.registered',
+      recipient: { event: registered(people(), personal).event, address: null, phone: null, profile: null },
+      now: Date.parse('2026-11-23T10:00:00Z'),
     }
     const keys = { openAll: async () => [personal], lookUp: async () => undefined }
-    const [composed] = await compose([claim], keys, templates)
+    const [composed] = await compose([claim], keys, { templates, publicUrl: 'https://annals.example' })
     expect(composed).toMatchObject({ kind: 'message', message: { to: personal.email } })
     expect(JSON.stringify(composed)).not.toMatch(/Call|800|locked/)
   })

@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import type { AnnalsEvent } from '@annals/contracts'
 import { deliveryIdOf } from '../../src/deliveries/intents'
-import { knownTypes, readRecord } from '../../src/intake/read-record'
+import { eventTypesOf, knownTypes, readRecord } from '../../src/intake/read-record'
 import { skipReasonOf } from '../../src/intake/admission'
-import { eventTypesOf, intentsOf, rules } from '../../src/rules/rules'
-import { fact, failed, people, processed, registered, type Fact } from '../support/facts'
+import { intentsOf, rules } from '../../src/rules/rules'
+import { challenged, fact, failed, people, processed, registered, type Fact } from '../support/facts'
 
 const crowd = people()
 const eventTypes = { known: knownTypes, wanted: eventTypesOf(rules) }
@@ -53,6 +53,27 @@ describe('rules', () => {
       rule: 'payment-failed',
       data: { amount: '0.99', currency: 'USD', code: 'card-declined' },
     })
+  })
+
+  it('puts each challenge to its channel, in the words of its purpose, and no secret into the intent', () => {
+    const made = challenged(crowd, { purpose: 'step-up', channel: 'sms', to: '+14155550100', code: '271828' })
+    const intents = intentsOf(rules, eventOf(made))
+    expect(intents).toEqual([
+      { rule: 'step-up-sms', recipient: made.challengeId, channel: 'sms', template: 'step-up-sms.v1', data: {} },
+    ])
+  })
+
+  it('tells nobody of an erasure that an administrator disabled the account', () => {
+    const userId = randomUUID()
+    const intentsFor = (reason: 'administrator' | 'erasure-requested') =>
+      intentsOf(
+        rules,
+        eventOf(
+          fact({ type: 'user.disabled', data: { userId, epoch: 2, reason } }, crowd, { stream: `user-${userId}` }),
+        ),
+      ).map(({ rule }) => rule)
+    expect(intentsFor('administrator')).toEqual(['account-disabled'])
+    expect(intentsFor('erasure-requested')).toEqual([])
   })
 
   it('puts no personal data into an intent', () => {

@@ -8,7 +8,12 @@ import { loadTemplates } from '../../src/templates/templates'
 
 const templates = loadTemplates(path.join(__dirname, '../../templates'))
 const golden = path.join(__dirname, 'golden')
+const link = 'https://annals.example/verify-email#token=0f8fad5b-d9cb-469f-a165-70867728950e.AAAA'
 const data = {
+  link,
+  minutes: '15',
+  kind: 'totp',
+  eraseAt: '2026-12-23T23:30:00Z',
   paymentId: '0f8fad5b-d9cb-469f-a165-70867728950e',
   amount: '1234.50',
   currency: 'EUR',
@@ -16,17 +21,28 @@ const data = {
   code: 'insufficient-funds',
 }
 
+const languagesOf = (name: string) => readdirSync(path.join(__dirname, '../../templates', name))
+/** As HTML writes it. */
+const htmlOf = (text: string) => text.replaceAll('=', '&#x3D;')
+/** A payment's template is given the code of a failure, a challenge's the code to type. */
+const dataOf = (name: string) => (name.startsWith('payment-') ? data : { ...data, code: '123456' })
+
 describe('templates', () => {
+  it('are there in English, German and Spanish, all that are in use', () => {
+    for (const { template } of rules)
+      expect([template, languagesOf(template).toSorted()]).toEqual([template, ['de', 'en', 'es']])
+  })
+
   it('has every template that a rule names', () => {
     for (const { template } of rules) expect(templates.names).toContain(template)
   })
 
   // A version that was sent is never changed: a new text is a new version. UPDATE_GOLDEN=1 writes those that are missing.
-  it.each(templates.names.flatMap((name) => ['en', 'de'].map((locale) => [name, locale] as const)))(
+  it.each(templates.names.flatMap((name) => languagesOf(name).map((locale) => [name, locale] as const)))(
     '%s in %s reads as it always did',
     (name, locale) => {
-      const { subject, text, html } = templates.render(name, locale, { name: 'Ada Lovelace', data })
-      const rendered = `Subject: ${subject}\n\n${text}\n----\n${html}`
+      const { subject, text, html } = templates.render(name, locale, { name: 'Ada Lovelace', data: dataOf(name) })
+      const rendered = subject === '' ? text : `Subject: ${subject}\n\n${text}\n----\n${html}`
       const file = path.join(golden, `${name}.${locale}.txt`)
       if (process.env['UPDATE_GOLDEN'] && !existsSync(file)) {
         mkdirSync(golden, { recursive: true })
@@ -56,9 +72,9 @@ describe('templates', () => {
     return places === 0 ? digits : `${digits.slice(0, -places)}.${digits.slice(-places)}`
   }
   const paymentTemplates = templates.names.filter((name) => name.startsWith('payment-'))
-  const languages = readdirSync(path.join(__dirname, '../../templates/payment-confirmation.v1'))
+  const languages = languagesOf('payment-confirmation.v2')
   // Readers of one language in several countries have other locale data.
-  const locales = [...languages, 'en-IN', 'en-ZA', 'de-AT', 'de-CH']
+  const locales = [...languages, 'en-IN', 'en-ZA', 'de-AT', 'de-CH', 'es-MX', 'es-AR']
   const currencies = Object.keys(currencyExponents) as CurrencyCode[]
 
   it.each(locales)('writes every currency with the digits of ISO 4217, in %s', (locale) => {
@@ -115,9 +131,9 @@ describe('templates', () => {
   it('says nothing in the words of whoever registered the address, in any template in use', () => {
     const name = 'Call +1 800 555 0100, account locked'
     for (const { template } of rules)
-      for (const locale of ['en', 'de']) {
-        const named = templates.render(template, locale, { name, data })
-        expect(named).toEqual(templates.render(template, locale, { name: null, data }))
+      for (const locale of ['en', 'de', 'es']) {
+        const named = templates.render(template, locale, { name, data: dataOf(template) })
+        expect(named).toEqual(templates.render(template, locale, { name: null, data: dataOf(template) }))
       }
   })
 
@@ -141,9 +157,20 @@ describe('templates', () => {
     expect(german!.text).toMatch(/Karte/)
   })
 
+  it('says how long something lasts: minutes, and hours from two on', () => {
+    const lasting = (minutes: string, locale: string) =>
+      templates.render('second-factor-sms.v1', locale, { name: null, data: { code: '123456', minutes } }).text
+    expect(lasting('1', 'en')).toContain('Valid for 1 minute.')
+    expect(lasting('119', 'de')).toContain('Gültigkeit: 119 Minuten.')
+    expect(lasting('1440', 'es')).toContain('Válido durante 24 horas.')
+    expect(() => lasting('soon', 'en')).toThrow()
+  })
+
   it('needs nothing from outside to be shown', () => {
     for (const name of templates.names)
-      expect(templates.render(name, 'en', { name: 'Ada', data }).html).not.toMatch(/https?:|src=|<script|url\(/)
+      expect(
+        templates.render(name, 'en', { name: 'Ada', data: dataOf(name) }).html.replaceAll(htmlOf(link), ''),
+      ).not.toMatch(/https?:|src=|<script|url\(/)
   })
 })
 

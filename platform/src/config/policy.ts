@@ -65,6 +65,11 @@ const rules: Record<string, Rule> = {
   ],
   TWILIO_BASE_URL: () => ['is for sandboxes; production speaks to Twilio itself'],
   JWKS_URL: overHttps,
+  // Its links carry tokens.
+  PUBLIC_URL: (value) =>
+    /^https:/i.test(value)
+      ? []
+      : ['is what links with tokens begin with, and production serves them by https:// alone'],
   OTEL_EXPORTER_OTLP_ENDPOINT: overHttps,
   CORS_ORIGINS: (value) =>
     value.split(',').some((origin) => overHttps(origin.trim()).length > 0)
