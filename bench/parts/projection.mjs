@@ -84,7 +84,8 @@ function readsOf(readModels, ends) {
  */
 async function reachedBy(db, ends, readModels) {
   const { rows: places } = await db.query(
-    'select count(distinct projection)::integer as made, bool_and(joined) as joined from annals.place',
+    `select count(distinct projection)::integer as made, bool_and(joined) filter (where projection <> 'audit') as joined
+     from annals.place`,
   )
   const { rows } = await db.query(
     `select topic || '/' || partition as place, next_offset::float8 as reached from annals.lane_checkpoint`,

@@ -1,5 +1,6 @@
 export * from './card-number'
 export * from './api/accounts'
+export * from './api/audit'
 export * from './api/common'
 export * from './api/notifications'
 export * from './api/payments'

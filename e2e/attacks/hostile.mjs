@@ -51,7 +51,7 @@ function exchange(url, { method, headers, body }) {
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString()
         const contentType = response.headers['content-type'] ?? ''
-        const answer = contentType.includes('json') ? JSON.parse(text) : text
+        const answer = /[/+]json/.test(contentType) ? JSON.parse(text) : text
         resolve({ status: response.statusCode, contentType, answer })
       })
     })

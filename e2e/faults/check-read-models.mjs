@@ -25,6 +25,7 @@ const readModels = {
   },
   history: { schema: 'payment_history', sql: 'select event_id::text as key, * from payment_history.payment_event' },
   activity: { schema: 'activity', sql: 'select event_id::text as key, * from activity.activity' },
+  audit: { schema: 'audit', sql: 'select event_id::text as key, * from audit.entry' },
 }
 
 /** @param {string} model as the check calls it @returns {string} as operators do, which is also its schema */

@@ -1,6 +1,9 @@
+import { placeOf } from '@annals/contracts'
+import { createChains } from './chain.mjs'
+
 /**
- * The read models as they should be, computed from the log by code of its own: no contract, no projection engine, one plain
- * loop. Counts and sums are bigint. What is personal is sealed in the log, so it comes from what the clients sent.
+ * The read models as they should be, computed from the log by code of its own: no projection engine, one plain loop.
+ * Counts and sums are bigint. What is personal is sealed in the log, so it comes from what the clients sent.
  *
  * @typedef {object} Sent what clients sent, by the id they were answered with
  * @property {Map<string, { email: string, name: string }>} people
@@ -23,10 +26,11 @@ const activityTypes = new Set([
 /**
  * @param {import('./check-log.mjs').LogEvent[]} events in log order
  * @param {Sent} sent
- * @returns {Record<'users' | 'logins' | 'payments' | 'totals' | 'history' | 'activity', Rows>}
+ * @returns {Record<'users' | 'logins' | 'payments' | 'totals' | 'history' | 'activity' | 'audit', Rows>}
  */
 export function foldLog(events, { people, descriptions }) {
-  const [users, logins, payments, totals, history, activity] = Array.from({ length: 6 }, () => new Map())
+  const [users, logins, payments, totals, history, activity, audit] = Array.from({ length: 7 }, () => new Map())
+  const entryOf = createChains()
 
   const count = (what, at, { minor, currency }) => {
     const key = `${at.slice(0, 10)} ${currency}`
@@ -43,7 +47,7 @@ export function foldLog(events, { people, descriptions }) {
     totals.set(key, total)
   }
 
-  for (const { id, type, stream, revision, data, metadata } of events) {
+  for (const { id, type, stream, revision, position, data, metadata } of events) {
     const at = metadata.occurredAt
     const { userId, paymentId, sessionId } = data
     const change = (columns) =>
@@ -98,8 +102,9 @@ export function foldLog(events, { people, descriptions }) {
       default:
     }
     if (stream.startsWith('payment-')) history.set(id, { payment_id: paymentId, type, revision: String(revision), at })
+    if (placeOf(stream)) audit.set(id, entryOf({ id, type, stream, revision, data, metadata, position }))
     if (activityTypes.has(type))
       activity.set(id, { user_id: userId, type, at, about: paymentId ?? sessionId ?? userId })
   }
-  return { users, logins, payments, totals, history, activity }
+  return { users, logins, payments, totals, history, activity, audit }
 }

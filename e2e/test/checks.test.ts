@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals'
 import { encodeConsistencyToken, placeOf, toCloudEvent, topics } from '@annals/contracts'
 import { createAftermath, goneCharges, stillGone } from '../faults/aftermath.mjs'
 import { checkPaymentGateway } from '../faults/check-payment-gateway.mjs'
+import { createChains } from '../faults/chain.mjs'
 import { checkLane } from '../faults/check-lane.mjs'
 import { checkLog } from '../faults/check-log.mjs'
 import { checkAttempts, checkMails, intendedMails } from '../faults/check-mails.mjs'
@@ -78,7 +79,15 @@ function keptWorld() {
     at: new Date(at(n)),
     about,
   })
-  const positions = { users: [2], user_logins: [3], payments: [6], payment_history: [6], activity: [2, 3, 6] }
+  const positions = {
+    users: [2],
+    user_logins: [3],
+    payments: [6],
+    payment_history: [6],
+    activity: [2, 3, 6],
+    audit: [2, 3, 6],
+  }
+  const entryOf = createChains()
   const snapshot = {
     rows: {
       users: [
@@ -129,6 +138,7 @@ function keptWorld() {
         at: new Date(at(n)),
       })),
       activity: [acted(2, ada), acted(3, session), acted(4, payment), acted(6, payment)],
+      audit: log.slice(1).map((fact) => ({ key: fact.id, ...entryOf(fact) })),
     } as Record<string, Record<string, unknown>[]>,
     checkpoints: Object.entries(positions).flatMap(([model, reached]) =>
       reached.map((n) => {
@@ -151,6 +161,7 @@ function keptWorld() {
     payment_totals: ['annals.payments'],
     payment_history: ['annals.payments'],
     activity: ['annals.users', 'annals.sessions', 'annals.payments'],
+    audit: ['annals.users', 'annals.sessions', 'annals.challenges', 'annals.payments'],
   }
   const lane = {
     streams: ends.map(({ stream, revision }) => ({ stream, revision, partition: placed(stream).partition })),
@@ -164,7 +175,7 @@ function keptWorld() {
         Array.from({ length: topics[topic].partitions }, (_, partition) => ({
           model,
           place: `${topic}/${partition}`,
-          joined: true,
+          joined: model !== 'audit',
           reason: null as string | null,
         })),
       ),
@@ -328,11 +339,11 @@ describe('the topics', () => {
 })
 
 describe('a read model', () => {
-  it.each(['users', 'logins', 'payments', 'totals', 'history', 'activity'])('%s lost a row', (model) => {
+  it.each(['users', 'logins', 'payments', 'totals', 'history', 'activity', 'audit'])('%s lost a row', (model) => {
     world.snapshot.rows[model]!.pop()
     expect(found()).toBe('1 lost.read-models')
   })
-  it.each(['users', 'payments', 'activity'])('%s has a row twice', (model) => {
+  it.each(['users', 'payments', 'activity', 'audit'])('%s has a row twice', (model) => {
     world.snapshot.rows[model]!.push({ ...world.snapshot.rows[model]![0]! })
     expect(found()).toBe('1 doubled.read-models')
   })
@@ -342,6 +353,9 @@ describe('a read model', () => {
     ['totals', 'completed_count', '2', 'doubled'],
     ['totals', 'completed_minor', '0', 'lost'],
     ['payments', 'status', 'processing', 'wrong'],
+    ['audit', 'hash', 'f'.repeat(64), 'wrong'],
+    ['audit', 'previous_hash', 'f'.repeat(64), 'wrong'],
+    ['audit', 'sequence', '2', 'wrong'],
     ['payments', 'revision', '1', 'wrong'],
     ['users', 'email', 'eve@example.org', 'wrong'],
     ['users', 'roles', ['user', 'admin'], 'wrong'],
@@ -409,6 +423,10 @@ describe('the lane', () => {
   it('lacks a read model', () => {
     Object.assign(world.lane.places[0]!, { joined: false, reason: 'its table is gone' })
     expect(found()).toBe('1 lost.places')
+  })
+  it('has a chain in it', () => {
+    Object.assign(world.lane.places.at(-1)!, { joined: true })
+    expect(found()).toBe('1 wrong.places')
   })
   it('has no place for a read model', () => {
     world.lane.places.pop()

@@ -38,7 +38,13 @@ export interface RouteDescription {
   /** Default: `json`. */
   bodyForm?: BodyForm | undefined
   /** Answer of success; without a schema it has no body. Of a stream: one line or event. */
-  response: { status: number; schema?: z.ZodType | undefined; form?: AnswerForm | undefined }
+  response: {
+    status: number
+    schema?: z.ZodType | undefined
+    form?: AnswerForm | undefined
+    /** Forms in which a request may ask for it beside that one. */
+    alternatives?: readonly AnswerForm[] | undefined
+  }
   /** Beyond those that every route of its kind may answer; see {@link problemsOf}. */
   problems: readonly ProblemCode[]
   examples?: Readonly<Record<string, { request?: unknown; answer?: unknown }>> | undefined

@@ -44,11 +44,17 @@ const examplesOf = ({ examples = {} }: RouteDescription, part: 'request' | 'answ
 }
 
 function success(route: RouteDescription) {
-  const { schema, form = 'json' } = route.response
+  const { schema, form = 'json', alternatives = [] } = route.response
   if (!schema) return { description: 'Done' }
   // Of a stream the schema tells one line or event.
-  const content = form === 'csv' ? { schema: { type: 'string' } } : { schema: jsonSchema(schema, 'output') }
-  return { description: 'Done', content: { [answerTypes[form]]: { ...content, ...examplesOf(route, 'answer') } } }
+  const content = (form: AnswerForm) => [
+    answerTypes[form],
+    {
+      schema: form === 'csv' ? { type: 'string' } : jsonSchema(schema, 'output'),
+      ...(form === 'csv' ? {} : examplesOf(route, 'answer')),
+    },
+  ]
+  return { description: 'Done', content: Object.fromEntries([form, ...alternatives].map(content)) }
 }
 
 function responses(route: RouteDescription) {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { chains } from '../check-lane.mjs'
 
 /** A read model that can catch up is outside for a few hundred milliseconds. */
 const lookEveryMs = 50
@@ -18,7 +19,10 @@ export function watchPlaces(db, { signal, fail }) {
   const over = AbortSignal.any([signal, stopping.signal])
 
   async function look() {
-    const { rows } = await db.query('select projection as model, topic, partition, joined from annals.place')
+    const { rows } = await db.query(
+      'select projection as model, topic, partition, joined from annals.place where projection <> all($1)',
+      [[...chains]],
+    )
     const now = new Map(rows.map((row) => [`${row.model} ${row.topic}/${row.partition}`, row]))
     for (const [name, { model, joined }] of now) {
       const wasJoined = before.get(name)?.joined ?? true

@@ -8,6 +8,7 @@ import { runLeaves } from '../lanes/leaves.mjs'
 import { runOperator } from '../lanes/operator.mjs'
 import { watchPlaces } from '../lanes/places.mjs'
 import { createTurns } from '../lanes/turns.mjs'
+import { chains } from '../check-lane.mjs'
 import { createLoad } from '../load.mjs'
 import { promises } from '../options.mjs'
 import { createRebuilds } from '../rebuilds.mjs'
@@ -42,7 +43,7 @@ export const lanes = {
     const places = watchPlaces(watching, { signal, fail })
     try {
       const { rows } = await db.query('select name from annals.projection order by name')
-      const models = rows.map(({ name }) => name)
+      const models = rows.map(({ name }) => name).filter((name) => !chains.has(name))
       const rebuilds = createRebuilds({ env, db, say, events: 0, random, signal, mayBeOutside: true })
       const turns = createTurns()
       const operator = {}

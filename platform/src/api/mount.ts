@@ -144,10 +144,10 @@ function fitting(schema: z.ZodType | undefined, content: unknown, operationId: s
   throw new Error(`the answer of ${operationId} does not fit its schema: ${z.prettifyError(fit.error)}`)
 }
 
-function send(reply: FastifyReply, { operationId, response }: Route<never>, { body, lines, events }: AnyAnswer) {
+function send(reply: FastifyReply, { operationId, response }: Route<never>, { body, lines, events, as }: AnyAnswer) {
   const { schema, form = 'json' } = response
   const fit = (content: unknown) => fitting(schema, content, operationId)
-  switch (form) {
+  switch (as ?? form) {
     case 'json':
       if (!schema) return reply.send()
       return reply.type('application/json').send(JSON.stringify(fit(body)))

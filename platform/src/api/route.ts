@@ -53,8 +53,8 @@ export interface SentEvent<Data> {
 /** Content of a successful answer, by its form. */
 interface Contents<Schema> {
   json: Schema extends z.ZodType ? { body: z.input<Schema> } : object
-  csv: { lines: AsyncIterable<Input<Schema>> }
-  ndjson: { lines: AsyncIterable<Input<Schema>> }
+  csv: { lines: AsyncIterable<Input<Schema>>; as?: 'ndjson' }
+  ndjson: { lines: AsyncIterable<Input<Schema>>; as?: 'csv' }
   events: { events: AsyncIterable<SentEvent<Input<Schema>>> }
 }
 interface Bodies<Schema> {
@@ -98,7 +98,13 @@ export interface Route<Deps, Types extends ApiTypes = ApiTypes> extends Facts<Ty
   readonly headers?: z.ZodObject | undefined
   readonly body?: z.ZodType | undefined
   readonly bodyForm?: BodyForm | undefined
-  readonly response: { status: number; schema?: z.ZodType | undefined; form?: AnswerForm | undefined }
+  readonly response: {
+    status: number
+    schema?: z.ZodType | undefined
+    form?: AnswerForm | undefined
+    /** Forms that `as` of an answer may name in place of it. */
+    alternatives?: readonly AnswerForm[] | undefined
+  }
   // Method syntax: a route that needs fewer dependencies than an API has may be mounted on it.
   handle(request: never, deps: Deps): Promise<AnyAnswer>
 }
@@ -109,6 +115,8 @@ export interface AnyAnswer {
   lines?: AsyncIterable<unknown>
   events?: AsyncIterable<SentEvent<unknown>>
   headers?: AnswerHeaders
+  /** The form that this answer has, where that is another one than the route's. */
+  as?: AnswerForm
 }
 
 /**
@@ -135,7 +143,7 @@ export function routeDefiner<Types extends ApiTypes, Deps>() {
       headers?: Headers
       body?: Body
       bodyForm?: Read
-      response: { status: number; schema?: Schema; form?: Form }
+      response: { status: number; schema?: Schema; form?: Form; alternatives?: readonly AnswerForm[] }
       handle(
         request: Incoming<
           Permission extends typeof everybody ? undefined : Types['principal'],

@@ -1,8 +1,10 @@
 import { placeOf } from '@annals/contracts'
 import { pause } from '@annals/platform/backoff'
 import type { Logger } from '@annals/platform/log'
+import { isChain } from '../engine/definition/chain'
 import type { Projection } from '../engine/definition/projection'
 import { topicsOf } from '../engine/definition/topics'
+import { checkChain } from './chain-check'
 import { LogWalk, type Mention } from './log-walk'
 import { randomOf, randomPosition, randomStreams, type SampleDependencies } from './sample'
 import { compareStream, isDeleted, type PassedOver, type StreamComparison } from './stream-comparison'
@@ -55,7 +57,10 @@ export function createDriftChecker(
   const ending = new AbortController()
   const walk = new LogWalk(log, topicsOf(projections), async () => {
     // Each start elsewhere: else whoever is started often would only ever see the beginning.
-    const [one] = randomOf(projections, 1)
+    const [one] = randomOf(
+      projections.filter((projection) => !isChain(projection)),
+      1,
+    )
     // A read model that is not there yet must not keep the others from being checked.
     return one && randomPosition(one, 'live', deps).catch(() => undefined)
   })
@@ -87,6 +92,8 @@ export function createDriftChecker(
   }
 
   async function checkOne({ projection, differing }: (typeof checked)[number], mentions: readonly Mention[]) {
+    if (isChain(projection))
+      return checkChain(projection, differing, deps, (name, compared) => learn(projection, differing, name, compared))
     const known = [...differing].slice(0, recheckedPerRound)
     const unseen = await unseenStreams(projection, 'live', mentions, pool)
     const missing = unseen.filter((stream) => !differing.has(stream)).slice(0, recheckedPerRound)

@@ -1,6 +1,7 @@
 import { placeOf, type OpenAll, type RecordedEvent } from '@annals/contracts'
 import type { EventLog } from '@annals/platform/event-log'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
+import { isOfOneStream } from '../engine/definition/chain'
 import { typeOf } from '../engine/definition/columns'
 import type { StreamState } from '../engine/fold/fold'
 import { droppedEvents } from '../engine/parking/drops'
@@ -37,8 +38,8 @@ export async function refoldStream(
   stream: string,
   { pool, log, openAll, actor }: { pool: Pool; log: Pick<EventLog, 'readStream'>; openAll: OpenAll; actor: string },
 ): Promise<Refolded> {
-  const { name, grain } = projection
-  if (grain === 'shard') {
+  const { name } = projection
+  if (!isOfOneStream(projection)) {
     throw new NotPossible(
       `a row of ${name} is made of many streams, so it cannot be folded from one: rebuild it with \`replay ${name}\``,
     )

@@ -4,7 +4,9 @@ import { StreamDeleted, type EventLog, type LogEvent } from '@annals/platform/ev
 import type { Pool, PoolClient } from '@annals/platform/postgres'
 import { droppedEvents } from '../engine/parking/drops'
 import { tablesOf, type Generation } from '../engine/tables/generation'
-import { columnsOf, encodeRow, rowName, type Projection, type StoredRow } from '../engine/definition/projection'
+import { isOfOneStream } from '../engine/definition/chain'
+import { rowName, type Projection, type StoredRow } from '../engine/definition/projection'
+import { differingColumns } from '../engine/tables/differing-columns'
 import { registered, shareGenerationSql } from '../engine/tables/registry'
 import { rowTable } from '../engine/tables/row-table'
 import { hasCompleted, isJoined } from '../engine/tables/lane-table'
@@ -96,7 +98,7 @@ export async function compareStream(
     if (recorded[0]!.revision > 0) return { kind: 'passed-over', reason: 'cut-off' }
     const applied = recorded.filter(({ revision, position }) => revision <= seenUpTo || position <= before.position)
     if (applied.length === 0) return { kind: 'passed-over', reason: 'gone' }
-    const isFoldable = projection.grain !== 'shard' && isSeen
+    const isFoldable = isOfOneStream(projection) && isSeen
     const fresh = await foldStreamAfresh(projection, isFoldable ? applied : [], dropped, openAll)
     if (fresh.stopped) return { kind: 'passed-over', reason: 'unfoldable' }
     if (lacksKey(fresh)) return { kind: 'passed-over', reason: 'key-missing' }
@@ -223,24 +225,3 @@ export function differencesOf(
   }
   return differences
 }
-
-/** Names of the columns in which two forms of a row differ. */
-export function differingColumns(projection: Projection, a: StoredRow, b: StoredRow): string[] {
-  const [expected, found] = [encodeRow(projection, a), encodeRow(projection, b)]
-  return columnsOf(projection)
-    .filter(([, kind], i) => {
-      const [one, other] = [expected[i]!, found[i]!]
-      if (one === other) return false
-      if (!kind.startsWith('jsonb') || one === null || other === null) return true
-      return canonicalJson(one) !== canonicalJson(other)
-    })
-    .map(([name]) => name)
-}
-
-/** JSON comes back from PostgreSQL with its keys in another order. */
-const canonicalJson = (text: string): string =>
-  JSON.stringify(JSON.parse(text), (_, value: unknown) =>
-    value && typeof value === 'object' && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : value,
-  )

@@ -5,7 +5,7 @@ import type { DriftObserver } from '../drift/checker'
 import { tablesOf } from '../engine/tables/generation'
 import type { CatchUpObserver } from '../engine/live/catch-up'
 import type { LaneObserver } from '../engine/live/lane'
-import { laneTables } from '../engine/tables/lane-table'
+import { chainReason, laneTables } from '../engine/tables/lane-table'
 import type { Projection } from '../engine/definition/projection'
 
 /** Why a read model that is not in the lane does not get on, each with a runbook of its own. */
@@ -69,13 +69,21 @@ export function createHealingMetrics(registry: Registry): (outcome: HealingOutco
   }
 }
 
-/** Partitions in which each read model is not in the lane; asked for with the metrics. -1 while the database does not answer. */
+/**
+ * Partitions in which each read model is not in the lane; asked for with the metrics. -1 while the database does not answer. A chain is
+ * never in the lane: of it those are counted that it has not followed for a minute.
+ */
 export function addPlaceGauges(registry: Registry, pool: Pool, projections: readonly Projection[]): void {
   const help = 'Partitions in which a read model is not in the lane, and catches up'
   gauge(registry, 'annals_projection_outside_partitions', help, ['projection'], async (metric) => {
     const found = await pool
       .query<{ projection: string; places: number }>(
-        `select projection, count(*)::integer as places from ${laneTables.place} where not joined group by projection`,
+        `select p.projection, count(*)::integer as places
+         from ${laneTables.place} p join ${laneTables.checkpoint} l using (topic, partition)
+         where not p.joined and (p.reason is distinct from $1
+           or p.position < l.position and p.updated_at < now() - interval '1 minute')
+         group by p.projection`,
+        [chainReason],
       )
       .then(
         ({ rows }) => new Map(rows.map(({ projection, places }) => [projection, places])),

@@ -14,6 +14,7 @@ import type { Pool } from '@annals/platform/postgres'
 import { inSpan, SpanKind } from '@annals/platform/tracing'
 import { createCatchUp, type CatchUpLog, type CatchUpObserver } from '../engine/live/catch-up'
 import { createLane, type LaneObserver } from '../engine/live/lane'
+import { isChain } from '../engine/definition/chain'
 import type { Projection } from '../engine/definition/projection'
 import { topicsOf } from '../engine/definition/topics'
 import { installProjection } from '../engine/tables/registry'
@@ -70,19 +71,23 @@ export function createProjector(options: ProjectorOptions): Projector {
     refusal: () => logWatch?.refusal(),
     observer,
   })
-  const lane = createLane(projections, {
-    pool,
-    openAll,
-    log,
-    healer,
-    observer: {
-      ...observer,
-      left(projection, place) {
-        observer.left(projection, place)
-        catchUp.wake()
+  // A chain reads the log itself. Its topics are read for it all the same: it goes as far as the lane has come.
+  const lane = createLane(
+    projections.filter((one) => !isChain(one)),
+    {
+      pool,
+      openAll,
+      log,
+      healer,
+      observer: {
+        ...observer,
+        left(projection, place) {
+          observer.left(projection, place)
+          catchUp.wake()
+        },
       },
     },
-  })
+  )
   const consumer = createConsumer({
     ...connectionOf(options),
     clientId: 'annals-projector',

@@ -11,6 +11,8 @@ export interface PagePoint {
 }
 
 const Content = z.strictObject({ v: z.literal(1), f: z.string(), at: DateTime, id: z.uuid() })
+/** Where a page ended in a list ordered by position in the log. */
+const PositionContent = z.strictObject({ v: z.literal(1), f: z.string(), position: z.string().regex(/^\d{1,18}$/) })
 
 /** What the cursor was made for: a cursor of one list or filter means nothing in another. */
 const fingerprintOf = (list: string, filters: Readonly<Record<string, unknown>>) =>
@@ -19,8 +21,12 @@ const fingerprintOf = (list: string, filters: Readonly<Record<string, unknown>>)
     .digest('base64url')
     .slice(0, 12)
 
-export function encodeCursor(list: string, filters: Readonly<Record<string, unknown>>, { at, id }: PagePoint): string {
-  const content = { v: 1, f: fingerprintOf(list, filters), at, id }
+export function encodeCursor(
+  list: string,
+  filters: Readonly<Record<string, unknown>>,
+  point: PagePoint | { position: string },
+): string {
+  const content = { v: 1, f: fingerprintOf(list, filters), ...point }
   return Buffer.from(JSON.stringify(content)).toString('base64url')
 }
 
@@ -30,14 +36,31 @@ export function decodeCursor(
   filters: Readonly<Record<string, unknown>>,
   cursor: string | undefined,
 ): PagePoint | undefined {
+  const content = contentOf(Content, list, filters, cursor)
+  return content && { at: content.at, id: content.id }
+}
+
+/** The same for a list ordered by position in the log. @returns the position of the last item. */
+export function decodePositionCursor(
+  list: string,
+  filters: Readonly<Record<string, unknown>>,
+  cursor: string | undefined,
+): string | undefined {
+  return contentOf(PositionContent, list, filters, cursor)?.position
+}
+
+function contentOf<Schema extends z.ZodType<{ f: string }>>(
+  schema: Schema,
+  list: string,
+  filters: Readonly<Record<string, unknown>>,
+  cursor: string | undefined,
+): z.output<Schema> | undefined {
   if (cursor === undefined) return undefined
-  const content = Content.safeParse(jsonOf(cursor))
-  if (!content.success || content.data.f !== fingerprintOf(list, filters)) {
-    throw new HttpProblem('invalid-cursor', {
-      detail: 'Send "nextCursor" of the page before, with the same filters; or begin without a cursor.',
-    })
-  }
-  return { at: content.data.at, id: content.data.id }
+  const content = schema.safeParse(jsonOf(cursor))
+  if (content.success && content.data.f === fingerprintOf(list, filters)) return content.data
+  throw new HttpProblem('invalid-cursor', {
+    detail: 'Send "nextCursor" of the page before, with the same filters; or begin without a cursor.',
+  })
 }
 
 function jsonOf(cursor: string): unknown {

@@ -88,3 +88,35 @@ export function defineQuery<
   })
   return { ...route, reads }
 }
+
+/**
+ * A route that reads much: lines one by one, as fast as the client takes them. No consistency token is waited for.
+ * @param query.line schema of one line.
+ */
+export function defineExport<Line extends z.ZodObject, Query extends z.ZodObject>(query: {
+  operationId: string
+  path: string
+  summary: string
+  tag: string
+  permission: Exclude<AnnalsApi['permission'], 'public'>
+  query: Query
+  line: Line
+  /** Forms beside lines of JSON. */
+  alternatives: readonly 'csv'[]
+  reads: readonly Projection[]
+  answer(request: { query: z.output<Query>; signal: AbortSignal }, models: ReadModels): Answer<Line, 'ndjson'>
+}): Route<QueryDeps, AnnalsApi> & { readonly reads: readonly Projection[] } {
+  const { line, alternatives, answer, reads, ...facts } = query
+  const route = defineRoute({
+    ...facts,
+    method: 'GET',
+    rateLimit: 'queries',
+    response: { status: 200, schema: line, form: 'ndjson', alternatives },
+    problems: ['read-model-rebuilding'],
+    async handle(request, { models }) {
+      const { headers, ...content } = answer(request as never, models)
+      return { ...content, headers: { ...privately, ...headers } } as Answer<Line, 'ndjson'>
+    },
+  })
+  return { ...route, reads }
+}

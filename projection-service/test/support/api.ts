@@ -47,6 +47,8 @@ export interface Answer {
 
 export interface TestApi {
   get(path: string, options?: { token?: string; consistency?: string }): Promise<Answer>
+  /** An answer that is no JSON text. */
+  text(path: string, options: { token: string }): Promise<{ status: number; text: string; headers: Headers }>
   tokenFor(userId: string, options?: TokenOptions): Promise<string>
   revocationsUnknown(): number
   /** Whether it calls itself ready. */
@@ -116,6 +118,10 @@ export async function startTestApi(
         },
       })
       return { status: response.status, body: (await response.json()) as Answer['body'], headers: response.headers }
+    },
+    async text(path, { token }) {
+      const response = await fetch(`${base}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } })
+      return { status: response.status, text: await response.text(), headers: response.headers }
     },
     tokenFor: (
       userId,

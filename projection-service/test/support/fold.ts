@@ -9,6 +9,7 @@ import {
   type StreamState,
   type Verdict,
 } from '../../src/engine/fold/fold'
+import type { ChainHead } from '@annals/platform/hash-chain'
 import type { Projection, StoredRow } from '../../src/engine/definition/projection'
 
 /** Everything a projection has made of events, in memory. */
@@ -16,17 +17,27 @@ export interface Folded {
   rows: Map<string, StoredRow>
   streams: Map<string, StreamState>
   parked: ParkedEvent[]
+  /** Last entries of chains. */
+  heads: Map<string, ChainHead>
   verdicts: Verdict[]
 }
 
-export const nothing = (): Folded => ({ rows: new Map(), streams: new Map(), parked: [], verdicts: [] })
+export const nothing = (): Folded => ({
+  rows: new Map(),
+  streams: new Map(),
+  parked: [],
+  heads: new Map(),
+  verdicts: [],
+})
 
-export const memoryOf = ({ rows, streams, parked }: Folded): Memory => ({
+export const memoryOf = ({ rows, streams, parked, heads }: Folded): Memory => ({
   row: (name) => rows.get(name)?.row,
   setRow: (name, row) => rows.set(name, row),
   stream: (name) => streams.get(name),
   setStream: (name, state) => streams.set(name, state),
   park: (event) => parked.push(event),
+  head: (place) => heads.get(place),
+  setHead: (place, head) => heads.set(place, head),
 })
 
 /** Folds events into what is there already. Personal data opens as erased unless `openAll` says otherwise. */

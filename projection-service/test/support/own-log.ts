@@ -19,6 +19,8 @@ export interface OwnLog {
     occurredAt?: string,
   ): Promise<{ payments: PaymentFacts[]; events: RecordedEvent[] }>
   append(stream: string, revision: number, event: NewEvent): Promise<void>
+  /** An event whose data no release would write. */
+  appendAsItIs(stream: string, revision: number, event: { type: string; data: unknown }): Promise<void>
   /** A payment whose description no release writes any more, since it can not be stored everywhere. @returns its stream. */
   payFormerly(description: string): Promise<string>
   /** Events of this test's streams, after a position. */
@@ -99,6 +101,11 @@ export async function openOwnLog(
     log,
     events,
     append: (stream, revision, event) => append(stream, revision, [event]),
+    async appendAsItIs(stream, revision, event) {
+      own.add(stream)
+      const metadata = { ...envelope(), schemaVersion: 1 }
+      await real.append(stream, [{ id: randomUUID(), metadata, ...event }], revision - 1)
+    },
     async payFormerly(description) {
       const { paymentId, userId, stream, amount } = aPayment()
       const data = {

@@ -8,8 +8,10 @@ import { columnCodec, type ColumnCodec, type ColumnKind, type Columns, type Row,
  * - `event`: one row for each event, written once and never read by a fold. Its key is the event's id.
  * - `shard`: one row for each key *and partition*, for keys that events of many streams share (a day, a user's sessions).
  *   The reader adds the at most six rows up.
+ * - `chain`: one row for each event, which carries the hash of the row before it in its partition, in the order of the log.
+ *   Declared by `defineChain`; never in the lane, it reads the log itself.
  */
-export type Grain = 'stream' | 'event' | 'shard'
+export type Grain = 'stream' | 'event' | 'shard' | 'chain'
 
 /** A read model as a pure fold of rows; everything else is the engine's. */
 export interface Projection {

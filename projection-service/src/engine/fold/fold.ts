@@ -8,8 +8,11 @@ import {
   type RecordedEvent,
   type SealedPart,
 } from '@annals/contracts'
+import type { ChainHead } from '@annals/platform/hash-chain'
+import { isChain } from '../definition/chain'
 import type { Row } from '../definition/columns'
 import { rowName, storedRow, type Projection, type RowKey, type StoredRow } from '../definition/projection'
+import { linkNext } from './chain'
 
 /** What a projection makes of a recorded event before it looks at any state. */
 export type Reading =
@@ -51,6 +54,9 @@ export interface Memory {
   stream(name: string): StreamState | undefined
   setStream(name: string, state: StreamState): void
   park(parked: ParkedEvent): void
+  /** The last entry of a chain, by `topic/partition`; `undefined`: none yet. Of read models of the grain `chain` only. */
+  head(place: string): ChainHead | undefined
+  setHead(place: string, head: ChainHead): void
 }
 
 export type Verdict =
@@ -132,7 +138,7 @@ export function judgeRevision({ stream, revision }: RecordedEvent, last: number)
 }
 
 /** Where a read model puts what it makes of an event. */
-export type RowMemory = Pick<Memory, 'row' | 'setRow' | 'park'>
+export type RowMemory = Pick<Memory, 'row' | 'setRow' | 'park' | 'head' | 'setHead'>
 
 /**
  * What one read model makes of the event that comes next in its stream: it is folded, parked, or queued behind what is parked.
@@ -153,6 +159,13 @@ export function applyNext(
   if (reading.kind === 'newer-version') {
     const reason = `${recorded.type} version ${reading.version} in stream ${recorded.stream}: a newer release has to read it`
     return { kind: 'stop', because: 'newer-version', reason }
+  }
+  if (isChain(projection)) {
+    // Whatever it is, it has its entry: a chain leaves nothing out, so nothing of it is ever parked.
+    const { stored, place, head } = linkNext(projection, memory, recorded, reading)
+    memory.setRow(rowName(stored.key, stored.shard), stored)
+    memory.setHead(place, head)
+    return { kind: 'applied' }
   }
   if (reading.kind === 'unhandled' || reading.kind === 'unknown-type') return { kind: reading.kind }
   try {
@@ -179,7 +192,7 @@ export function applyEvent(projection: Projection, memory: Memory, event: ReadEv
 
 /** The rows that events will touch, as far as it can be told before folding: what to load. */
 export function touchedRows(projection: Projection, events: readonly ReadEvent[]): RowKey[] {
-  if (projection.grain === 'event') return []
+  if (projection.grain === 'event' || projection.grain === 'chain') return []
   const touched = new Map<string, RowKey>()
   for (const { reading, partition } of events) {
     if (reading.kind !== 'event') continue

@@ -1,3 +1,5 @@
+import type { ChainHead } from '@annals/platform/hash-chain'
+import type { ChainHeads } from '../definition/chain'
 import type { Row } from '../definition/columns'
 import { rowName, type Projection, type StoredRow } from '../definition/projection'
 import type { ParkedEvent, RowMemory } from './fold'
@@ -6,11 +8,18 @@ import type { ParkedEvent, RowMemory } from './fold'
 export class ModelMemory implements RowMemory {
   readonly #rows = new Map<string, Row>()
   readonly #changed = new Map<string, StoredRow>()
+  readonly #heads: Map<string, ChainHead>
   readonly parked: ParkedEvent[] = []
   /** Streams that stand still at a parked event. */
   readonly blocked = new Set<string>()
 
-  constructor(readonly projection: Projection) {}
+  /** @param heads of its chains, where it has some. */
+  constructor(
+    readonly projection: Projection,
+    heads: ChainHeads = new Map(),
+  ) {
+    this.#heads = new Map(heads)
+  }
 
   load({ key, shard, row }: StoredRow): void {
     this.#rows.set(rowName(key, shard), row)
@@ -28,6 +37,18 @@ export class ModelMemory implements RowMemory {
   park(parked: ParkedEvent): void {
     this.parked.push(parked)
     this.blocked.add(parked.recorded.stream)
+  }
+
+  head(place: string): ChainHead | undefined {
+    return this.#heads.get(place)
+  }
+
+  setHead(place: string, head: ChainHead): void {
+    this.#heads.set(place, head)
+  }
+
+  get heads(): ChainHeads {
+    return this.#heads
   }
 
   /** Rows that folding has made or changed. */

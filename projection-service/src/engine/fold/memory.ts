@@ -1,3 +1,4 @@
+import type { ChainHead } from '@annals/platform/hash-chain'
 import type { Row } from '../definition/columns'
 import { rowName, type StoredRow } from '../definition/projection'
 import type { Memory, ParkedEvent, StreamState } from './fold'
@@ -15,6 +16,7 @@ export class MapMemory implements Memory {
   readonly #changedRows = new Map<string, StoredRow>()
   readonly #changedStreams = new Map<string, StreamState>()
   readonly #parked: ParkedEvent[] = []
+  readonly #heads = new Map<string, ChainHead>()
 
   constructor({ rows = [], streams = [] }: Loaded = {}) {
     for (const { key, shard, row } of rows) this.#rows.set(rowName(key, shard), row)
@@ -41,6 +43,14 @@ export class MapMemory implements Memory {
 
   park(parked: ParkedEvent): void {
     this.#parked.push(parked)
+  }
+
+  head(place: string): ChainHead | undefined {
+    return this.#heads.get(place)
+  }
+
+  setHead(place: string, head: ChainHead): void {
+    this.#heads.set(place, head)
   }
 
   /** Rows that folding has made or changed. */

@@ -4,12 +4,14 @@ import type { EventLog } from '@annals/platform/event-log'
 import type { TopicPartition } from '@annals/platform/kafka'
 import type { Logger } from '@annals/platform/log'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
+import { isChain } from '../definition/chain'
 import type { Projection } from '../definition/projection'
 import { prefixesOf } from '../definition/topics'
 import { applyNext, readFor, touchedRows, type ReadEvent } from '../fold/fold'
 import { ModelMemory } from '../fold/lane-memory'
 import { droppedEvents, droppedReading } from '../parking/drops'
 import { tablesOf } from '../tables/generation'
+import { loadHeads, upsertHeads } from '../tables/head-table'
 import {
   inLockOrder,
   laneTables,
@@ -125,6 +127,7 @@ export function createCatchUp(projections: readonly Projection[], deps: CatchUpD
       )
     if (!deps.eventLog) throw new Stopped('no-log', `${name} catches up from the log: set EVENTSTORE_URL`)
     const follower = new Follower(projection, { ...deps, eventLog: deps.eventLog })
+    if (isChain(projection)) return followChain(projection, follower)
     for (let isNear = false; !ending.signal.aborted;) {
       const places = await standingsOf(pool, projection)
       if (places.length === 0) return observer.stopped(name, undefined)
@@ -145,6 +148,18 @@ export function createCatchUp(projections: readonly Projection[], deps: CatchUpD
       if (isNear) await pause(joinPauseMs, ending.signal)
       isNear = (await follower.follow(places, ending.signal)) <= joinEventsMax
     }
+  }
+
+  /** A chain never joins: in each round it is brought to where the lane stands then. */
+  async function followChain(projection: Projection, follower: Follower): Promise<void> {
+    const places = await standingsOf(pool, projection)
+    if (places.some(({ position, lane }) => position < lane)) {
+      const refusal = refusalOf()
+      if (refusal !== undefined) throw new Stopped('other-log', refusal)
+      await follower.requireLogOfLane(places)
+      await follower.follow(places, ending.signal)
+    }
+    observer.stopped(projection.name, undefined)
   }
 
   async function round(): Promise<void> {
@@ -345,6 +360,8 @@ class Follower {
 
   /** Events that the lane has applied late since this read model left it, and that lie before where it left. */
   async #late(db: Pool | PoolClient, places: readonly Standing[]): Promise<Late[]> {
+    // A chain has read all of the log up to where it stands, whatever the lane has missed.
+    if (isChain(this.projection)) return []
     const { rows } = await db.query<
       TopicPartition & { id: bigint; stream: string; revision: bigint; position: bigint }
     >(
@@ -378,7 +395,8 @@ class Follower {
     try {
       await this.#apply(places, events, reached)
     } catch (error) {
-      if (!isRowFault(error) || events.length === 0) throw error
+      // Of a chain nothing is parked: it waits for people.
+      if (!isRowFault(error) || events.length === 0 || isChain(this.projection)) throw error
       if (events.length === 1) return this.#apply(places, events, reached, undefined, error)
       const middle = Math.floor(events.length / 2)
       const first = new Map<string, Reached>()
@@ -452,7 +470,8 @@ class Follower {
 
   async #fold(client: PoolClient, recorded: readonly RecordedEvent[], refused?: unknown) {
     const { projection } = this
-    const memory = new ModelMemory(projection)
+    const heads = isChain(projection) ? await loadHeads(client, tablesOf(projection, 'live').head) : undefined
+    const memory = new ModelMemory(projection, heads)
     if (recorded.length === 0) return { memory, stop: undefined }
     const readings = await readFor(projection, recorded, this.deps.openAll)
     const dropped = await droppedEvents(client, projection)
@@ -476,7 +495,9 @@ class Follower {
   }
 
   async #write(client: PoolClient, memory: ModelMemory): Promise<void> {
-    await rowTable(this.projection, tablesOf(this.projection, 'live').rows).upsert(client, memory.changed)
+    const tables = tablesOf(this.projection, 'live')
+    await rowTable(this.projection, tables.rows).upsert(client, memory.changed)
+    if (isChain(this.projection)) await upsertHeads(client, tables.head, memory.heads)
     await insertParkedOf(client, memory)
     await insertBlocked(client, memory)
   }

@@ -1,8 +1,10 @@
 import { topics, type TopicName } from '@annals/contracts'
 import type { PoolClient } from '@annals/platform/postgres'
+import { isChain } from '../definition/chain'
 import { isNullable, typeOf } from '../definition/columns'
 import { columnsOf, keyWidth, type Projection } from '../definition/projection'
 import { createCheckpoints } from './checkpoint-table'
+import { headTableSql } from './head-table'
 import { appliedSql, laneTables } from './lane-table'
 
 /**
@@ -25,6 +27,8 @@ export interface Tables {
   /** Likewise a view of the live generation. */
   checkpoint: string
   parked: string
+  /** Last entries of its chains; there for the grain `chain` only. */
+  head: string
 }
 
 export function tablesOf({ name, table }: Projection, generation: Generation): Tables {
@@ -35,6 +39,7 @@ export function tablesOf({ name, table }: Projection, generation: Generation): T
     stream: `${schema}.stream`,
     checkpoint: `${schema}.checkpoint`,
     parked: `${schema}.parked`,
+    head: `${schema}.head`,
   }
 }
 
@@ -54,6 +59,7 @@ const rowTableSql = (projection: Projection, { rows }: Tables): string => {
 async function createRows(client: PoolClient, projection: Projection, tables: Tables): Promise<void> {
   await client.query(`create schema ${tables.schema}`)
   await client.query(rowTableSql(projection, tables))
+  if (isChain(projection)) await client.query(headTableSql(tables.head))
   // json, not jsonb: what could not be applied is kept to the letter, NUL characters included.
   await client.query(
     `create table ${tables.parked} (

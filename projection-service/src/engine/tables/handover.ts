@@ -1,8 +1,9 @@
 import type { PoolClient } from '@annals/platform/postgres'
 import { placeOf, topics } from '@annals/contracts'
+import { isChain } from '../definition/chain'
 import type { Projection } from '../definition/projection'
 import { createLaneViews, schemaOf, tablesOf } from './generation'
-import { laneTables, touchWholeLane } from './lane-table'
+import { chainReason, laneTables, touchWholeLane } from './lane-table'
 
 /** Where a generation that is not live any more stood, should it become live again. */
 const keptPlaces = (projection: Projection, generation: 'live' | 'previous'): string =>
@@ -50,16 +51,18 @@ async function blockAs(client: PoolClient, { name }: Projection, parked: string)
 
 /**
  * Puts the shadow in the read model's places: it has applied all of the log up to where it stands, and gets what the lane reads beyond.
+ * A chain goes on reading the log from there.
  * The transaction holds the whole lane; the shadow is not behind it in its partitions.
  */
 export async function placeRebuilt(client: PoolClient, projection: Projection): Promise<void> {
   const { checkpoint, parked } = tablesOf(projection, 'next')
   await client.query(`delete from ${laneTables.place} where projection = $1`, [projection.name])
   await client.query(
-    `insert into ${laneTables.place} (projection, topic, partition, joined, position, position_event, complete)
-     select $1, topic, partition, true, position, position_event, int8multirange(int8range(null, position, '(]'))
+    `insert into ${laneTables.place} (projection, topic, partition, joined, position, position_event, complete, left_at, reason)
+     select $1, topic, partition, not $2::boolean, position, position_event, int8multirange(int8range(null, position, '(]')),
+       case when $2 then position end, case when $2 then $3::text end
      from ${checkpoint}`,
-    [projection.name],
+    [projection.name, isChain(projection), chainReason],
   )
   await blockAs(client, projection, parked)
   await touchWholeLane(client)
@@ -72,9 +75,9 @@ export async function restorePlaces(client: PoolClient, projection: Projection):
   await client.query(
     `insert into ${laneTables.place}
        (projection, topic, partition, joined, position, position_event, complete, left_at, late_seen, reason)
-     select $1, topic, partition, false, position, position_event, complete, position, late_seen, 'the former rows are live again'
+     select $1, topic, partition, false, position, position_event, complete, position, late_seen, $2
      from ${kept}`,
-    [projection.name],
+    [projection.name, isChain(projection) ? chainReason : 'the former rows are live again'],
   )
   await client.query(`drop table ${kept}`)
   await blockAs(client, projection, tablesOf(projection, 'previous').parked)

@@ -14,6 +14,9 @@ export const laneTables = {
 /** A query API that listens on it is told of every commit of the projector. */
 export const progressChannel = 'read_model_progress'
 
+/** Why a read model of the grain `chain` is not in the lane, ever. Places are told apart by it. */
+export const chainReason = 'it is a chain: it reads the log itself, in its order'
+
 export const placeName = ({ topic, partition }: TopicPartition): string => `${topic}/${partition}`
 
 /** In the order in which everybody locks them. */

@@ -1,7 +1,8 @@
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
 import { createLaneViews, createLive, placesOf, tablesOf } from './generation'
 import { keepFormerPlaces } from './handover'
-import { inLockOrder, laneTables, lockLane, touchPlaces } from './lane-table'
+import { chainReason, inLockOrder, laneTables, lockLane, touchPlaces } from './lane-table'
+import { isChain } from '../definition/chain'
 import type { Projection } from '../definition/projection'
 
 export interface Registered {
@@ -58,7 +59,8 @@ export async function createLanePlaces(db: Pool | PoolClient, projection: Projec
 }
 
 /**
- * A new read model joins the lane at once where the lane has read nothing yet, and catches up elsewhere.
+ * A new read model joins the lane at once where the lane has read nothing yet, and catches up elsewhere. A chain never joins: it reads the
+ * log, whose order is its own.
  * @param complete by `topic/partition`: position up to which it has applied everything already.
  */
 async function createPlaces(
@@ -71,8 +73,10 @@ async function createPlaces(
     const applied = complete.get(`${topic}/${partition}`) ?? -1n
     await client.query(
       `insert into ${laneTables.place} (projection, topic, partition, joined, position, left_at, complete, reason)
-       values ($1, $2, $3, $4, $5, $5, int8multirange(int8range(null, $5, '(]')), 'it is new')`,
-      [projection.name, topic, partition, applied >= checkpoint.position, applied],
+       values ($1, $2, $3, $4, $5, $5, int8multirange(int8range(null, $5, '(]')), $6)`,
+      isChain(projection)
+        ? [projection.name, topic, partition, false, applied, chainReason]
+        : [projection.name, topic, partition, applied >= checkpoint.position, applied, 'it is new'],
     )
   }
   await touchPlaces(client, placesOf(projection))

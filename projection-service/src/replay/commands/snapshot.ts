@@ -1,6 +1,7 @@
 import type { Snapshot } from '../../engine/tables/generation'
+import { isChain } from '../../engine/definition/chain'
 import type { Projection } from '../../engine/definition/projection'
-import { makeSnapshots } from '../snapshots/as-of'
+import { makeSnapshots, SnapshotError } from '../snapshots/as-of'
 import { topicsOf } from '../../engine/definition/topics'
 import { streamsInScope, streamsSource, type EventSource } from '../source/event-source'
 import { reporter } from '../reporting/output'
@@ -19,13 +20,24 @@ async function sourceOf(
   return streamsSource(system.log, await streamsInScope(system.log, topicsOf(chosen), scope, signal))
 }
 
+/** A chain is all of the log in its order, or it is none. */
+function foldable(chosen: readonly Projection[], scope: Scope): readonly Projection[] {
+  if (scope.kind === 'as-of' && scope.source === 'log') return chosen
+  const left = chosen.filter((projection) => !isChain(projection))
+  if (left.length > 0) return left
+  throw new SnapshotError(
+    `${chosen.map(({ name }) => name).join(', ')}: a chain is folded from the whole log only, in its order`,
+  )
+}
+
 /** Folds a part of the log, or a former time of it, into tables beside the live ones. */
 export async function foldSnapshot(
-  chosen: readonly Projection[],
+  named: readonly Projection[],
   scope: Scope,
   snapshot: Snapshot = standardLabel(scope),
   json?: true,
 ): Promise<void> {
+  const chosen = foldable(named, scope)
   const told = reporter(json)
   const began = performance.now()
   const names = chosen.map(({ name }) => name)

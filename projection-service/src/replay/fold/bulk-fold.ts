@@ -1,6 +1,8 @@
 import type { OpenAll, RecordedEvent } from '@annals/contracts'
 import { loadCheckpoints } from '@annals/platform/checkpoint'
+import type { ChainHead } from '@annals/platform/hash-chain'
 import { inTransaction, type Pool, type PoolClient } from '@annals/platform/postgres'
+import { isChain } from '../../engine/definition/chain'
 import { droppedEvents, droppedReading } from '../../engine/parking/drops'
 import {
   applyEvent,
@@ -16,6 +18,7 @@ import {
 import { movePositions } from '../../engine/tables/checkpoint-table'
 import { placesOf, tablesOf, type Generation } from '../../engine/tables/generation'
 import { rowName, type Projection, type StoredRow } from '../../engine/definition/projection'
+import { loadHeads, upsertHeads } from '../../engine/tables/head-table'
 import { rowTable } from '../../engine/tables/row-table'
 import { copyStreams, insertParked, loadStreams, upsertStreams } from '../../engine/tables/stream-table'
 import type { Pace } from './pace'
@@ -79,6 +82,8 @@ export class BulkFold {
   readonly #reached = new Map<string, bigint>()
   /** Ids of the events at those positions, where they were folded here. */
   readonly #reachedEvents = new Map<string, string>()
+  /** Last entries of its chains. */
+  #heads = new Map<string, ChainHead>()
   /** Ids of events that people have dropped from this version. */
   #dropped: ReadonlySet<string> = new Set()
   #flushing: Promise<void> | undefined
@@ -94,13 +99,17 @@ export class BulkFold {
     this.#table = rowTable(projection, this.#tables.rows)
     this.#dirtyMax = dirtyMax(folds)
     this.#flushEveryMs = pace.flushEveryMs
-    this.#rows = new RowCache<StoredRow>(projection.grain === 'event' ? 0 : cleanMax(folds), empty)
+    this.#rows = new RowCache<StoredRow>(
+      projection.grain === 'event' || isChain(projection) ? 0 : cleanMax(folds),
+      empty,
+    )
     this.#streams = new RowCache<StreamState>(cleanMax(folds), empty)
   }
 
   static async open(projection: Projection, pool: Pool, options: BulkFoldOptions): Promise<BulkFold> {
     const fold = new BulkFold(projection, pool, options.repeats, options)
     fold.#dropped = await droppedEvents(pool, projection)
+    if (isChain(projection)) fold.#heads = await loadHeads(pool, fold.#tables.head)
     const places = placesOf(projection)
     const checkpoints = await loadCheckpoints(pool, fold.#tables.checkpoint, places)
     for (const [i, { topic, partition }] of places.entries()) {
@@ -136,6 +145,8 @@ export class BulkFold {
       stream: (name) => this.#streams.get(name),
       setStream: (name, state) => this.#streams.set(name, state),
       park: (parked) => this.#parked.push(parked),
+      head: (place) => this.#heads.get(place),
+      setHead: (place, head) => this.#heads.set(place, head),
     }
     for (const [i, event] of read.entries()) {
       const verdict = applyEvent(this.projection, memory, event)
@@ -223,6 +234,8 @@ export class BulkFold {
     const rows = this.#rows.beginFlush()
     const streams = this.#streams.beginFlush()
     const parked = this.#parked.splice(0)
+    // As they are now: folding goes on while this is written.
+    const heads = new Map(this.#heads)
     const reached = [...this.#reached].map(([place, position]) => {
       const [topic, partition] = place.split('/') as [string, string]
       return { topic, partition: Number(partition), position, eventId: this.#reachedEvents.get(place) }
@@ -236,6 +249,7 @@ export class BulkFold {
       await copyStreams(client, this.#tables.stream, streams.inserts)
       await upsertStreams(client, this.#tables.stream, streams.replacements)
       await insertParked(client, this.#tables.parked, parked)
+      if (isChain(this.projection)) await upsertHeads(client, this.#tables.head, heads)
       await movePositions(client, this.#tables.checkpoint, reached)
     })
     this.#rows.endFlush()

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import type { RecordedEvent } from '@annals/contracts'
+import type { ChainHead } from '@annals/platform/hash-chain'
 import { longQuery, type Pool } from '@annals/platform/postgres'
-import { differingColumns } from '../../drift/stream-comparison'
+import { isChain } from '../../engine/definition/chain'
+import { linkNext } from '../../engine/fold/chain'
 import type { ReadEvent, StreamState, Verdict } from '../../engine/fold/fold'
+import { differingColumns } from '../../engine/tables/differing-columns'
 import type { Tables } from '../../engine/tables/generation'
 import {
   columnsOf,
@@ -45,6 +48,8 @@ interface RecountedStream {
 export class Recount {
   readonly #rows: HashSample<RecountedRow>
   readonly #streams: HashSample<RecountedStream>
+  /** Last entries of its chains: a link needs all that came before it. */
+  readonly #heads = new Map<string, ChainHead>()
 
   /** @param size rows, and streams, that are checked at least where there are so many; twice as many at most. */
   constructor(
@@ -66,6 +71,18 @@ export class Recount {
     const { stream, revision } = recorded
     if (this.#streams.has(stream)) {
       this.#streams.set(stream, { stream, state: { revision, blocked: verdict === 'parked' || verdict === 'queued' } })
+    }
+    if (isChain(this.projection)) {
+      const { stored, place, head } = linkNext(
+        this.projection,
+        { head: (name) => this.#heads.get(name) },
+        recorded,
+        reading,
+      )
+      this.#heads.set(place, head)
+      const name = rowName(stored.key, stored.shard)
+      if (this.#rows.has(name)) this.#rows.set(name, { name, stored, disagreement: undefined })
+      return
     }
     if (reading.kind !== 'event' || (verdict !== 'applied' && verdict !== 'parked')) return
     const { projection } = this

@@ -1,0 +1,1 @@
+export { begunChain, contentHash, linkHash, type ChainedFact, type ChainHead, type ChainPlace } from './hash-chain'
