@@ -20,6 +20,10 @@ export const marks = [
   { part: 'replay', figure: 'peakRssMb', title: 'peak memory of a replay', unit: 'MB', below: 400 },
   { part: 'replay', figure: 'queryP99Growth', title: 'p99 of queries beside it', unit: '', below: 1.25, digits: 2 },
   { part: 'replay', figure: 'swapLockMs', title: 'swap', unit: 'ms', below: 100 },
+  { part: 'login', figure: 'ratio', title: 'logins, of bare bcrypt', unit: '', least: 0.9, digits: 2 },
+  { part: 'sessionCheck', figure: 'perSecond', title: 'session checks', unit: '/s', least: 5_000 },
+  { part: 'sessionCheck', figure: 'p99MsDuringLoginStorm', title: 'in a storm of logins, p99', unit: 'ms', most: 50 },
+  { part: 'refresh', figure: 'perSecond', title: 'refreshes', unit: '/s', least: 800 },
   { part: 'commands', figure: 'ratio', title: 'commands, of bare appends', unit: '', least: 0.5, digits: 2 },
 ]
 

@@ -5,6 +5,7 @@ import { measureLanes } from './parts/lanes.mjs'
 import { measureProjection } from './parts/projection.mjs'
 import { catchUp, measureRelay } from './parts/relay.mjs'
 import { measureReplay } from './parts/replay.mjs'
+import { measureSessions } from './parts/sessions.mjs'
 import { measureVisible } from './parts/visible.mjs'
 import { measureWeight } from './parts/weight.mjs'
 import { measureBesideLoad } from './rebuild/beside-load.mjs'
@@ -43,6 +44,8 @@ async function measureParts(scene, { events, parts }) {
   if (wanted('visible')) figures.visible = await measureVisible(scene)
   if (wanted('replay')) figures.replay = await measureReplay(scene)
   if (wanted('lanes')) figures.lanes = await measureLanes(scene, history)
+  // Three figures of their own: a login, a check and a refresh have nothing in common but the session.
+  if (wanted('sessions')) Object.assign(figures, await measureSessions(scene))
   if (wanted('commands')) figures.commands = await measureCommands(scene)
   await scene.finish()
   return figures

@@ -2,7 +2,7 @@ import { parseOptions } from '../dev/terminal/options.mjs'
 import { Trouble } from '../dev/terminal/trouble.mjs'
 
 /** The parts in the order in which they run: each leaves what the next one needs. */
-export const partNames = ['relay', 'projection', 'weight', 'visible', 'replay', 'lanes', 'commands']
+export const partNames = ['relay', 'projection', 'weight', 'visible', 'replay', 'lanes', 'sessions', 'commands']
 
 export const usage = `npm run bench -- [--events <n>] [--only <part,…>] [--json <file>]
 

@@ -13,6 +13,20 @@ async function post(url, body) {
 }
 
 /**
+ * @param {string} commandUrl @param {number} count
+ * @returns {Promise<{ email: string, password: string }[]>} people who have just registered
+ */
+export async function register(commandUrl, count) {
+  const people = []
+  for (let i = 0; i < count; i++) {
+    const person = { email: `${randomBytes(8).toString('hex')}@example.com`, password: randomBytes(16).toString('hex') }
+    await post(`${commandUrl}/api/v1/auth/register`, { ...person, name: `Person ${i + 1}` })
+    people.push(person)
+  }
+  return people
+}
+
+/**
  * Registers people and logs them in.
  *
  * @param {string} commandUrl @param {number} count
@@ -20,9 +34,7 @@ async function post(url, body) {
  */
 export async function signIn(commandUrl, count) {
   const tokens = []
-  for (let i = 0; i < count; i++) {
-    const person = { email: `${randomBytes(8).toString('hex')}@example.com`, password: randomBytes(16).toString('hex') }
-    await post(`${commandUrl}/api/v1/auth/register`, { ...person, name: `Person ${i + 1}` })
+  for (const person of await register(commandUrl, count)) {
     const { accessToken } = await post(`${commandUrl}/api/v1/auth/login`, person)
     tokens.push(accessToken)
   }

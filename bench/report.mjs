@@ -73,6 +73,22 @@ const lines = {
     ],
     ...(figures.at5 ? longLines(figures) : []),
   ],
+  login: ({ perSecond, bareBcryptPerSecond, ratio, spread }) => [
+    [
+      'logins',
+      `${perSecond.toFixed(1)}/s ${share(spread)}`,
+      `bare bcrypt ${bareBcryptPerSecond.toFixed(1)}/s, ratio ${ratio.toFixed(2)}`,
+    ],
+  ],
+  sessionCheck: ({ perSecond, spread, cpuMicros, p99MsDuringLoginStorm, loggedIn, refused, lateP99Ms }) => [
+    ['session checks', `${whole(perSecond)}/s ${share(spread)}`, `CPU µs each: ${microsText(cpuMicros)}`],
+    [
+      '  in a storm',
+      `p99 ${p99MsDuringLoginStorm.toFixed(1)} ms`,
+      `${whole(loggedIn)} logged in, ${whole(refused)} refused with Retry-After; load late p99 ${lateP99Ms.toFixed(1)} ms`,
+    ],
+  ],
+  refresh: ({ perSecond, spread }) => [['refreshes', `${whole(perSecond)}/s ${share(spread)}`, 'one append each']],
   commands: ({ perSecond, barePerSecond, ratio, spread, bareSpread }) => [
     [
       'commands',

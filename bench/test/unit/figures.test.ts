@@ -61,6 +61,17 @@ describe('marks', () => {
       ratio24over6: 8_900 / 18_000,
       cpuRatio24over6: 2_600 / 1_600,
     },
+    login: { perSecond: 36, bareBcryptPerSecond: 40, ratio: 0.9, spread: 0.1 },
+    sessionCheck: {
+      perSecond: 4_999,
+      spread: 0.1,
+      cpuMicros: { command: 130 },
+      p99MsDuringLoginStorm: 50,
+      loggedIn: 600,
+      refused: 580,
+      lateP99Ms: 2,
+    },
+    refresh: { perSecond: 800, spread: 0.1 },
     commands: { perSecond: 900, barePerSecond: 3_100, ratio: 0.29, spread: 0.1, bareSpread: 0.1 },
   }
 
@@ -74,6 +85,10 @@ describe('marks', () => {
       ['visible', 'totalMicros', true],
       ['lanes', 'ratio24over6', false],
       ['lanes', 'cpuRatio24over6', false],
+      ['login', 'ratio', true],
+      ['sessionCheck', 'perSecond', false],
+      ['sessionCheck', 'p99MsDuringLoginStorm', true],
+      ['refresh', 'perSecond', true],
       ['commands', 'ratio', false],
     ])
   })
