@@ -10,6 +10,8 @@ export const CredentialId = id()
 export const FactorId = id()
 /** Of something that a person has to answer: a code, a link, a second factor. */
 export const ChallengeId = id()
+/** Of a login between its factors, or a passkey that is being registered. */
+export const CeremonyId = id()
 
 export type UserId = z.infer<typeof UserId>
 export type SessionId = z.infer<typeof SessionId>
@@ -17,6 +19,7 @@ export type PaymentId = z.infer<typeof PaymentId>
 export type CredentialId = z.infer<typeof CredentialId>
 export type FactorId = z.infer<typeof FactorId>
 export type ChallengeId = z.infer<typeof ChallengeId>
+export type CeremonyId = z.infer<typeof CeremonyId>
 
 /** Names of the streams. A category is what stands before the first dash. */
 export const streamOf = {
@@ -25,6 +28,9 @@ export const streamOf = {
   payment: (paymentId: PaymentId) => `payment-${paymentId}`,
   credential: (credentialId: CredentialId) => `credential-${credentialId}`,
   factor: (factorId: FactorId) => `factor-${factorId}`,
+  ceremony: (ceremonyId: CeremonyId) => `ceremony-${ceremonyId}`,
+  /** `hash`: SHA-256, hex, of tenant and credential id. */
+  passkey: (hash: string) => `passkey-${hash}`,
   challenge: (challengeId: ChallengeId) => `challenge-${challengeId}`,
   /** An attempt to register, until its address is proved. */
   registration: (challengeId: ChallengeId) => `registration-${challengeId}`,

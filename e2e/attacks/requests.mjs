@@ -20,10 +20,23 @@ export const right = {
   token: () => 'tok_visa',
   description: () => 'tea',
   refreshToken: () => 'none',
+  challengeToken: () => 'none',
+  ceremonyToken: () => 'none',
+  factorId: () => randomUUID(),
+  code: () => '123456',
+  id: () => 'AAAA',
+  rawId: () => 'AAAA',
+  clientDataJSON: () => 'AAAA',
+  attestationObject: () => 'AAAA',
+  authenticatorData: () => 'AAAA',
+  signature: () => 'AAAA',
   'idempotency-key': () => randomUUID(),
 }
 
 export function rightBody(schema, name) {
+  if ('const' in schema) return schema.const
+  // A body that is one of several: the first.
+  if (name === undefined && schema.anyOf) return rightBody(schema.anyOf[0])
   if (schema.type !== 'object') {
     if (!right[name]) throw new Error(`e2e/attacks/requests.mjs has no right value for the field "${name}"`)
     return right[name]()

@@ -57,7 +57,7 @@ beforeAll(async () => {
   const token = await newToken()
   const payment = { amount: '1.00', currency: 'EUR', method: { type: 'card', token: 'tok_visa' } }
   const { paymentId } = (await post('/payments', payment, { token, headers: { 'idempotency-key': randomUUID() } })).body
-  ids = { userId, paymentId }
+  ids = { userId, paymentId, factorId: randomUUID() }
   await eventually(async () => {
     const { status } = await exchange(`${system.services.urls.query}/api/v1/payments/${paymentId}`, { token })
     expect(status).toBe(200)

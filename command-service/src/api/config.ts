@@ -31,6 +31,14 @@ const privateJwk = z
     message: 'must be a private key, OKP on Ed25519',
   })
 
+/** An origin as browsers tell it: scheme, host and port, nothing behind. */
+const origins = z
+  .string()
+  .transform((text) => text.split(',').map((origin) => origin.trim()))
+  .refine((all) => all.every((origin) => URL.canParse(origin) && new URL(origin).origin === origin), {
+    message: 'must be origins by commas, such as https://app.example.org',
+  })
+
 interface MasterKeyFields {
   MASTER_KEY: Buffer[]
   SECRETS_MASTER_KEY: Buffer[]
@@ -61,6 +69,15 @@ export const CommandConfig = z
     /** Below 10 a hash is guessed too fast, above 15 a login takes seconds. */
     BCRYPT_COST: field.integer(12, 10, 15),
     RATE_LIMITS: RateLimitSettings,
+    /** Shown by authenticator apps and passkeys. */
+    PRODUCT_NAME: z.string().min(1).max(64).default('Annals'),
+    /** Domain that passkeys are bound to, for ever. */
+    WEBAUTHN_RP_ID: z
+      .string()
+      .regex(/^(localhost|([a-z0-9-]+\.)+[a-z]{2,})$/, 'must be a domain, such as example.org')
+      .default('localhost'),
+    /** Pages that may ask for passkeys, by commas. */
+    WEBAUTHN_ORIGINS: origins.default(['http://localhost:3000']),
     /** Base URL of the payment gateway; the sandbox of `npm start` listens on http://127.0.0.1:3010. */
     PAYMENT_GATEWAY_URL: field.url('http', 'https'),
     /** Its credentials: a token from the payment gateway's own console. */

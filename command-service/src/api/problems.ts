@@ -20,6 +20,10 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
     problem: 'account-disabled',
     detail: 'Ask whoever runs this service why; if it is to be erased, its owner can cancel that.',
   },
+  'address-not-proved': {
+    problem: 'address-not-proved',
+    detail: 'Prove the e-mail address or the phone number of the account first.',
+  },
   'amount-too-large': {
     problem: 'amount-too-large',
     detail: `A payment is at most ${paymentMinorMax} of the smallest unit of its currency.`,
@@ -34,7 +38,10 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
   },
   'email-taken': { problem: 'email-taken', detail: 'Log in with this address, or register another one.' },
   'erasure-scheduled': { problem: 'erasure-scheduled', detail: 'Its owner can cancel the erasure.' },
+  'factor-missing': { problem: 'factor-missing', detail: 'Add another second factor first.' },
+  'factor-not-found': { problem: 'factor-not-found' },
   'invalid-refresh-token': { problem: 'invalid-refresh-token', detail: 'Log in again.' },
+  'passkey-taken': { problem: 'passkey-taken', detail: 'Register another one.' },
   'password-too-common': {
     problem: 'password-too-common',
     detail:
@@ -57,6 +64,7 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
     problem: 'too-many-changes',
     detail: 'An account may be changed 200 times, and once more each day. Nothing was changed.',
   },
+  'too-many-factors': { problem: 'too-many-factors', detail: 'Remove one first.' },
   'user-not-found': { problem: 'user-not-found' },
 }
 

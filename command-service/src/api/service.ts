@@ -16,11 +16,14 @@ import type { CommandConfig } from './config'
 import { createLogin } from '../sessions/commands/login'
 import { createPaymentCommands } from '../payments/commands/payments'
 import { createAddressHash, createRegistration } from '../accounts/commands/registration'
+import { createSecondFactor } from '../sessions/commands/second-factor'
+import { createFinishLogin } from '../sessions/finish-login'
 import { createSessionCommands } from '../sessions/commands/sessions'
 import { createAcquaintances } from '../accounts/acquaintances'
 import { createChallengeSecrets } from '../accounts/challenge-secrets'
 import { createChallenges } from '../accounts/challenges'
 import { commonPasswords } from '../accounts/common-passwords'
+import { createFactors } from '../accounts/factors/factors'
 import { createGuessThrottle } from '../accounts/guess-throttle'
 import { createPasswordCheck } from '../accounts/password-check'
 import { peppersOf } from '../accounts/password-forms'
@@ -197,7 +200,26 @@ export async function openCommandService({
   const permissionsOf = createPermissionsOf(execute)
   const issueTokens = createIssueTokens({ accessTokens, refreshTokens, permissionsOf })
   const openSession = createOpenSession({ execute, issueTokens, now, sessionSeconds: config.SESSION_SECONDS })
+  const countAttempt = createCountAttempt(limits)
+  const factors = createFactors({
+    execute,
+    challenges,
+    inFlight,
+    tenant,
+    now,
+    key: config.REFRESH_TOKEN_KEY,
+    passkeySettings: {
+      rpId: config.WEBAUTHN_RP_ID,
+      origins: config.WEBAUTHN_ORIGINS,
+      rpName: config.PRODUCT_NAME,
+    },
+    countAttempt,
+  })
+  const { ceremonies } = factors
+  const finishLogin = createFinishLogin({ openSession, ceremonies, now })
   const shared = {
+    ...factors,
+    finishLogin,
     execute,
     keys,
     passwords,
@@ -206,7 +228,7 @@ export async function openCommandService({
     addressHash,
     fingerprint,
     inFlight,
-    countAttempt: createCountAttempt(limits),
+    countAttempt,
     tenant,
     now,
     accessTokens,
@@ -219,6 +241,9 @@ export async function openCommandService({
   const deps = {
     register: createRegistration({ ...shared, commonPasswords }),
     login: createLogin(shared),
+    secondFactor: createSecondFactor(shared),
+    factors: factors.factors,
+    passkeys: factors.passkeys,
     sessions: createSessionCommands(shared),
     payments: createPaymentCommands({
       ...shared,

@@ -1,74 +1,26 @@
 import { z } from 'zod'
 import {
-  keptLine,
   LoginRequest,
   RefreshRequest,
+  SecondFactorNeeded,
   SessionResponse,
-  streamOf,
-  TokenDelivery,
-  userAgentForm,
   ValidateResponse,
   type AnnalsApi,
 } from '@annals/contracts'
 import { HttpProblem, routeDefiner, sessionCookies, type Browser } from '@annals/platform/api'
 import { requestOf, withPersonal, withShare, withStream } from '../core/command-routes'
-import type { ConsistencyTokens } from '../core/consistency-tokens'
 import type { AccessTokens } from './access-tokens'
 import type { createLogin } from './commands/login'
 import type { createSessionCommands } from './commands/sessions'
-import type { Tokens } from './open-session'
-import type { TokenCookies } from './token-cookies'
+import { answerOf, clientOf, deliveryHeaders, wantsCookies, type TokenAnswerDeps } from './token-answer'
 
-export interface SessionRouteDeps {
+export interface SessionRouteDeps extends TokenAnswerDeps {
   login: ReturnType<typeof createLogin>
   sessions: ReturnType<typeof createSessionCommands>
   accessTokens: Pick<AccessTokens, 'jwks'>
-  consistencyTokens: ConsistencyTokens
-  /** `undefined`: tokens go out in bodies only. */
-  tokenCookies: TokenCookies | undefined
 }
 
 const defineRoute = routeDefiner<AnnalsApi, SessionRouteDeps>()
-
-const deliveryHeaders = z.object({ 'token-delivery': TokenDelivery })
-
-interface Asked {
-  headers: z.output<typeof deliveryHeaders>
-  browser: Browser | undefined
-}
-
-/**
- * Whether a client gets its tokens as cookies.
- * @throws HttpProblem `invalid-request` where cookies are off; `cross-site-refused` for a page that may not have them.
- */
-function wantsCookies({ headers, browser }: Asked): boolean {
-  if (headers['token-delivery'] !== 'cookie') return false
-  if (!browser)
-    throw new HttpProblem('invalid-request', {
-      errors: [{ pointer: '/headers/token-delivery', message: 'must be "body": this deployment sends no cookies' }],
-    })
-  browser.requireOwnPage()
-  return true
-}
-
-async function answerOf(
-  { revision, position, ...tokens }: Tokens,
-  isForCookies: boolean,
-  { consistencyTokens, tokenCookies }: Pick<SessionRouteDeps, 'consistencyTokens' | 'tokenCookies'>,
-) {
-  const consistencyToken = await consistencyTokens.of({
-    stream: streamOf.session(tokens.sessionId),
-    revision,
-    position,
-  })
-  if (!isForCookies || !tokenCookies) return { body: { ...tokens, tokenType: 'Bearer' as const, consistencyToken } }
-  const { accessToken: _access, refreshToken: _refresh, ...facts } = tokens
-  const csrfToken = tokenCookies.csrfTokenOf(tokens.sessionId)
-  return {
-    body: { ...facts, tokenType: 'Cookie' as const, csrfToken, consistencyToken },
-    headers: tokenCookies.headersOf(tokens),
-  }
-}
 
 /**
  * The cookie is taken only where the answer is cookies again: a script of the page never gets to see what stands in it.
@@ -89,22 +41,21 @@ const login = defineRoute({
   operationId: 'login',
   method: 'POST',
   path: '/api/v1/auth/login',
-  summary: 'Begin a session: an access token, and a refresh token for the next one',
+  summary: 'Begin a session: an access token, and a refresh token for the next one; or what second factor is asked for',
   tag: 'auth',
   permission: 'public',
   rateLimit: 'authentication',
   headers: deliveryHeaders,
   body: LoginRequest,
-  response: { status: 200, schema: SessionResponse },
+  response: { status: 200, schema: z.union([SessionResponse, SecondFactorNeeded]) },
   problems: ['invalid-credentials', 'cross-site-refused', ...withShare, ...withStream, ...withPersonal],
   examples: { login: { request: { email: 'ada@example.org', password: 'correct horse battery' } } },
   async handle(request, deps) {
-    const { body, correlationId, ip } = request
+    const { body, correlationId } = request
     const isForCookies = wantsCookies(request)
-    // Kept with the login, for its owner to recognise: mended rather than refused.
-    const userAgent = keptLine(request.userAgent ?? '', userAgentForm)
-    const tokens = await deps.login(requestOf({ correlationId }), { ...body, ip, userAgent })
-    return answerOf(tokens, isForCookies, deps)
+    const outcome = await deps.login(requestOf({ correlationId }), { ...body, ...clientOf(request) })
+    if (outcome.isHalfWay) return { body: { mfa: { ...outcome.halfWay, factors: [...outcome.halfWay.factors] } } }
+    return answerOf(outcome.tokens, isForCookies, deps)
   },
 })
 

@@ -27,6 +27,7 @@ export interface TestService {
   url: string
   post(path: string, call?: Call): Promise<Reply>
   get(path: string, call?: Call): Promise<Reply>
+  delete(path: string, call?: Call): Promise<Reply>
   metrics(): Promise<string>
   /** Whether it calls itself ready. */
   isReady(): Promise<boolean>
@@ -93,6 +94,7 @@ export async function startTestService(
     url,
     post: (path, call) => send('POST', path, call),
     get: (path, call) => send('GET', path, call),
+    delete: (path, call) => send('DELETE', path, call),
     metrics: () => metrics.metrics(),
     isReady: async () => Object.values(await results()).every(Boolean),
     close: () => scope.close(),

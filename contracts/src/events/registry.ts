@@ -2,6 +2,7 @@ import type { Envelope } from './envelope'
 import type { NewEventOf, OpenedDataOf } from './definition'
 import * as payment from './payments'
 import * as challenge from './challenges'
+import * as factor from './factors'
 import * as session from './sessions'
 import * as user from './accounts'
 
@@ -29,6 +30,12 @@ export const eventDefinitions = {
   'email.released': user.EmailReleased,
   'credential.set': user.CredentialSet,
   'credential.rehashed': user.CredentialRehashed,
+  'factor.created': factor.FactorCreated,
+  'factor.used': factor.FactorUsed,
+  'factor.guessed': factor.FactorGuessed,
+  'passkey.reserved': factor.PasskeyReserved,
+  'ceremony.code_asked': factor.CeremonyCodeAsked,
+  'ceremony.completed': factor.CeremonyCompleted,
   'user.login': session.UserLoggedIn,
   'session.refreshed': session.SessionRefreshed,
   'session.stepped_up': session.SessionSteppedUp,

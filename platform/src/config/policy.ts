@@ -20,6 +20,9 @@ export function policyFaults(given: Given, environment: string | undefined): str
   // Where a payment gateway is set, it is asked with credentials.
   if (given['PAYMENT_GATEWAY_URL'] !== undefined && given['PAYMENT_GATEWAY_TOKEN'] === undefined)
     faults.push('PAYMENT_GATEWAY_TOKEN: is not set, and production asks the payment gateway with credentials')
+  for (const name of ['WEBAUTHN_RP_ID', 'WEBAUTHN_ORIGINS'])
+    if (name in given && given[name] === undefined)
+      faults.push(`${name}: is not set, and the default is for development: passkeys would be useless`)
   return [...faults, ...keyFaults(given)]
 }
 
@@ -74,6 +77,11 @@ const rules: Record<string, Rule> = {
   CORS_ORIGINS: (value) =>
     value.split(',').some((origin) => overHttps(origin.trim()).length > 0)
       ? ['has a page that came without TLS, and could have been changed on its way: https://']
+      : [],
+  WEBAUTHN_RP_ID: (value) => (value === 'localhost' ? ['is the one for development: passkeys would be useless'] : []),
+  WEBAUTHN_ORIGINS: (value) =>
+    value.split(',').some((origin) => !/^\s*https:/i.test(origin))
+      ? ['must be origins over TLS: https://, or whoever is in between asks for passkeys']
       : [],
   JWT_ISSUER: (value) =>
     /^http:/i.test(value) || (URL.canParse(value) && isThisMachine(new URL(value).hostname))

@@ -19,6 +19,8 @@ const sound: Given = {
   JWKS_URL: 'https://auth.example.org/.well-known/jwks.json',
   PUBLIC_URL: 'https://annals.example.org',
   JWT_ISSUER: 'https://auth.example.org',
+  WEBAUTHN_RP_ID: 'example.org',
+  WEBAUTHN_ORIGINS: 'https://app.example.org,https://example.org',
   MASTER_KEY: key(1),
   RESERVATION_KEY: key(2),
 }
@@ -27,6 +29,12 @@ const namesOf = (changes: Given) => faultsOf(changes).map((fault) => fault.split
 
 describe('production', () => {
   it('accepts what is encrypted and checked', () => expect(faultsOf({})).toEqual([]))
+
+  it('asks for the domain and the pages of passkeys', () =>
+    expect(namesOf({ WEBAUTHN_RP_ID: undefined, WEBAUTHN_ORIGINS: undefined })).toEqual([
+      'WEBAUTHN_RP_ID',
+      'WEBAUTHN_ORIGINS',
+    ]))
 
   it.each(['production', 'Production', 'PROD', 'prod-eu', ' production'])('is meant by %j', (name) =>
     expect(isProduction(name)).toBe(true),
@@ -70,6 +78,8 @@ describe('production', () => {
     ['PUBLIC_URL', 'http://annals.example.org'],
     ['PUBLIC_URL', 'http://localhost:3000'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://traces.internal:4318'],
+    ['WEBAUTHN_RP_ID', 'localhost'],
+    ['WEBAUTHN_ORIGINS', 'https://app.example.org, http://app.example.org'],
     ['JWT_ISSUER', 'http://127.0.0.1:3000'],
     ['JWT_ISSUER', 'https://localhost'],
     ['JWT_ISSUER', 'http://auth.example.org'],

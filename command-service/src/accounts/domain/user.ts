@@ -4,6 +4,7 @@ import type {
   FactorId,
   FactorKind,
   NewEvent,
+  Principal,
   Role,
   SessionId,
   UserId,
@@ -179,6 +180,19 @@ export function existingAccount(user: User): RegisteredUser {
 export function holdsSession(user: User, session: { sessionId: SessionId; epoch: number }): boolean {
   if (user.status !== 'active') return false
   return session.epoch >= user.epoch || session.sessionId === user.exceptSessionId
+}
+
+export type Bearer = Pick<Principal, 'sessionId' | 'epoch'>
+
+/**
+ * The account, when a session is still one of its own: a token that outlives a change of the password changes nothing any more,
+ * however fast it comes.
+ * @throws Rejected `user-not-found`, `account-disabled`, `session-ended`.
+ */
+export function ownAccount(user: User, bearer: Bearer): Account {
+  const account = activeAccount(user)
+  if (!holdsSession(user, bearer)) throw new Rejected('session-ended')
+  return account
 }
 
 export interface Register {

@@ -1,8 +1,9 @@
-import { canonicalPassword, streamOf } from '@annals/contracts'
+import { canonicalPassword, streamOf, type AuthenticationMethod } from '@annals/contracts'
 import { networkOf } from '@annals/platform/client-address'
 import { newId } from '@annals/platform/ids'
 import { credentialDecider } from '../../accounts/domain/credential'
 import { emailReservationDecider } from '../../accounts/domain/email-reservation'
+import { askedFactors } from '../../accounts/domain/factors'
 import { userDecider } from '../../accounts/domain/user'
 import type { PasswordCheck } from '../../accounts/password-check'
 import type { Rehash } from '../../accounts/rehash'
@@ -10,7 +11,7 @@ import type { Request } from '../../core/command-context'
 import type { Execute } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
 import type { KeyWriter } from '../../core/key-writer'
-import type { OpenSession, Tokens } from '../open-session'
+import type { FinishLogin, LoginOutcome } from '../finish-login'
 import type { AddressHash } from '../../accounts/commands/registration'
 
 /** Address and password do not belong together; which of them is wrong is not said. */
@@ -33,7 +34,7 @@ export interface LoginDeps {
   keys: Pick<KeyWriter, 'lookUp'>
   tenant: string
   addressHash: AddressHash
-  openSession: OpenSession
+  finishLogin: FinishLogin
   inFlight: InFlight
 }
 
@@ -42,7 +43,7 @@ const nobody = '00000000-0000-4000-8000-000000000000'
 
 /** @throws InvalidCredentials; TooManyRequests; Overloaded. */
 export function createLogin(deps: LoginDeps) {
-  const { execute, checkPassword, rehash, keys, tenant, addressHash, openSession, inFlight } = deps
+  const { execute, checkPassword, rehash, keys, tenant, addressHash, finishLogin, inFlight } = deps
 
   /**
    * The same reads whether the address is known or not, and whether its data key is at hand or not: time does not tell.
@@ -57,10 +58,11 @@ export function createLogin(deps: LoginDeps) {
     const credentialId = account?.credentialId ?? nobody
     const credential = await execute.load(credentialDecider, streamOf.credential(credentialId))
     const passwordHash = account && credential.state.status === 'set' ? credential.state.passwordHash : null
-    return { userId, roles: account?.roles ?? [], epoch: account?.epoch ?? 1, credentialId, passwordHash }
+    const factors = account?.factors ?? []
+    return { userId, roles: account?.roles ?? [], epoch: account?.epoch ?? 1, factors, credentialId, passwordHash }
   }
 
-  return async ({ correlationId }: Request, { email, password, ip, userAgent }: Login): Promise<Tokens> => {
+  return async ({ correlationId }: Request, { email, password, ip, userAgent }: Login): Promise<LoginOutcome> => {
     const hash = addressHash(email)
     const commandId = newId()
     return inFlight.run({ commandId, purpose: 'sessions', principal: networkOf(ip) }, async () => {
@@ -74,14 +76,28 @@ export function createLogin(deps: LoginDeps) {
         find: () => find(hash),
       })
       if (!found) throw new InvalidCredentials()
-      const { userId, roles, epoch, credentialId, passwordHash } = found
-      const tokens = await openSession({ userId, roles, epoch, methods: ['password'], ip, userAgent, correlationId })
+      const { userId, roles, epoch, factors, credentialId, passwordHash } = found
+      const methods: AuthenticationMethod[] = ['password']
+      const outcome = await finishLogin({
+        userId,
+        roles,
+        epoch,
+        factors: askedFactors({ factors }),
+        methods,
+        ip,
+        userAgent,
+        correlationId,
+      })
       if (passwordHash !== null)
         rehash.after({
           ...{ userId, credentialId, passwordHash, correlationId },
-          ...{ password: canonicalPassword(password), client: ip, causationId: tokens.sessionId },
+          ...{
+            password: canonicalPassword(password),
+            client: ip,
+            causationId: outcome.isHalfWay ? commandId : outcome.tokens.sessionId,
+          },
         })
-      return tokens
+      return outcome
     })
   }
 }
