@@ -35,6 +35,8 @@ export const streamOf = {
   /** An attempt to register, until its address is proved. */
   registration: (challengeId: ChallengeId) => `registration-${challengeId}`,
   role: (role: string) => `role-${role}`,
+  /** Anchors of the audit trail, a stream for each month: `2026-11`. */
+  auditAnchors: (month: string) => `audit-${month}`,
   /** `keyedHash`: hex HMAC of tenant and canonical address, so that the log shows no address. */
   emailReservation: (keyedHash: string) => `email-${keyedHash}`,
 } as const

@@ -85,6 +85,8 @@ export const CommandConfig = z
     PAYMENT_GATEWAY_TIMEOUT_MS: field.integer(10_000, 100, 60_000),
     /** How long the payment gateway remembers the key of a charge for certain; an hour less than Stripe promises. */
     PAYMENT_GATEWAY_KEY_HOURS: field.integer(23, 1, 24 * 365),
+    /** Between anchors of the audit trail; 0: this process makes none. */
+    AUDIT_ANCHOR_SECONDS: field.integer(300, 0, 86_400),
     /** Proxies in front whose `X-Forwarded-For` is believed. */
     TRUSTED_PROXIES: field.trustedProxies(),
   })

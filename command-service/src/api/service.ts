@@ -30,6 +30,7 @@ import { peppersOf } from '../accounts/password-forms'
 import { createPasswords } from '../accounts/passwords'
 import { createRehash } from '../accounts/rehash'
 import { createCountAttempt } from '../core/attempts'
+import { anchorOutcomes, startAnchoring, type AnchorOutcome } from '../audit/anchoring'
 import { createFingerprint } from '../core/command-context'
 import { createExecute } from '../core/execute'
 import { createInFlight } from '../core/in-flight'
@@ -117,6 +118,21 @@ export async function openCommandService({
     (open) => open.close(),
   )
   const execute = createExecute({ ...executeDeps, watch: revocations })
+  const anchors = counter(
+    metrics,
+    'annals_command_audit_anchors_total',
+    'Turns in which the audit trail was to be anchored',
+    ['outcome'],
+  )
+  for (const outcome of anchorOutcomes) anchors.inc({ outcome }, 0)
+  if (config.AUDIT_ANCHOR_SECONDS > 0) {
+    const onOutcome = (outcome: AnchorOutcome) => anchors.inc({ outcome })
+    const anchoring = startAnchoring(
+      { log: eventLog, execute, now, logger: log, onOutcome },
+      config.AUDIT_ANCHOR_SECONDS * 1_000,
+    )
+    scope.add('audit anchors', anchoring, (open) => open.stop())
+  }
   const inFlight = createInFlight({
     max: commandsInFlightMax,
     purposeMax: commandsPerPurposeMax,

@@ -2,11 +2,12 @@ import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { builtInRoles, PaymentFailureCode, PaymentId, Role } from '@annals/contracts'
-import { createEventLog } from '@annals/platform/event-log'
+import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { createPool, type Pool } from '@annals/platform/postgres'
 import { exitWithMessage, runOnce } from '@annals/platform/process'
 import { masterKeysOf } from '@annals/platform/subject-keys'
 import { createAddressHash, type AddressHash } from '../accounts/commands/registration'
+import { anchorAudit } from '../audit/anchoring'
 import { hasSeparateMasterKeys, logFields, separateMasterKeys } from '../api/config'
 import { Rejected } from '../core/rejected'
 import { createExecute, type Execute } from '../core/execute'
@@ -16,6 +17,7 @@ import { rewrap, usesOf, wrappedKeysOf, type WrappedKeys } from './master-keys'
 import { settlePayment } from './settle-payment'
 
 interface Opened {
+  log: EventLog
   execute: Execute
   addressHash: AddressHash
   operator: string
@@ -37,6 +39,7 @@ const withLog = <T>(work: (opened: Opened) => Promise<T>): Promise<T> =>
     })
     const observe = { append: () => undefined, conflict: () => undefined }
     return work({
+      log: eventLog,
       execute: createExecute({ log: eventLog, keys, tenant: config.TENANT, observe }),
       addressHash: createAddressHash(config.RESERVATION_KEY, config.TENANT),
       operator: userInfo().username,
@@ -119,6 +122,18 @@ async function settle(id: string, { charged, refused }: { charged?: string; refu
   process.stdout.write(`${id} ${settled ? 'is now' : 'was already'} ${status}.\n`)
 }
 
+async function anchorNow() {
+  const { events, anchored: isNew } = await withLog(async ({ execute, log, at }) => {
+    for (let events = 0, anchored = false; ;) {
+      const turn = await anchorAudit({ log, execute, now: () => at })
+      events += turn.events
+      anchored ||= turn.anchored
+      if (turn.isWhole) return { events, anchored }
+    }
+  })
+  process.stdout.write(isNew ? `Anchored; ${events} events since the last anchor.\n` : 'Nothing new to anchor.\n')
+}
+
 new Command('operator')
   .description(
     "An operator's commands. What changes accounts or payments is a fact in the log, with the operator's name.",
@@ -129,6 +144,11 @@ new Command('operator')
       .argument('<who>', 'e-mail address or user id')
       .argument('<role>', `${Object.keys(builtInRoles).join(', ')}, or one that was defined`)
       .action(grant),
+  )
+  .addCommand(
+    new Command('anchor-audit')
+      .description('Anchor the audit trail in the log now, as the command API does all the time.')
+      .action(anchorNow),
   )
   .addCommand(
     new Command('settle-payment')

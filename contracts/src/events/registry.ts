@@ -1,5 +1,6 @@
 import type { Envelope } from './envelope'
 import type { NewEventOf, OpenedDataOf } from './definition'
+import * as audit from './audit'
 import * as payment from './payments'
 import * as challenge from './challenges'
 import * as factor from './factors'
@@ -49,6 +50,7 @@ export const eventDefinitions = {
   'payment.processed': payment.PaymentProcessed,
   'payment.failed': payment.PaymentFailed,
   'payment.outcome_unknown': payment.PaymentOutcomeUnknown,
+  'audit.anchored': audit.AuditAnchored,
 } as const
 
 type Definitions = typeof eventDefinitions

@@ -81,3 +81,18 @@ export function linkHash({ topic, partition }: ChainPlace, before: ChainHead, co
     add(hash, part)
   return hash.digest('hex')
 }
+
+/**
+ * The entry of the next event of a partition.
+ * @param before the last entry; `undefined`: the chain begins.
+ */
+export function nextEntry(
+  place: ChainPlace,
+  before: ChainHead | undefined,
+  fact: ChainedFact,
+): { head: ChainHead; content: string; previous: string } {
+  const last = before ?? begunChain
+  const content = contentHash(fact)
+  const hash = linkHash(place, last, content)
+  return { head: { sequence: last.sequence + 1n, hash, position: fact.position }, content, previous: last.hash }
+}

@@ -1,1 +1,9 @@
-export { begunChain, contentHash, linkHash, type ChainedFact, type ChainHead, type ChainPlace } from './hash-chain'
+export {
+  begunChain,
+  contentHash,
+  linkHash,
+  nextEntry,
+  type ChainedFact,
+  type ChainHead,
+  type ChainPlace,
+} from './hash-chain'

@@ -22,9 +22,15 @@ const lineOf = ({ kind, topic, partition, sequence, eventId, columns }: ChainFin
   return `  ${where}: ${words[kind]}${columns.length > 0 ? ` (${columns.join(', ')})` : ''}`
 }
 
-function printReport({ entries, isWhole, wrong, findings, heads }: ChainReport): void {
+function printReport({ entries, isWhole, wrong, findings, heads, anchors }: ChainReport): void {
   const what = `${grouped(entries)} ${entries === 1 ? 'entry' : 'entries'}${isWhole ? '' : ' of a part'} compared with the log`
   print(`${what}, ${wrong === 0 ? 'all as the log says' : `${wrong} wrong`}`)
+  const { compared, lastAt } = anchors
+  print(
+    lastAt === null
+      ? '  the log holds no anchor of them'
+      : `  ${grouped(compared)} anchored heads compared, the last of ${lastAt}`,
+  )
   for (const finding of findings) print(lineOf(finding))
   if (wrong > findings.length) print(`  and ${wrong - findings.length} more`)
   if (wrong === 0 && isWhole)

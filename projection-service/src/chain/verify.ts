@@ -8,6 +8,7 @@ import { placesOf, tablesOf, type Tables } from '../engine/tables/generation'
 import { loadHeads } from '../engine/tables/head-table'
 import { registered, shareGenerationSql } from '../engine/tables/registry'
 import { NotPossible } from '../engine/tables/stream-lock'
+import { createAnchorCheck } from './anchor-check'
 import { headFindings, walkChain, type ChainFinding } from './walk'
 
 /** Findings that are told of; all are counted. */
@@ -24,6 +25,8 @@ export interface ChainReport {
   wrong: number
   /** The first of them, in the order of the log. */
   findings: ChainFinding[]
+  /** Heads in the log's anchors that were compared, and when the last anchor was made. */
+  anchors: { compared: number; lastAt: string | null }
   /** Where each chain ends, as the log makes it: what an auditor may keep elsewhere. */
   heads: { topic: string; partition: number; sequence: string; hash: string }[]
 }
@@ -77,6 +80,7 @@ export async function verifyChain(
       wrong += 1
       if (findings.length < toldMax) findings.push(finding)
     }
+    const anchors = createAnchorCheck(client, tables, reached, found)
     const walked = await walkChain({
       projection,
       tables,
@@ -87,6 +91,7 @@ export async function verifyChain(
       reached,
       entriesMax: sample ?? Number.POSITIVE_INFINITY,
       found,
+      beside: anchors,
       ...(signal ? { signal } : {}),
     })
     if (walked.isWhole) for (const finding of headFindings(walked.heads, stored)) found(finding)
@@ -96,6 +101,7 @@ export async function verifyChain(
       entries: walked.entries,
       isWhole: walked.isWhole && begin === beginning,
       wrong,
+      anchors: anchors.seen,
       findings: findings.toSorted((a, b) => Number(BigInt(a.position) - BigInt(b.position))),
       heads: [...walked.heads].map(([place, { sequence, hash }]) => ({
         ...placeOfChain(place),

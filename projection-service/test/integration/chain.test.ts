@@ -1,4 +1,5 @@
-import { describe, expect, it } from '@jest/globals'
+import { randomUUID } from 'node:crypto'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { placeOf } from '@annals/contracts'
 import { verifyChain } from '../../src/chain/verify'
 import { createDriftChecker } from '../../src/drift/checker'
@@ -320,5 +321,69 @@ describe('a chain that somebody has changed', () => {
     // A look that begins behind a wrong hash finds all entries behind it: a few at a time are looked at again.
     for (let i = 0; i < 20 && told.differing > 0; i++) await checker.round()
     expect(told).toMatchObject({ differing: 0, failed: 0 })
+  })
+})
+
+describe('anchors in the log', () => {
+  // The log is shared: each test has a stream of its own.
+  let anchors: string
+  beforeEach(() => {
+    anchors = `audit-${randomUUID()}`
+  })
+
+  const anchored = async (hash?: string) => {
+    const { rows } = await world.database.pool.query(
+      'select topic, partition, sequence, hash, position from audit.head',
+    )
+    const heads = rows.map((head) => ({
+      ...head,
+      sequence: Number(head.sequence),
+      position: String(head.position),
+      hash: hash ?? head.hash,
+    }))
+    const readTo = String((await world.own.events()).at(-1)!.position)
+    return { type: 'audit.anchored' as const, data: { readTo, heads } }
+  }
+
+  it('are compared with the entries that they name, also when the chain has gone on', async () => {
+    const { feed } = await live()
+    await feed((await world.own.pay(10)).events)
+    await following().round()
+    const first = await anchored()
+    await feed((await world.own.pay(10)).events)
+    await world.own.append(anchors, 0, first)
+    await following().round()
+    await world.own.append(anchors, 1, await anchored())
+    const { anchors: seen, ...report } = await verified()
+    expect(report).toMatchObject({ ...whole, entries: 60 })
+    expect(seen.compared).toBeGreaterThan(first.data.heads.length)
+    expect(Date.parse(seen.lastAt!)).toBeGreaterThan(Date.now() - 60_000)
+  })
+
+  it('say that the log was another one, although the entries follow from it', async () => {
+    const { feed } = await live()
+    await feed((await world.own.pay(10)).events)
+    await following().round()
+    const other = await anchored('f'.repeat(64))
+    await world.own.append(anchors, 0, other)
+    const { wrong, findings } = await verified()
+    expect(wrong).toBe(other.data.heads.length)
+    expect(new Set(findings.map(({ kind }) => kind))).toEqual(new Set(['anchor']))
+    const names = findings.map(({ partition, sequence }) => `${partition}: ${sequence}`).toSorted()
+    expect(names).toEqual(other.data.heads.map(({ partition, sequence }) => `${partition}: ${sequence}`).toSorted())
+  })
+
+  it('of entries that are not there yet are passed over', async () => {
+    const { feed } = await live()
+    const { events } = await world.own.pay(3)
+    await feed(events)
+    await following().round()
+    const head = { topic: 'annals.payments', partition: 0, sequence: 1_000, hash: 'f'.repeat(64) }
+    const position = String(events.at(-1)!.position + 1_000_000n)
+    await world.own.append(anchors, 0, {
+      type: 'audit.anchored',
+      data: { readTo: position, heads: [{ ...head, position }] },
+    })
+    expect(await verified()).toMatchObject({ wrong: 0, anchors: { compared: 0 } })
   })
 })

@@ -1,5 +1,5 @@
 import { placeOf, type RecordedEvent } from '@annals/contracts'
-import { begunChain, contentHash, linkHash, type ChainHead } from '@annals/platform/hash-chain'
+import { nextEntry, type ChainHead } from '@annals/platform/hash-chain'
 import type { Row } from '../definition/columns'
 import { chainName, type ChainLink, type ChainProjection } from '../definition/chain'
 import { storedRow, type StoredRow } from '../definition/projection'
@@ -25,13 +25,7 @@ export function linkNext(
 ): Linked {
   const { topic, partition } = placeOf(recorded.stream)!
   const place = chainName({ topic, partition })
-  const before = heads.head(place) ?? begunChain
-  const content = contentHash(recorded)
-  const head = {
-    sequence: before.sequence + 1n,
-    hash: linkHash({ topic, partition }, before, content),
-    position: recorded.position,
-  }
+  const { head, content, previous } = nextEntry({ topic, partition }, heads.head(place), recorded)
   const link: ChainLink = {
     topic,
     partition,
@@ -41,7 +35,7 @@ export function linkNext(
     revision: BigInt(recorded.revision),
     type: recorded.type,
     content_hash: content,
-    previous_hash: before.hash,
+    previous_hash: previous,
     hash: head.hash,
   }
   const stored = (row: Row) => storedRow(projection, recorded.id, 0, { ...row, ...link })
