@@ -22,6 +22,7 @@ const serviceEnvironment = {
   BCRYPT_COST: '10',
   PAYMENT_GATEWAY_URL: 'http://127.0.0.1:1',
   ACCESS_TOKEN_SECONDS: '3600',
+  REGISTRATION_MODE: 'open',
   RATE_LIMITS: generousLimits(),
 }
 

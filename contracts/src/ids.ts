@@ -12,6 +12,8 @@ export const FactorId = id()
 export const ChallengeId = id()
 /** Of a login between its factors, or a passkey that is being registered. */
 export const CeremonyId = id()
+/** Of an attempt to register, until its address is proved. */
+export const RegistrationId = id()
 
 export type UserId = z.infer<typeof UserId>
 export type SessionId = z.infer<typeof SessionId>
@@ -20,6 +22,7 @@ export type CredentialId = z.infer<typeof CredentialId>
 export type FactorId = z.infer<typeof FactorId>
 export type ChallengeId = z.infer<typeof ChallengeId>
 export type CeremonyId = z.infer<typeof CeremonyId>
+export type RegistrationId = z.infer<typeof RegistrationId>
 
 /** Names of the streams. A category is what stands before the first dash. */
 export const streamOf = {
@@ -33,7 +36,7 @@ export const streamOf = {
   passkey: (hash: string) => `passkey-${hash}`,
   challenge: (challengeId: ChallengeId) => `challenge-${challengeId}`,
   /** An attempt to register, until its address is proved. */
-  registration: (challengeId: ChallengeId) => `registration-${challengeId}`,
+  registration: (registrationId: RegistrationId) => `registration-${registrationId}`,
   role: (role: string) => `role-${role}`,
   /** Anchors of the audit trail, a stream for each month: `2026-11`. */
   auditAnchors: (month: string) => `audit-${month}`,

@@ -62,10 +62,17 @@ export async function runDemo({ commandUrl, queryUrl, inboxUrl, makeAdmin, signa
   }
 
   try {
-    const { userId } = await step('Ada registers', async () => {
+    const { registrationId } = await step('Ada registers', async () => {
       const { status, body } = await post('/auth/register', { email, password, name: 'Ada Lovelace' })
-      expect(status, 201, 'answer')
+      expect(status, 202, 'answer')
       return { text: email, ...body }
+    })
+    const { userId } = await step('… and types the code of the mail', async () => {
+      const [mail] = await mailsTo(inboxUrl, email, 1, signal)
+      const { body: letter } = await call(`${inboxUrl}/api/messages/${mail.id}`, { signal })
+      const code = /^Your code: (\d{6})$/m.exec(letter.text)?.[1]
+      const { body } = await post('/auth/verify-email', { registrationId, code })
+      return { text: `the account begins`, userId: body.userId }
     })
     await step('… and logs in', async () => {
       const { status, body } = await post('/auth/login', { email, password })
@@ -104,8 +111,8 @@ export async function runDemo({ commandUrl, queryUrl, inboxUrl, makeAdmin, signa
       return { text: `${items.length} events`, items }
     })
     print(`        ${fit(history.items.map(({ type }) => type).join(', '), 71)}`)
-    const mails = await step('Three mails reach her inbox', async () => {
-      const found = await mailsTo(inboxUrl, email, 3, signal)
+    const mails = await step('Four mails reach her inbox', async () => {
+      const found = await mailsTo(inboxUrl, email, 4, signal)
       return { text: `${found.length} mails`, found }
     })
     for (const { subject } of mails.found.toReversed()) print(`        ${fit(`"${subject}"`, 70)}`)

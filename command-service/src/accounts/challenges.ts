@@ -18,6 +18,8 @@ export interface NewChallenge {
   purpose: ChallengePurpose
   /** Whose account it is about, and its epoch: the answer counts only while that lasts. `null`: nobody's yet. */
   account: { userId: UserId; epoch: number } | null
+  /** What it is about, where that is no account: an attempt to register, a factor. */
+  about?: string
   channel: ChallengeChannel
   /** E-mail address, or phone number in the form of E.164. */
   to: string
@@ -59,7 +61,7 @@ export interface ChallengeDeps {
 
 export function createChallenges({ execute, keys, secrets, tenant }: ChallengeDeps): Challenges {
   return {
-    async issue({ challengeId, purpose, account, channel, to, locale, lifeSeconds, by }, context) {
+    async issue({ challengeId, purpose, account, about, channel, to, locale, lifeSeconds, by }, context) {
       const expiresAt = new Date(Date.parse(context.occurredAt) + lifeSeconds * 1000).toISOString()
       // The key comes first: a crash leaves a key that expires, and nothing sealed with it.
       await keys.makeKeyUntil(tenant, challengeId, expiresAt)
@@ -71,6 +73,7 @@ export function createChallenges({ execute, keys, secrets, tenant }: ChallengeDe
           purpose,
           userId: account?.userId ?? null,
           epoch: account?.epoch ?? null,
+          about: about ?? null,
           channel,
           locale,
           to,
@@ -94,8 +97,8 @@ export function createChallenges({ execute, keys, secrets, tenant }: ChallengeDe
         decide: answer({ challengeId, purpose, isRight, at: context.occurredAt }),
       })
       if (latest.state.status !== 'answered' || !isRight) throw new Rejected('challenge-failed')
-      const { userId, epoch, expiresAt } = latest.state
-      return { challengeId, purpose, userId, epoch, expiresAt, isFirst }
+      const { userId, epoch, about, expiresAt } = latest.state
+      return { challengeId, purpose, userId, epoch, about, expiresAt, isFirst }
     },
 
     async void(challengeId, context) {

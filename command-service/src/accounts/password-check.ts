@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { networkOf } from '@annals/platform/client-address'
 import { TooManyRequests } from '../core/faults'
+import { inSteps } from '../core/in-steps'
 import type { GuessThrottle } from './guess-throttle'
 import type { PasswordPurpose } from './hash-queue'
 import type { PasswordComparison } from './passwords'
@@ -47,17 +47,6 @@ export interface PasswordCheckDeps {
   passwords: PasswordComparison
   /** Told of every verdict, once. */
   onVerdict: (checked: CheckedPassword) => void
-}
-
-/** To read what somebody has takes up to a millisecond longer than to read nothing; both end at the same step. */
-const findStepMs = 25
-
-async function inSteps<T>(work: Promise<T>): Promise<T> {
-  const startedAt = performance.now()
-  const result = await work
-  const elapsedMs = performance.now() - startedAt
-  await delay(Math.ceil(elapsedMs / findStepMs) * findStepMs - elapsedMs)
-  return result
 }
 
 export const createPasswordCheck =

@@ -66,6 +66,8 @@ export const CommandConfig = z
     JWT_AUDIENCE: z.string().min(1),
     ACCESS_TOKEN_SECONDS: field.integer(15 * 60, 60, accessTokenSecondsMax),
     SESSION_SECONDS: field.integer(30 * 86_400, 60, 365 * 86_400),
+    /** Whether an account begins when its address is proved, or at once; the second tells which addresses have one. */
+    REGISTRATION_MODE: z.enum(['verify-first', 'open']).default('verify-first'),
     /** Below 10 a hash is guessed too fast, above 15 a login takes seconds. */
     BCRYPT_COST: field.integer(12, 10, 15),
     RATE_LIMITS: RateLimitSettings,

@@ -57,6 +57,10 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
     problem: 'payment-not-processable',
     detail: 'The payment gateway has refused it. This is final: create another payment.',
   },
+  'registration-superseded': {
+    problem: 'registration-superseded',
+    detail: 'Another attempt for this address was completed. Log in with its password, or ask for a new one.',
+  },
   'role-built-in': { problem: 'role-built-in', detail: 'Define a role under another name.' },
   'role-not-found': { problem: 'role-not-found', detail: 'Define it first, or name another one.' },
   'session-ended': { problem: 'session-ended', detail: 'Log in again.' },

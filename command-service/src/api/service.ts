@@ -18,6 +18,8 @@ import { createPaymentCommands } from '../payments/commands/payments'
 import { createAddressHash, createRegistration } from '../accounts/commands/registration'
 import { createSecondFactor } from '../sessions/commands/second-factor'
 import { createFinishLogin } from '../sessions/finish-login'
+import { createAttempts } from '../accounts/commands/attempts'
+import { createVerifyEmail } from '../sessions/commands/verify-email'
 import { createSessionCommands } from '../sessions/commands/sessions'
 import { createAcquaintances } from '../accounts/acquaintances'
 import { createChallengeSecrets } from '../accounts/challenge-secrets'
@@ -254,8 +256,12 @@ export async function openCommandService({
     challenges,
   }
   const browsers = browserRulesOf(config)
+  const attempts = createAttempts({ ...shared, commonPasswords })
   const deps = {
     register: createRegistration({ ...shared, commonPasswords }),
+    attempts,
+    registrationMode: config.REGISTRATION_MODE,
+    verifyEmail: createVerifyEmail({ attempts, openSession }),
     login: createLogin(shared),
     secondFactor: createSecondFactor(shared),
     factors: factors.factors,

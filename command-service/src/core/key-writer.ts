@@ -53,6 +53,8 @@ export interface KeyWriter {
    * Readers that have it at hand may open with it for `cacheMs` more.
    */
   makeKeyUntil(tenant: string, subject: string, expiresAt: string): Promise<void>
+  /** Makes now the time at which such a key is destroyed. */
+  endKey(tenant: string, subject: string): Promise<void>
   /** Destroys the keys whose time has come, at most `keysMax` of them. @returns how many. */
   destroyExpired(keysMax: number): Promise<number>
 }
@@ -192,6 +194,15 @@ export function createKeyWriter({
     lookUp: (tenant, subject) => available(dataKeys.lookUp(tenant, subject)),
     async makeKeyUntil(tenant, subject, expiresAt) {
       await available(insertKey(tenant, subject, expiresAt))
+    },
+    async endKey(tenant, subject) {
+      await available(
+        pool.query(
+          `update subject_key set expires_at = now()
+           where tenant = $1 and subject = $2 and expires_at > now() and wrapped_key is not null`,
+          [tenant, subject],
+        ),
+      )
     },
     async destroyExpired(keysMax) {
       const { rowCount } = await available(

@@ -15,6 +15,7 @@ export type RejectionCode =
   | 'password-too-short'
   | 'payment-not-found'
   | 'payment-not-processable'
+  | 'registration-superseded'
   | 'role-built-in'
   | 'role-not-found'
   | 'session-ended'

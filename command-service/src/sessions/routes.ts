@@ -4,7 +4,10 @@ import {
   RefreshRequest,
   SecondFactorNeeded,
   SessionResponse,
+  streamOf,
   ValidateResponse,
+  VerifyEmailRequest,
+  VerifyEmailResponse,
   type AnnalsApi,
 } from '@annals/contracts'
 import { HttpProblem, routeDefiner, sessionCookies, type Browser } from '@annals/platform/api'
@@ -12,10 +15,12 @@ import { requestOf, withPersonal, withShare, withStream } from '../core/command-
 import type { AccessTokens } from './access-tokens'
 import type { createLogin } from './commands/login'
 import type { createSessionCommands } from './commands/sessions'
+import type { createVerifyEmail } from './commands/verify-email'
 import { answerOf, clientOf, deliveryHeaders, wantsCookies, type TokenAnswerDeps } from './token-answer'
 
 export interface SessionRouteDeps extends TokenAnswerDeps {
   login: ReturnType<typeof createLogin>
+  verifyEmail: ReturnType<typeof createVerifyEmail>
   sessions: ReturnType<typeof createSessionCommands>
   accessTokens: Pick<AccessTokens, 'jwks'>
 }
@@ -56,6 +61,37 @@ const login = defineRoute({
     const outcome = await deps.login(requestOf({ correlationId }), { ...body, ...clientOf(request) })
     if (outcome.isHalfWay) return { body: { mfa: { ...outcome.halfWay, factors: [...outcome.halfWay.factors] } } }
     return answerOf(outcome.tokens, isForCookies, deps)
+  },
+})
+
+const verifyEmail = defineRoute({
+  operationId: 'verifyEmail',
+  method: 'POST',
+  path: '/api/v1/auth/verify-email',
+  summary: 'Prove an e-mail address, by the token of the link or the code; it completes a registration and logs in',
+  tag: 'auth',
+  permission: 'public',
+  rateLimit: 'authentication',
+  headers: deliveryHeaders,
+  body: VerifyEmailRequest,
+  response: { status: 200, schema: VerifyEmailResponse },
+  problems: ['challenge-failed', 'registration-superseded', ...withShare, ...withStream, ...withPersonal],
+  examples: {
+    code: { request: { registrationId: '4e915742-7777-4444-8555-966677778888', code: '123456' } },
+    link: { request: { token: 'c4a11e46-5555-5444-8555-966677778888.mac' } },
+  },
+  async handle(request, deps) {
+    const isForCookies = wantsCookies(request)
+    const verified = await deps.verifyEmail(requestOf({ correlationId: request.correlationId }), {
+      answer: request.body,
+      ...clientOf(request),
+    })
+    const { userId, revision, position } = verified
+    const stream = streamOf.user(userId)
+    const consistencyToken = await deps.consistencyTokens.of({ stream, revision, position })
+    if (!verified.session) return { body: { userId, consistencyToken, session: null } }
+    const { body: session, ...cookies } = await answerOf(verified.session, isForCookies, deps)
+    return { body: { userId, consistencyToken, session }, ...cookies }
   },
 })
 
@@ -127,4 +163,4 @@ const jwks = defineRoute({
   },
 })
 
-export const sessionRoutes = [login, refresh, logout, validate, jwks]
+export const sessionRoutes = [login, verifyEmail, refresh, logout, validate, jwks]

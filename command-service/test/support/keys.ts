@@ -5,6 +5,7 @@ export const nobodysKeys: KeyWriter = {
   sealFor: async () => ({ seal: () => '', sealSecret: () => ({ key: '', sealed: '' }) }),
   openAll: async (parts) => parts.map(() => null),
   lookUp: async () => undefined,
+  endKey: async () => undefined,
   makeKeyUntil: async () => undefined,
   destroyExpired: async () => 0,
   openSecrets: async (parts) => parts.map(() => null),

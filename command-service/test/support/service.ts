@@ -52,6 +52,8 @@ export function testEnvironment(given: Environment): Environment {
     JWT_ISSUER: 'http://annals.test',
     JWT_AUDIENCE: 'annals',
     BCRYPT_COST: '10',
+    // Accounts at once; what proves addresses first says so.
+    REGISTRATION_MODE: 'open',
     PAYMENT_GATEWAY_TIMEOUT_MS: '500',
     RATE_LIMITS: generousLimits(),
     ...given,

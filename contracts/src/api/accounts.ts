@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { EmailAddress, knownAddress } from '../email'
 import { Locale, Role } from '../events/accounts'
-import { UserId } from '../ids'
+import { RegistrationId, UserId } from '../ids'
 import { nameForm, requestText } from '../text'
 import { consistencyToken, Freshness, page, paging } from './common'
 
@@ -57,7 +57,26 @@ export const RegisterRequest = z.strictObject({
   name: requestText(nameForm),
   locale: Locale.default('en'),
 })
-export const RegisterResponse = z.object({ userId: UserId, consistencyToken })
+/** Where an address is proved first: the answer is the same whether it has an account or not. */
+export const RegistrationBegunResponse = z.object({
+  registrationId: RegistrationId.describe('Names the attempt, beside the code that the mail brings'),
+  expiresAt: z.iso.datetime().describe('The attempt ends then'),
+})
+/** Where an account begins at once. */
+export const RegisteredResponse = z.object({ userId: UserId, consistencyToken })
+export const RegisterResponse = z.union([RegistrationBegunResponse, RegisteredResponse])
+
+/** A code that somebody types. */
+const TypedCode = z.string().regex(/^\d{6}$/, 'must be six digits')
+/** What stands behind `#token=` in a link. */
+export const LinkToken = z.string().min(1).max(200)
+
+export const VerifyEmailRequest = z.union([
+  z.strictObject({ token: LinkToken }),
+  z.strictObject({ registrationId: RegistrationId, code: TypedCode }),
+])
+export const ResendRequest = z.strictObject({ registrationId: RegistrationId })
+export const ResendResponse = z.object({ registrationId: RegistrationId })
 
 /** `disabled`: nobody logs in. `erased`: what was personal is gone. */
 export const AccountState = z.enum(['active', 'disabled', 'erased'])

@@ -39,6 +39,7 @@ export const problems = {
   'factor-missing': { status: 409, title: 'The account has no second factor that these could stand in for' },
   'too-many-factors': { status: 409, title: 'The account has as many factors as it may have' },
   'passkey-taken': { status: 409, title: 'The passkey is registered already' },
+  'registration-superseded': { status: 409, title: 'Somebody else has proved the address first' },
   'role-built-in': { status: 409, title: 'The role is built in and stays as it is' },
   'erasure-scheduled': { status: 409, title: 'The account is about to be erased; cancel that first' },
   'payment-not-processable': { status: 409, title: 'The payment cannot be processed any more' },

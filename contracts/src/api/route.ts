@@ -40,6 +40,8 @@ export interface RouteDescription {
   /** Answer of success; without a schema it has no body. Of a stream: one line or event. */
   response: {
     status: number
+    /** Further statuses of success. */
+    others?: readonly number[] | undefined
     schema?: z.ZodType | undefined
     form?: AnswerForm | undefined
     /** Forms in which a request may ask for it beside that one. */

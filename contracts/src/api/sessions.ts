@@ -44,6 +44,12 @@ export const CookieTokenResponse = z.object({
 /** What a login and a refresh answer. */
 export const SessionResponse = z.discriminatedUnion('tokenType', [TokenResponse, CookieTokenResponse])
 
+/** An address is proved. */
+export const VerifyEmailResponse = z.object({
+  userId: UserId,
+  consistencyToken,
+  session: SessionResponse.nullable().describe('Of who has just registered; null when the same answer comes again'),
+})
 export const ValidateResponse = z.object({
   active: z.literal(true),
   userId: UserId,

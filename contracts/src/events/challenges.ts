@@ -43,6 +43,8 @@ export const ChallengeIssued = defineEvent({
     userId: UserId.nullable(),
     /** The epoch of that account: an answer counts only while it lasts. `null`: without an account. */
     epoch: SecurityEpoch.nullable(),
+    /** What it is about, where that is no account: an attempt to register, a factor. `null`: nothing else. */
+    about: z.uuid().nullable(),
     channel: ChallengeChannel,
     locale: Locale,
     /** An e-mail address, or a phone number in the form of E.164. */

@@ -4,6 +4,7 @@ import * as audit from './audit'
 import * as payment from './payments'
 import * as challenge from './challenges'
 import * as factor from './factors'
+import * as registration from './registrations'
 import * as session from './sessions'
 import * as user from './accounts'
 
@@ -37,6 +38,10 @@ export const eventDefinitions = {
   'passkey.reserved': factor.PasskeyReserved,
   'ceremony.code_asked': factor.CeremonyCodeAsked,
   'ceremony.completed': factor.CeremonyCompleted,
+  'registration.begun': registration.RegistrationBegun,
+  'registration.resent': registration.RegistrationResent,
+  'registration.completed': registration.RegistrationCompleted,
+  'registration.superseded': registration.RegistrationSuperseded,
   'user.login': session.UserLoggedIn,
   'session.refreshed': session.SessionRefreshed,
   'session.stepped_up': session.SessionSteppedUp,

@@ -63,6 +63,7 @@ function responses(route: RouteDescription) {
     byStatus.set(problems[code].status, [...(byStatus.get(problems[code].status) ?? []), code])
   return {
     [route.response.status]: success(route),
+    ...Object.fromEntries((route.response.others ?? []).map((status) => [status, success(route)])),
     ...Object.fromEntries(
       [...byStatus].map(([status, list]) => [
         status,

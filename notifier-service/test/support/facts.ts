@@ -157,6 +157,7 @@ export function challenged(crowd: People, data: Partial<Issued> = {}, options: P
     purpose: 'verify-email',
     userId: null,
     epoch: null,
+    about: null,
     channel: 'email',
     locale: 'en',
     to: `${challengeId}@people.example`,

@@ -90,7 +90,7 @@ function mountAt<Deps, Principal>(
     ...(route.problems.includes(keyRequired) ? { preValidation: requireKey } : {}),
     async handler(request, reply) {
       const answer = await route.handle(incomingOf(request, reply, route) as never, deps)
-      return send(reply.code(route.response.status).headers(answer.headers ?? {}), route, answer)
+      return send(reply.code(answer.status ?? route.response.status).headers(answer.headers ?? {}), route, answer)
     },
   })
 }

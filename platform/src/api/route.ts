@@ -65,6 +65,8 @@ interface Bodies<Schema> {
 
 /** Answer of success: its content, as the response's schema has it, and headers beside it. */
 export type Answer<Schema, Form extends AnswerForm = 'json'> = Contents<Schema>[Form] & {
+  /** One of the response's `others`. */
+  status?: number
   headers?: AnswerHeaders
 }
 
@@ -100,6 +102,7 @@ export interface Route<Deps, Types extends ApiTypes = ApiTypes> extends Facts<Ty
   readonly bodyForm?: BodyForm | undefined
   readonly response: {
     status: number
+    others?: readonly number[] | undefined
     schema?: z.ZodType | undefined
     form?: AnswerForm | undefined
     /** Forms that `as` of an answer may name in place of it. */
@@ -111,6 +114,7 @@ export interface Route<Deps, Types extends ApiTypes = ApiTypes> extends Facts<Ty
 
 /** What any route answers. */
 export interface AnyAnswer {
+  status?: number
   body?: unknown
   lines?: AsyncIterable<unknown>
   events?: AsyncIterable<SentEvent<unknown>>
@@ -143,7 +147,14 @@ export function routeDefiner<Types extends ApiTypes, Deps>() {
       headers?: Headers
       body?: Body
       bodyForm?: Read
-      response: { status: number; schema?: Schema; form?: Form; alternatives?: readonly AnswerForm[] }
+      /** `others`: further statuses of success, which an answer has to name. */
+      response: {
+        status: number
+        others?: readonly number[]
+        schema?: Schema
+        form?: Form
+        alternatives?: readonly AnswerForm[]
+      }
       handle(
         request: Incoming<
           Permission extends typeof everybody ? undefined : Types['principal'],

@@ -11,6 +11,8 @@ export interface Asked {
   userId: UserId | null
   /** The epoch of that account when it was issued; `null`: without an account. */
   epoch: number | null
+  /** What it is about, where that is no account. */
+  about: string | null
   /** ISO 8601: no answer is taken from then on. */
   expiresAt: string
 }
@@ -24,8 +26,8 @@ export type Challenge =
 function evolve(challenge: Challenge, event: Past<ChallengeEventType>): Challenge {
   switch (event.type) {
     case 'challenge.issued': {
-      const { purpose, userId, epoch, expiresAt } = event.data
-      return { status: 'open', guesses: 0, purpose, userId, epoch, expiresAt }
+      const { purpose, userId, epoch, about, expiresAt } = event.data
+      return { status: 'open', guesses: 0, purpose, userId, epoch, about, expiresAt }
     }
     case 'challenge.guessed':
       return challenge.status === 'open' ? { ...challenge, guesses: event.data.guess } : challenge
@@ -66,14 +68,18 @@ export interface Answer {
 
 /**
  * A right answer is recorded once, a wrong one counted. Whether the answer was right, the state afterwards says: `answered`.
+ * A message that an address is taken looks to strangers like one that asks to prove it: no code is right, and guesses are counted.
  * The same right answer again, within the time of the challenge, changes nothing: whoever was cut off goes on where they were.
  * @throws Rejected `challenge-failed` when no answer is taken.
  */
 export const answer =
-  ({ challengeId, purpose, isRight, at }: Answer) =>
+  ({ challengeId, purpose, isRight: isMatch, at }: Answer) =>
   (challenge: Challenge): NewEvent<'challenge.answered' | 'challenge.guessed'>[] => {
     if (challenge.status === 'none' || challenge.status === 'voided') throw new Rejected('challenge-failed')
-    if (challenge.purpose !== purpose || at >= challenge.expiresAt) throw new Rejected('challenge-failed')
+    const hasNoAnswer = challenge.purpose === 'address-taken' && purpose === 'verify-email'
+    const isRight = isMatch && !hasNoAnswer
+    if ((challenge.purpose !== purpose && !hasNoAnswer) || at >= challenge.expiresAt)
+      throw new Rejected('challenge-failed')
     if (challenge.status === 'answered') {
       if (!isRight) throw new Rejected('challenge-failed')
       return []

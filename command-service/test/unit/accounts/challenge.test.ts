@@ -15,6 +15,7 @@ const input: NewEvent<'challenge.issued'>['data'] = {
   purpose,
   userId: null,
   epoch: null,
+  about: null,
   channel: 'email',
   locale: 'en',
   to: 'a@example.org',
