@@ -44,7 +44,10 @@ export async function sendUnknownFields(urls, token, ids) {
           answers.push({ what: `${method.toUpperCase()} ${path} ${what}`, status: answer.status, pointers })
         }
         const whole = schema ? rightBody(schema) : undefined
-        if (parameters.some(({ in: place }) => place === 'query')) await send('?isAdmin', '?isAdmin=true', whole)
+        const asked = parameters.filter(({ in: place, required }) => place === 'query' && required)
+        const query = asked.map(({ name }) => `&${name}=${right[name]()}`).join('')
+        if (parameters.some(({ in: place }) => place === 'query'))
+          await send('?isAdmin', `?isAdmin=true${query}`, whole)
         for (const place of schema ? objectsOf(schema) : [])
           for (const [name, value] of Object.entries(unknownFields)) {
             const known = place.reduce((at, field) => at.properties[field], schema).properties ?? {}

@@ -14,8 +14,8 @@ import { documents, readDocument, right, rightBody } from './requests.mjs'
  * @property {string | null} challenge the header `WWW-Authenticate`
  */
 
-/** Ends what it is called with: only those who are refused call it. */
-const endsSession = 'logout'
+/** What ends sessions that other calls need: only those who are refused call it. */
+const endsSessions = new Set(['logout', 'endUserSessions'])
 
 /** @param {Record<string, string>} ids by the name of the parameter */
 function* routes(ids) {
@@ -49,7 +49,7 @@ export async function tryEverybody(urls, callers, ids) {
   const tried = []
   for (const { api, path, method, operation, ids: way, route } of routes(ids))
     for (const [caller, { token, isLetIn }] of Object.entries(callers)) {
-      if (operation.operationId === endsSession && isLetIn) continue
+      if (endsSessions.has(operation.operationId) && isLetIn) continue
       const schema = operation.requestBody?.content['application/json'].schema
       const sent = schema ? rightBody(schema) : undefined
       const needed = (operation.parameters ?? []).filter(({ in: place, required }) => place === 'header' && required)

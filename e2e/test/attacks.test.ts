@@ -52,12 +52,14 @@ beforeAll(async () => {
       CSRF_KEY: randomBytes(32).toString('base64'),
     },
   })
-  const { userId } = (await post('/auth/register', { email, password, name: 'Attacked' })).body
+  await post('/auth/register', { email, password, name: 'Attacked' })
+  // Another person's: some operations end all sessions of the one in the path, and the attacks need theirs.
+  const { userId } = (await post('/auth/register', { email: `other-${email}`, password, name: 'Other' })).body
   await runProgram('command-service/dist/operator/main.js', ['grant-role', email, 'admin'], system.env)
   const token = await newToken()
   const payment = { amount: '1.00', currency: 'EUR', method: { type: 'card', token: 'tok_visa' } }
   const { paymentId } = (await post('/payments', payment, { token, headers: { 'idempotency-key': randomUUID() } })).body
-  ids = { userId, paymentId, factorId: randomUUID() }
+  ids = { userId, paymentId, factorId: randomUUID(), sessionId: randomUUID() }
   await eventually(async () => {
     const { status } = await exchange(`${system.services.urls.query}/api/v1/payments/${paymentId}`, { token })
     expect(status).toBe(200)

@@ -339,7 +339,7 @@ describe('who may call what', () => {
     nobody: (permission) => (permission === 'public' ? undefined : 'unauthenticated'),
     'somebody with a made-up token': (permission) => (permission === 'public' ? undefined : 'unauthenticated'),
     'somebody who has logged out': (permission) => (permission === 'public' ? undefined : 'session-ended'),
-    'somebody else': (permission) => (permission === 'admin' ? 'forbidden' : undefined),
+    'somebody else': (permission) => (/^(public$|own$|own-or-)/.test(permission) ? undefined : 'forbidden'),
     'an administrator': () => undefined,
   }
 
@@ -354,7 +354,12 @@ describe('who may call what', () => {
       'somebody else': { token: eve.accessToken, isLetIn: true },
       'an administrator': { token: admin.accessToken, isLetIn: true },
     }
-    tried = await tryEverybody(system.services.urls, callers, { paymentId: paid, userId: ada.userId, factorId })
+    tried = await tryEverybody(system.services.urls, callers, {
+      paymentId: paid,
+      userId: ada.userId,
+      factorId,
+      sessionId: ada.sessionId,
+    })
     for (const { route, status, body, sent } of tried) {
       if (status !== 201) continue
       if (route.includes('/register'))
@@ -486,6 +491,7 @@ describe('what is hostile', () => {
       paymentId: paid,
       userId: ada.userId,
       factorId: randomUUID(),
+      sessionId: ada.sessionId,
     })
     for (const { operation, status, body, answer } of sent) {
       if (status !== 201) continue

@@ -63,6 +63,7 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
   },
   'role-built-in': { problem: 'role-built-in', detail: 'Define a role under another name.' },
   'role-not-found': { problem: 'role-not-found', detail: 'Define it first, or name another one.' },
+  'session-not-found': { problem: 'session-not-found' },
   'session-ended': { problem: 'session-ended', detail: 'Log in again.' },
   'too-many-changes': {
     problem: 'too-many-changes',

@@ -19,6 +19,7 @@ export type RejectionCode =
   | 'role-built-in'
   | 'role-not-found'
   | 'session-ended'
+  | 'session-not-found'
   | 'too-many-changes'
   | 'too-many-factors'
   | 'user-not-found'

@@ -5,6 +5,9 @@ import {
   SecondFactorNeeded,
   SessionResponse,
   streamOf,
+  SessionId,
+  EndSessionsQuery,
+  UserId,
   ValidateResponse,
   VerifyEmailRequest,
   VerifyEmailResponse,
@@ -163,4 +166,65 @@ const jwks = defineRoute({
   },
 })
 
-export const sessionRoutes = [login, verifyEmail, refresh, logout, validate, jwks]
+const endSession = defineRoute({
+  operationId: 'endSession',
+  method: 'DELETE',
+  path: '/api/v1/users/me/sessions/:sessionId',
+  summary: 'End one of one’s own sessions',
+  tag: 'sessions',
+  permission: 'own',
+  rateLimit: 'commands',
+  params: z.strictObject({ sessionId: SessionId }),
+  response: { status: 204 },
+  problems: ['session-not-found', ...withShare, ...withStream],
+  async handle(request, { sessions }) {
+    await sessions.endOne(requestOf(request), request.principal, request.params.sessionId)
+    return {}
+  },
+})
+
+const endOtherSessions = defineRoute({
+  operationId: 'endOtherSessions',
+  method: 'DELETE',
+  path: '/api/v1/users/me/sessions',
+  summary: 'End all of one’s own sessions but the one at hand',
+  tag: 'sessions',
+  permission: 'own',
+  rateLimit: 'commands',
+  query: EndSessionsQuery,
+  response: { status: 204 },
+  problems: ['user-not-found', 'too-many-changes', 'concurrent-change', ...withShare, ...withStream],
+  async handle(request, { sessions }) {
+    await sessions.endOthers(requestOf(request), request.principal)
+    return {}
+  },
+})
+
+const endUserSessions = defineRoute({
+  operationId: 'endUserSessions',
+  method: 'DELETE',
+  path: '/api/v1/users/:userId/sessions',
+  summary: 'End all sessions of somebody',
+  tag: 'sessions',
+  permission: 'sessions.end',
+  rateLimit: 'commands',
+  params: z.strictObject({ userId: UserId }),
+  response: { status: 204 },
+  problems: ['user-not-found', 'concurrent-change', ...withShare, ...withStream],
+  async handle(request, { sessions }) {
+    await sessions.endAllOf(requestOf(request), request.principal, request.params.userId)
+    return {}
+  },
+})
+
+export const sessionRoutes = [
+  login,
+  verifyEmail,
+  refresh,
+  logout,
+  validate,
+  jwks,
+  endSession,
+  endOtherSessions,
+  endUserSessions,
+]

@@ -32,6 +32,7 @@ export const problems = {
   'user-not-found': { status: 404, title: 'There is no such user' },
   'role-not-found': { status: 404, title: 'There is no such role' },
   'factor-not-found': { status: 404, title: 'There is no such factor' },
+  'session-not-found': { status: 404, title: 'There is no such session' },
   'payment-not-found': { status: 404, title: 'There is no such payment' },
   'method-not-allowed': { status: 405, title: 'The method is not allowed here' },
   'email-taken': { status: 409, title: 'The e-mail address is already registered' },

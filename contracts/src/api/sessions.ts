@@ -50,6 +50,10 @@ export const VerifyEmailResponse = z.object({
   consistencyToken,
   session: SessionResponse.nullable().describe('Of who has just registered; null when the same answer comes again'),
 })
+
+/** Which sessions go on. It has to be said, so that nobody ends the session at hand by leaving it out. */
+export const EndSessionsQuery = z.strictObject({ except: z.literal('current') })
+
 export const ValidateResponse = z.object({
   active: z.literal(true),
   userId: UserId,

@@ -249,12 +249,21 @@ export const changePassword =
     return [{ type: 'user.password_changed', data: { userId, credentialId, epoch: epoch + 1, exceptSessionId, by } }]
   }
 
+export interface EndSessions {
+  /** The session that goes on; `null`: none does. */
+  exceptSessionId: SessionId | null
+  /** An administrator is not bounded: an owner who has used up their changes can not keep sessions open by that. */
+  by: 'owner' | 'administrator'
+  /** ISO 8601: now. */
+  at: string
+}
+
 /** Ends all sessions, but one; with none that began before there is still a new epoch: nobody tells which there are. */
 export const endSessions =
-  ({ exceptSessionId, at }: { exceptSessionId: SessionId | null; at: string }) =>
+  ({ exceptSessionId, by, at }: EndSessions) =>
   (user: User): NewEvent<'user.sessions_ended'>[] => {
     const account = existingAccount(user)
-    assertChangeable(account, at)
+    if (by === 'owner') assertChangeable(account, at)
     const { userId, epoch } = account
     return [{ type: 'user.sessions_ended', data: { userId, epoch: epoch + 1, exceptSessionId } }]
   }

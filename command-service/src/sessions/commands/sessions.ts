@@ -1,9 +1,16 @@
-import { streamOf, type Actor, type Principal, type SessionEndReason, type SessionId } from '@annals/contracts'
+import {
+  streamOf,
+  type Actor,
+  type Principal,
+  type SessionEndReason,
+  type SessionId,
+  type UserId,
+} from '@annals/contracts'
 import { newId } from '@annals/platform/ids'
 import { Rejected } from '../../core/rejected'
-import { end, refresh, sessionDecider } from '../domain/session'
-import { holdsSession, userDecider } from '../../accounts/domain/user'
-import type { Request } from '../../core/command-context'
+import { end, endOwn, refresh, sessionDecider } from '../domain/session'
+import { endSessions, holdsSession, userDecider, type EndSessions } from '../../accounts/domain/user'
+import type { CommandContext, Request } from '../../core/command-context'
 import type { CountAttempt } from '../../core/attempts'
 import type { Execute } from '../../core/execute'
 import type { InFlight } from '../../core/in-flight'
@@ -31,6 +38,27 @@ export function createSessionCommands(deps: SessionDeps) {
       stream: streamOf.session(sessionId),
       context: { commandId, correlationId, causationId: commandId, actor, occurredAt: now() },
       decide: end({ reason }),
+    })
+  }
+
+  function contextOf(userId: UserId, correlationId: string): CommandContext {
+    const commandId = newId()
+    const actor: Actor = { type: 'user', id: userId }
+    return { commandId, correlationId, causationId: commandId, actor, occurredAt: now() }
+  }
+
+  function endAll(
+    userId: UserId,
+    { exceptSessionId, by }: Pick<EndSessions, 'exceptSessionId' | 'by'>,
+    context: CommandContext,
+  ): Promise<void> {
+    const { commandId, actor, occurredAt: at } = context
+    return inFlight.run({ commandId, purpose: 'sessions', principal: actor.id }, async () => {
+      await execute(userDecider, {
+        stream: streamOf.user(userId),
+        context,
+        decide: endSessions({ exceptSessionId, by, at }),
+      })
     })
   }
 
@@ -85,6 +113,31 @@ export function createSessionCommands(deps: SessionDeps) {
     logout({ correlationId }: Request, { userId, sessionId }: Principal): Promise<void> {
       return inFlight.run({ commandId: newId(), purpose: 'sessions', principal: userId }, () =>
         endOf(sessionId, 'logout', correlationId, { type: 'user', id: userId }),
+      )
+    },
+
+    /** Ends a session of the bearer's own, the one at hand too. @throws Rejected `session-not-found`. */
+    endOne({ correlationId }: Request, { userId }: Principal, sessionId: SessionId): Promise<void> {
+      return inFlight.run({ commandId: newId(), purpose: 'sessions', principal: userId }, async () => {
+        await execute(sessionDecider, {
+          stream: streamOf.session(sessionId),
+          context: contextOf(userId, correlationId),
+          decide: endOwn({ userId }),
+        })
+      })
+    },
+
+    /** Ends all sessions of the bearer but the one at hand. @throws Rejected `too-many-changes`. */
+    endOthers({ correlationId }: Request, { userId, sessionId }: Principal): Promise<void> {
+      return endAll(userId, { exceptSessionId: sessionId, by: 'owner' }, contextOf(userId, correlationId))
+    },
+
+    /** Ends all sessions of somebody, for an administrator. @throws Rejected `user-not-found`. */
+    endAllOf({ correlationId }: Request, administrator: Principal, userId: UserId): Promise<void> {
+      return endAll(
+        userId,
+        { exceptSessionId: null, by: 'administrator' },
+        contextOf(administrator.userId, correlationId),
       )
     },
   }

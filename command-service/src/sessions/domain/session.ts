@@ -152,6 +152,14 @@ export const end =
     }
   }
 
+/** An owner ends one of their own sessions; to everybody else it is none. */
+export const endOwn =
+  ({ userId }: { userId: UserId }) =>
+  (session: Session): NewEvent<'session.ended'>[] => {
+    if (session.status === 'none' || session.userId !== userId) throw new Rejected('session-not-found')
+    return end({ reason: 'owner' })(session)
+  }
+
 export interface StepUp {
   methods: AuthenticationMethod[]
 }

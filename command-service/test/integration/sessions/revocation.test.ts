@@ -91,7 +91,7 @@ function otherRevocations(through: Redis) {
 }
 
 const at = () => new Date().toISOString()
-const everySession = () => endSessions({ exceptSessionId: null, at: at() })
+const everySession = () => endSessions({ exceptSessionId: null, by: 'owner', at: at() })
 const codeOf = async ({ token }: Pick<Person, 'token'>, through = service) =>
   (await through.get('/api/v1/auth/validate', { token })).body.code as string | undefined
 /** Redis has been told of everything, and is asked alone. */
@@ -112,7 +112,7 @@ describe('what becomes of an account', () => {
     const { account } = elsewhere(otherRevocations(redis))
     const first = await somebody(service)
     const second = await logIn(service, first.email)
-    await account(first.userId, endSessions({ exceptSessionId: second.sessionId, at: at() }))
+    await account(first.userId, endSessions({ exceptSessionId: second.sessionId, by: 'owner', at: at() }))
     expect([await codeOf(first), await codeOf(second)]).toEqual(['session-ended', undefined])
     expect((await service.post('/api/v1/auth/refresh', { body: { refreshToken: first.refreshToken } })).status).toBe(
       401,

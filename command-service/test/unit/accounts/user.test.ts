@@ -105,7 +105,7 @@ describe('a session of an account', () => {
 describe('ending all sessions', () => {
   it('begins an epoch, also when it was just done', () =>
     given(begun, { type: 'user.sessions_ended', data: { userId, epoch: 2, exceptSessionId: null } })
-      .when(endSessions({ exceptSessionId: sessionId, at }))
+      .when(endSessions({ exceptSessionId: sessionId, by: 'owner', at }))
       .yields({ type: 'user.sessions_ended', data: { userId, epoch: 3, exceptSessionId: sessionId } }))
 })
 
@@ -114,11 +114,15 @@ describe('changes of the owner’s own', () => {
     type: 'user.sessions_ended' as const,
     data: { userId, epoch: i + 2, exceptSessionId: null },
   }))
-  const more = (when: string) => endSessions({ exceptSessionId: null, at: when })
+  const more = (when: string) => endSessions({ exceptSessionId: null, by: 'owner', at: when })
   it('are bounded, since the stream is read whole', () =>
     given(begun, ...ends)
       .when(more(at))
       .rejects('too-many-changes'))
+  it('do not bound administrators: sessions can always be ended', () =>
+    given(begun, ...ends)
+      .when(endSessions({ exceptSessionId: null, by: 'administrator', at }))
+      .yields({ type: 'user.sessions_ended', data: { userId, epoch: 202, exceptSessionId: null } }))
   it('are let through again, one each day', () => {
     const next = { type: 'user.sessions_ended' as const, data: { userId, epoch: 202, exceptSessionId: null } }
     given(begun, ...ends)

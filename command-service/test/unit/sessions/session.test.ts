@@ -3,6 +3,7 @@ import type { NewEvent } from '@annals/contracts'
 import {
   begin,
   end,
+  endOwn,
   refresh,
   refreshBurst,
   refreshEveryMs,
@@ -44,7 +45,7 @@ const refreshed = (
   data: { sessionId, userId, generation, authenticatedAt },
   at: when,
 })
-const ended = (reason: 'logout' | 'refresh-token-reused'): NewEvent<'session.ended'> => ({
+const ended = (reason: 'logout' | 'owner' | 'refresh-token-reused'): NewEvent<'session.ended'> => ({
   type: 'session.ended',
   data: { sessionId, userId, reason },
 })
@@ -182,6 +183,16 @@ describe('the first and the last event of a session', () => {
     const whole = all.slice(0, last + 1)
     const two = last === 0 ? [loggedIn] : [loggedIn, all[last]!]
     expect(given(...two).state).toEqual(given(...whole).state)
+  })
+})
+
+describe('ending one of one’s own sessions', () => {
+  it('records that its owner did', () => given(loggedIn).when(endOwn({ userId })).yields(ended('owner')))
+  it('does nothing when repeated, or when it has ended otherwise', () =>
+    given(loggedIn, ended('logout')).when(endOwn({ userId })).yields())
+  it('refuses a session of somebody else as one that never was, whether it goes on or not', () => {
+    for (const session of [given(), given(loggedIn), given(loggedIn, ended('logout'))])
+      session.when(endOwn({ userId: '33333333-3333-4333-8333-333333333333' })).rejects('session-not-found')
   })
 })
 
