@@ -1,11 +1,10 @@
-import { isBuiltIn, KnownEmailAddress, streamOf, UserId, type Role } from '@annals/contracts'
-import { newId } from '@annals/platform/ids'
-import { emailReservationDecider } from '../accounts/domain/email-reservation'
-import { roleDecider } from '../accounts/domain/role'
-import { Rejected } from '../core/rejected'
-import { grantRole, userDecider } from '../accounts/domain/user'
+import { isBuiltIn, streamOf, type Role } from '@annals/contracts'
 import type { AddressHash } from '../accounts/commands/registration'
+import { roleDecider } from '../accounts/domain/role'
+import { grantRole, userDecider } from '../accounts/domain/user'
 import type { Execute } from '../core/execute'
+import { Rejected } from '../core/rejected'
+import { accountNamed, operatorsContext } from './account-named'
 
 export interface GrantRole {
   /** An e-mail address or a user id. */
@@ -21,18 +20,11 @@ export interface GrantRole {
  * @throws Rejected `user-not-found`; `role-not-found`; z.ZodError when `who` is neither an address nor an id.
  */
 export async function grantRoleTo(execute: Execute, addressHash: AddressHash, { who, role, operator, at }: GrantRole) {
-  const userId = UserId.safeParse(who).success ? who : await userOf(execute, addressHash(KnownEmailAddress.parse(who)))
+  const userId = await accountNamed(execute, addressHash, who)
   await assertRole(execute, role)
-  const commandId = newId()
   const { appended } = await execute(userDecider, {
     stream: streamOf.user(userId),
-    context: {
-      commandId,
-      correlationId: commandId,
-      causationId: commandId,
-      actor: { type: 'operator', id: operator },
-      occurredAt: at,
-    },
+    context: operatorsContext(operator, at),
     decide: grantRole({ role }),
   })
   return { userId, granted: appended }
@@ -42,10 +34,4 @@ async function assertRole(execute: Execute, role: Role): Promise<void> {
   if (isBuiltIn(role)) return
   const { state } = await execute.load(roleDecider, streamOf.role(role))
   if (state.status === 'none') throw new Rejected('role-not-found')
-}
-
-async function userOf(execute: Execute, hash: string): Promise<UserId> {
-  const { state } = await execute.load(emailReservationDecider, streamOf.emailReservation(hash))
-  if (state.status !== 'reserved') throw new Rejected('user-not-found')
-  return state.userId
 }

@@ -2,8 +2,10 @@ import { userInfo } from 'node:os'
 import { Command } from 'commander'
 import { z } from 'zod'
 import { builtInRoles, PaymentFailureCode, PaymentId, Role } from '@annals/contracts'
+import { redisFields } from '@annals/platform/config'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
 import { createPool, type Pool } from '@annals/platform/postgres'
+import { createRedis } from '@annals/platform/redis'
 import { exitWithMessage, runOnce } from '@annals/platform/process'
 import { masterKeysOf } from '@annals/platform/subject-keys'
 import { createAddressHash, type AddressHash } from '../accounts/commands/registration'
@@ -12,7 +14,9 @@ import { hasSeparateMasterKeys, logFields, separateMasterKeys } from '../api/con
 import { Rejected } from '../core/rejected'
 import { createExecute, type Execute } from '../core/execute'
 import { createKeyWriter } from '../core/key-writer'
+import { endSessionsOf } from './end-sessions'
 import { grantRoleTo } from './grant-role'
+import { openRevocations, revocationFields } from './revocations'
 import { rewrap, usesOf, wrappedKeysOf, type WrappedKeys } from './master-keys'
 import { settlePayment } from './settle-payment'
 
@@ -24,11 +28,13 @@ interface Opened {
   at: string
 }
 
-const LogConfig = z.object(logFields).refine(hasSeparateMasterKeys, separateMasterKeys)
+const LogConfig = z
+  .object({ ...logFields, ...redisFields, ...revocationFields })
+  .refine(hasSeparateMasterKeys, separateMasterKeys)
 
 /** Opens the log and what is sealed in it, does one thing, and closes them again. */
 const withLog = <T>(work: (opened: Opened) => Promise<T>): Promise<T> =>
-  runOnce({ name: 'operator', Config: LogConfig, env: process.env }, ({ config, log, scope }) => {
+  runOnce({ name: 'operator', Config: LogConfig, env: process.env }, async ({ config, log, scope }) => {
     const eventLog = scope.add('event log', createEventLog(config.EVENTSTORE_URL, log), (open) => open.close())
     const pool = scope.add('PostgreSQL', createPool(config.COMMAND_DATABASE_URL, log, 1), (open) => open.end())
     const keys = createKeyWriter({
@@ -38,13 +44,21 @@ const withLog = <T>(work: (opened: Opened) => Promise<T>): Promise<T> =>
       log: eventLog,
     })
     const observe = { append: () => undefined, conflict: () => undefined }
-    return work({
+    const executeDeps = { log: eventLog, keys, tenant: config.TENANT, observe }
+    const redis = scope.add('Redis', createRedis(config.REDIS_URL, log, { ca: config.REDIS_TLS_CA }), (open) =>
+      open.disconnect(),
+    )
+    const { load } = createExecute(executeDeps)
+    const revocations = await openRevocations(scope, { redis, load, eventLog, log, config })
+    const result = await work({
       log: eventLog,
-      execute: createExecute({ log: eventLog, keys, tenant: config.TENANT, observe }),
+      execute: createExecute({ ...executeDeps, watch: revocations }),
       addressHash: createAddressHash(config.RESERVATION_KEY, config.TENANT),
       operator: userInfo().username,
       at: new Date().toISOString(),
     })
+    await revocations.told()
+    return result
   })
 
 /** What the commands about master keys need: the key table and its keys, not the log. */
@@ -102,6 +116,16 @@ async function grant(who: string, roleText: string) {
   process.stdout.write(`${userId} ${isNew ? 'has now' : 'had already'} the role ${role}.\n`)
 }
 
+async function endSessions(who: string) {
+  const ending = withLog(({ execute, addressHash, operator, at }) =>
+    endSessionsOf(execute, addressHash, { who, operator, at }),
+  )
+  const userId = await ending.catch((error: unknown) => {
+    throw error instanceof Rejected ? new Error(`There is no user "${who}".`, { cause: error }) : error
+  })
+  process.stdout.write(`All sessions of ${userId} are over.\n`)
+}
+
 async function settle(id: string, { charged, refused }: { charged?: string; refused?: string }) {
   const paymentId = PaymentId.safeParse(id)
   if (!paymentId.success) throw new Error(`"${id}" is no id of a payment.`)
@@ -140,7 +164,7 @@ new Command('operator')
   )
   .addCommand(
     new Command('grant-role')
-      .description('Give a user a role. Tokens handed out before keep the roles that they name.')
+      .description('Give a user a role. Tokens handed out before are refused; a refresh brings one that names it.')
       .argument('<who>', 'e-mail address or user id')
       .argument('<role>', `${Object.keys(builtInRoles).join(', ')}, or one that was defined`)
       .action(grant),
@@ -149,6 +173,12 @@ new Command('operator')
     new Command('anchor-audit')
       .description('Anchor the audit trail in the log now, as the command API does all the time.')
       .action(anchorNow),
+  )
+  .addCommand(
+    new Command('end-sessions')
+      .description('End all sessions of a user: access tokens stop within two seconds.')
+      .argument('<who>', 'e-mail address or user id')
+      .action(endSessions),
   )
   .addCommand(
     new Command('settle-payment')

@@ -17,11 +17,6 @@ import type { Change, ChangeWatch, Execute } from '../core/execute'
 export interface Revocations extends ChangeWatch {
   /** @throws DependencyUnavailable when neither Redis nor the log answers. */
   verdictOn(principal: Principal): Promise<Verdict>
-  /**
-   * Tells Redis once more what has been recorded within the life of a token: for those whose changes are made elsewhere.
-   * @throws when Redis or the log does not answer.
-   */
-  repeat(): Promise<void>
   /** Changes that Redis has not taken yet. */
   readonly pending: number
   close(): void
@@ -37,6 +32,8 @@ export interface RevocationDeps {
   markMs: number
   /** Redis was asked and did not answer. */
   onSkipped: () => void
+  /** Whether Redis is told again of all recent changes at the start, and when it comes back. Default: yes. */
+  tellsAgain?: boolean
 }
 
 /** Changes that came while Redis was away: a minute of many logouts. Beyond it the log is asked only while Redis is away. */
@@ -152,8 +149,10 @@ export function createRevocations(deps: RevocationDeps): Revocations {
       .then(() => marks.repeat(recentMarks))
       .catch((error: unknown) => log.debug({ err: error }, 'Redis was not told again what has changed'))
   }
-  redis.on('ready', onReady)
-  if (redis.status === 'ready') onReady()
+  if (deps.tellsAgain ?? true) {
+    redis.on('ready', onReady)
+    if (redis.status === 'ready') onReady()
+  }
 
   return {
     async begin(change) {
@@ -179,8 +178,6 @@ export function createRevocations(deps: RevocationDeps): Revocations {
       const verdict = await marks.verdictOn(principal, () => byFacts(principal))
       return verdict === 'good' && !(await claimsOnlyPermitted(principal)) ? 'stale' : verdict
     },
-
-    repeat: () => marks.repeat(recentMarks),
 
     get pending() {
       return pending.size
