@@ -112,6 +112,9 @@ export const ListUsersQuery = z.strictObject({
   email: requestText({ max: 254 })
     .overwrite((text) => knownAddress(text) ?? text.toLowerCase())
     .optional(),
+  name: requestText(nameForm).describe('How the name begins; capitals do not matter').optional(),
+  role: Role.optional(),
+  state: AccountState.optional(),
 })
 export const ListActivityQuery = z.strictObject(paging)
 

@@ -587,3 +587,54 @@ describe('a token', () => {
     expect(await codeOf(await api.tokenFor(owner, { epoch: 4, roles: [] }))).toBe('session-ended')
   })
 })
+
+// At the end as well.
+describe('accounts that are searched', () => {
+  const found = async (query: string) => (await api.get(`/users?${query}`, { token: asRoot })).body.items
+  const [zoe, zack] = [randomUUID(), randomUUID()]
+
+  beforeAll(async () => {
+    const at = '2020-01-01T00:00:00.000Z'
+    const named = (userId: string, name: string, position: bigint, roles: string[]) => {
+      const data = { userId, email: `${userId}@example.org`, name, locale: 'en', roles, credentialId: null }
+      return recorded('user.registered', `user-${userId}`, 0, position, { ...data, emailProved: true }, at)
+    }
+    await feed([
+      named(zoe, 'Zoë 100%_sure', 2_000n, ['user', 'auditor']),
+      named(zack, 'zack Zoë', 2_001n, ['user']),
+      recorded('user.disabled', `user-${zack}`, 1, 2_002n, { userId: zack, epoch: 2, reason: 'administrator' }, at),
+    ])
+  })
+
+  it('are those whose name begins so, whatever the capitals', async () => {
+    const idsOf = async (name: string) => (await found(`name=${encodeURIComponent(name)}`)).map((one) => one['userId'])
+    expect(await idsOf('ZOË')).toEqual([zoe])
+    expect((await idsOf('z')).toSorted()).toEqual([zoe, zack].toSorted())
+    expect(await idsOf('zoë 100%_')).toEqual([zoe])
+  })
+
+  it('are found by nothing that only looks like a pattern', async () => {
+    for (const name of ['%', '_', 'z%', 'zoë 100_', '\\', "z' or '1'='1"])
+      expect(await found(`name=${encodeURIComponent(name)}`)).toEqual([])
+  })
+
+  it('are those of a role, and of a state, and of both', async () => {
+    expect((await found('role=auditor')).map((one) => one['userId'])).toEqual([zoe])
+    expect((await found('state=disabled&name=zack')).map((one) => one['userId'])).toEqual([zack])
+    expect(await found('state=disabled&role=auditor')).toEqual([])
+    const nonsense = await api.get('/users?state=gone', { token: asRoot })
+    expect(nonsense).toMatchObject({ status: 400, body: { code: 'invalid-request' } })
+  })
+
+  it('come page by page, and a cursor is good for its own search alone', async () => {
+    const first = await api.get('/users?name=z&limit=1', { token: asRoot })
+    const { nextCursor } = first.body
+    const second = await api.get(`/users?name=z&limit=1&cursor=${nextCursor}`, { token: asRoot })
+    expect([...first.body.items, ...second.body.items].map((one) => one['userId']).toSorted()).toEqual(
+      [zoe, zack].toSorted(),
+    )
+    expect(second.body.nextCursor).toBeNull()
+    const other = await api.get(`/users?limit=1&cursor=${nextCursor}`, { token: asRoot })
+    expect(other).toMatchObject({ status: 400, body: { code: 'invalid-cursor' } })
+  })
+})

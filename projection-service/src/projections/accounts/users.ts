@@ -1,6 +1,9 @@
 import { defineProjection } from '../../engine/definition/projection'
 import { begun } from '../begun'
 
+/** For searches: a database's own `lower` knows the capitals of its locale alone, in some only those of ASCII. */
+const lowered = (name: string | null): string | null => name?.toLowerCase() ?? null
+
 /** Who is registered. What was personal about somebody who was erased is empty. */
 export const users = defineProjection({
   name: 'users',
@@ -16,6 +19,7 @@ export const users = defineProjection({
     email_proved_at: 'timestamptz?',
     phone: 'text?',
     name: 'text?',
+    name_lower: 'text?',
     locale: 'text',
     time_zone: 'text?',
     roles: 'text[]',
@@ -27,7 +31,9 @@ export const users = defineProjection({
   indexes: {
     account_by_time: '(registered_at desc, user_id desc)',
     account_by_email: '(email)',
-    account_by_name: '(lower(name) text_pattern_ops)',
+    account_by_name: '(name_lower text_pattern_ops)',
+    account_by_role: 'using gin (roles)',
+    account_by_state: '(state, registered_at desc, user_id desc)',
   },
   key: (event) => event.data.userId,
   on: {
@@ -37,6 +43,7 @@ export const users = defineProjection({
       email_proved_at: data.emailProved ? at : null,
       phone: null,
       name: data.name,
+      name_lower: lowered(data.name),
       locale: data.locale,
       time_zone: null,
       roles: data.roles,
@@ -49,6 +56,7 @@ export const users = defineProjection({
     'user.profile_changed': (row, { data: { name, locale, timeZone } }) => ({
       ...begun(row),
       name,
+      name_lower: lowered(name),
       locale,
       time_zone: timeZone,
     }),
@@ -89,6 +97,7 @@ export const users = defineProjection({
       email: null,
       phone: null,
       name: null,
+      name_lower: null,
       time_zone: null,
       roles: [],
       erase_at: null,

@@ -109,22 +109,38 @@ const getUser = defineQuery({
 const listUsers = defineQuery({
   operationId: 'listUsers',
   path: '/api/v1/users',
-  summary: 'Accounts, newest first',
+  summary: 'Accounts, newest first: all, or those of an address, a beginning of a name, a role or a state',
   permission: 'users.read',
   tag: 'users',
   query: ListUsersQuery,
   response: UserPage,
   problems: ['invalid-cursor'],
   reads: [users, userLogins],
-  async answer({ query: { limit, cursor, email } }, { models }) {
-    const filters = { email }
+  async answer({ query: { limit, cursor, ...filters } }, { models }) {
+    const { email, name, role, state } = filters
+    // Only what narrows the list stands in the statement, so that the planner meets plain conditions.
+    const parameters: unknown[] = []
+    const conditions: string[] = []
+    const only = (condition: (place: string) => string, value: unknown) => {
+      if (value === undefined) return
+      parameters.push(value)
+      conditions.push(condition(`$${parameters.length}`))
+    }
+    only((place) => `u.email = ${place}`, email)
+    only((place) => `u.name_lower like ${place} || '%'`, name?.toLowerCase().replaceAll(/[\\%_]/g, String.raw`\$&`))
+    only((place) => `u.roles @> array[${place}::text]`, role)
+    only((place) => `u.state = ${place}`, state)
     const after = decodeCursor('users', filters, cursor)
+    if (after) {
+      parameters.push(after.at, after.id)
+      const last = parameters.length
+      conditions.push(`(u.registered_at, u.user_id) < ($${last - 1}::timestamptz, $${last}::uuid)`)
+    }
     const { rows, freshness } = await freshRead<UserRow>(models, {
       projection: users,
-      sql: `${userSql(models)} where ($1::text is null or u.email = $1)
-        and ($2::timestamptz is null or (u.registered_at, u.user_id) < ($2, $3::uuid))
+      sql: `${userSql(models)} ${conditions.length ? `where ${conditions.join(' and ')}` : ''}
         order by u.registered_at desc, u.user_id desc limit ${limit + 1}`,
-      parameters: [email?.trim().toLowerCase() ?? null, after?.at ?? null, after?.id ?? null],
+      parameters,
       orderBy: 'registered_at desc, user_id desc',
     })
     const cursorOf = (row: UserRow) => encodeCursor('users', filters, { at: row.registered_at, id: row.user_id })
