@@ -35,6 +35,8 @@ export const streamOf = {
   /** `hash`: SHA-256, hex, of tenant and credential id. */
   passkey: (hash: string) => `passkey-${hash}`,
   challenge: (challengeId: ChallengeId) => `challenge-${challengeId}`,
+  /** Which of the challenges of an account for one purpose can be answered. */
+  latestChallenge: (purpose: string, userId: UserId) => `latest-${purpose}-${userId}`,
   /** An attempt to register, until its address is proved. */
   registration: (registrationId: RegistrationId) => `registration-${registrationId}`,
   role: (role: string) => `role-${role}`,

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
-import type { Authenticate } from '@annals/platform/access-tokens'
+import { freshAuthentication, permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
+import { requireFresh, type Authenticate } from '@annals/platform/access-tokens'
 import { createApi, type ApiOptions } from '@annals/platform/api'
 import { toProblem } from './problems'
 import { commandRoutes, type CommandRouteDeps } from './routes'
@@ -17,7 +17,13 @@ export const buildApp = ({ authenticate, ...options }: AppDeps): FastifyInstance
   createApi({
     ...options,
     routes: commandRoutes,
-    access: { authenticate, permits, sessionOf, userOf: ({ userId }) => userId },
+    access: {
+      authenticate,
+      permits,
+      sessionOf,
+      userOf: ({ userId }) => userId,
+      assertFresh: requireFresh(freshAuthentication),
+    },
     problems,
     problemType,
     toProblem,

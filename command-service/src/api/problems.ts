@@ -1,13 +1,13 @@
 import { paymentMinorMax, type ProblemCode } from '@annals/contracts'
 import { StreamDeleted, UnknownAppendOutcome } from '@annals/platform/event-log'
 import { HttpProblem } from '@annals/platform/api'
-import { InvalidCredentials } from '../sessions/commands/login'
 import { Rejected, type RejectionCode } from '../core/rejected'
 import {
   CommandInProgress,
   ConcurrentChange,
   DependencyUnavailable,
   IdempotencyKeyReused,
+  InvalidCredentials,
   Overloaded,
   PersonalDataLocked,
   RevisionMismatch,
@@ -35,6 +35,10 @@ const rejections: Record<RejectionCode, { problem: ProblemCode; detail?: string 
   'challenge-failed': {
     problem: 'challenge-failed',
     detail: 'Check it, or ask for a new one: a code is valid for some minutes, a few attempts and one use.',
+  },
+  'concurrent-change': {
+    problem: 'concurrent-change',
+    detail: 'Nothing was changed; look at it again, and repeat the request.',
   },
   'email-taken': { problem: 'email-taken', detail: 'Log in with this address, or register another one.' },
   'erasure-scheduled': { problem: 'erasure-scheduled', detail: 'Its owner can cancel the erasure.' },

@@ -22,11 +22,13 @@ import { createAttempts } from '../accounts/commands/attempts'
 import { createVerifyEmail } from '../sessions/commands/verify-email'
 import { createSessionCommands } from '../sessions/commands/sessions'
 import { createAcquaintances } from '../accounts/acquaintances'
+import { createStepUp } from '../sessions/commands/step-up'
 import { createChallengeSecrets } from '../accounts/challenge-secrets'
 import { createChallenges } from '../accounts/challenges'
 import { commonPasswords } from '../accounts/common-passwords'
 import { createFactors } from '../accounts/factors/factors'
 import { createGuessThrottle } from '../accounts/guess-throttle'
+import { createOwnerCommands } from '../accounts/owner-commands'
 import { createPasswordCheck } from '../accounts/password-check'
 import { peppersOf } from '../accounts/password-forms'
 import { createPasswords } from '../accounts/passwords'
@@ -193,10 +195,11 @@ export async function openCommandService({
     ['purpose', 'verdict'],
   )
   const limits = createRateLimits({ table: config.RATE_LIMITS, shared: createRedisWindows(redis), metrics })
+  const acquaintances = createAcquaintances(redis)
   const checkPassword = createPasswordCheck({
     throttle: createGuessThrottle({
       limits,
-      acquaintances: createAcquaintances(redis),
+      acquaintances,
       onSilent: () => redisSkips.inc({ purpose: 'trust' }),
     }),
     passwords,
@@ -254,11 +257,17 @@ export async function openCommandService({
     issueTokens,
     openSession,
     challenges,
+    commonPasswords,
+    acquaintances,
+    log,
   }
+  const owners = createOwnerCommands(shared)
+  scope.add('links', owners.background, (open) => open.close())
   const browsers = browserRulesOf(config)
-  const attempts = createAttempts({ ...shared, commonPasswords })
+  const attempts = createAttempts(shared)
   const deps = {
-    register: createRegistration({ ...shared, commonPasswords }),
+    register: createRegistration(shared),
+    ...owners,
     attempts,
     registrationMode: config.REGISTRATION_MODE,
     verifyEmail: createVerifyEmail({ attempts, openSession }),
@@ -266,6 +275,7 @@ export async function openCommandService({
     secondFactor: createSecondFactor(shared),
     factors: factors.factors,
     passkeys: factors.passkeys,
+    stepUp: createStepUp({ ...shared, ...owners }),
     sessions: createSessionCommands(shared),
     payments: createPaymentCommands({
       ...shared,

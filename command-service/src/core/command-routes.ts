@@ -31,3 +31,5 @@ export const withStream = ['deleted'] as const
 export const withShare = ['too-many-requests'] as const
 /** Of routes that take an idempotency key. */
 export const withKey = ['idempotency-key-reused', 'command-in-progress'] as const
+/** Of routes about the account of whoever calls them: it may have been disabled or erased since their token was made. */
+export const withAccount = ['account-disabled', 'user-not-found', 'session-ended'] as const

@@ -72,3 +72,8 @@ export class PersonalDataLocked extends Error {
 export class UnreadableStream extends Error {
   override readonly name = 'UnreadableStream'
 }
+
+/** Address and password do not belong together; which of them is wrong is not said. */
+export class InvalidCredentials extends Error {
+  override readonly name = 'InvalidCredentials'
+}

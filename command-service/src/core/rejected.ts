@@ -5,6 +5,7 @@ export type RejectionCode =
   | 'amount-too-large'
   | 'card-number-refused'
   | 'challenge-failed'
+  | 'concurrent-change'
   | 'email-taken'
   | 'erasure-scheduled'
   | 'factor-missing'

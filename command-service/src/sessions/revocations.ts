@@ -5,6 +5,7 @@ import { newId } from '@annals/platform/ids'
 import type { Logger } from '@annals/platform/log'
 import type { Redis } from '@annals/platform/redis'
 import { createRevocationMarks, judge, type Mark, type MarkSubject, type Standing } from '@annals/platform/revocation'
+import type { Person } from '../accounts/domain/person'
 import { isRegistered, userDecider, type User } from '../accounts/domain/user'
 import type { ClaimsOnlyPermitted } from '../accounts/role-permissions'
 import { sessionDecider, type Session } from './domain/session'
@@ -48,7 +49,15 @@ const recentEventsMax = 100_000
 const accountsAtOnce = 20
 
 /** Facts about accounts that say nothing to tokens handed out before. All others are looked at. */
-const silentTypes = new Set(['user.registered', 'user.email_proved', 'user.profile_changed', 'user.phone_changed'])
+const silentTypes = new Set([
+  'user.registered',
+  'user.email_proved',
+  'user.email_changed',
+  'user.profile_changed',
+  'user.phone_changed',
+  'user.consent_given',
+  'user.consent_withdrawn',
+])
 
 /** What an account says to the tokens of its sessions. */
 export const standingOf = (user: User): Standing =>
@@ -63,6 +72,9 @@ export const standingOf = (user: User): Standing =>
 
 const idOf = (stream: string) => stream.slice(stream.indexOf('-') + 1)
 
+/** An account's stream is folded alone, or together with what is personal about its owner. */
+const accountIn = (state: User | Person): User => ('user' in state ? state.user : state)
+
 /** What somebody who holds a token must learn of a change; `undefined`: nothing. */
 function markOf({ category, stream, before, after }: Change): ((at: number, revision: number) => Mark) | undefined {
   const id = idOf(stream)
@@ -71,9 +83,11 @@ function markOf({ category, stream, before, after }: Change): ((at: number, revi
     const ends = present.status === 'ended' && former.status !== 'ended'
     return ends ? (at) => ({ about: 'session', id, at }) : undefined
   }
-  if (category !== userDecider.category || (before as User).status === 'none') return undefined
-  const standing = standingOf(after as User)
-  if (JSON.stringify(standing) === JSON.stringify(standingOf(before as User))) return undefined
+  if (category !== userDecider.category) return undefined
+  const [former, present] = [accountIn(before as User | Person), accountIn(after as User | Person)]
+  if (former.status === 'none') return undefined
+  const standing = standingOf(present)
+  if (JSON.stringify(standing) === JSON.stringify(standingOf(former))) return undefined
   return (at, revision) => ({ about: 'account', id, at, revision, standing })
 }
 

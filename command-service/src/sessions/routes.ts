@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import {
+  freshAuthentication,
   LoginRequest,
   RefreshRequest,
   SecondFactorNeeded,
@@ -8,23 +9,27 @@ import {
   SessionId,
   EndSessionsQuery,
   UserId,
+  StepUpRequest,
+  StepUpResponse,
   ValidateResponse,
   VerifyEmailRequest,
   VerifyEmailResponse,
   type AnnalsApi,
 } from '@annals/contracts'
 import { HttpProblem, routeDefiner, sessionCookies, type Browser } from '@annals/platform/api'
-import { requestOf, withPersonal, withShare, withStream } from '../core/command-routes'
+import { requestOf, withAccount, withPersonal, withShare, withStream } from '../core/command-routes'
 import type { AccessTokens } from './access-tokens'
 import type { createLogin } from './commands/login'
 import type { createSessionCommands } from './commands/sessions'
 import type { createVerifyEmail } from './commands/verify-email'
+import type { createStepUp } from './commands/step-up'
 import { answerOf, clientOf, deliveryHeaders, wantsCookies, type TokenAnswerDeps } from './token-answer'
 
 export interface SessionRouteDeps extends TokenAnswerDeps {
   login: ReturnType<typeof createLogin>
   verifyEmail: ReturnType<typeof createVerifyEmail>
   sessions: ReturnType<typeof createSessionCommands>
+  stepUp: ReturnType<typeof createStepUp>
   accessTokens: Pick<AccessTokens, 'jwks'>
 }
 
@@ -115,6 +120,27 @@ const refresh = defineRoute({
     const shown = refreshTokenOf(request, isForCookies)
     const tokens = await deps.sessions.refresh(requestOf({ correlationId: request.correlationId }), shown)
     return answerOf(tokens, isForCookies, deps)
+  },
+})
+
+const stepUp = defineRoute({
+  operationId: 'stepUp',
+  method: 'POST',
+  path: freshAuthentication.stepUp,
+  summary: 'Show again who you are, inside a session: an access token that counts as fresh',
+  tag: 'auth',
+  permission: 'own',
+  rateLimit: 'secrets',
+  body: StepUpRequest,
+  response: { status: 200, schema: StepUpResponse },
+  problems: ['invalid-credentials', ...withAccount, ...withShare, ...withStream, ...withPersonal],
+  examples: { password: { request: { password: 'correct horse battery' } } },
+  async handle(request, deps) {
+    const proof = { ...request.body, ...clientOf(request) }
+    const { authenticatedAt, ...tokens } = await deps.stepUp(requestOf(request), request.principal, proof)
+    // A session of cookies stays one: no script gets to see its token.
+    const answer = await answerOf(tokens, request.browser?.isByCookie ?? false, deps)
+    return { ...answer, body: { ...answer.body, authenticatedAt } }
   },
 })
 
@@ -221,6 +247,7 @@ export const sessionRoutes = [
   login,
   verifyEmail,
   refresh,
+  stepUp,
   logout,
   validate,
   jwks,

@@ -57,7 +57,7 @@ export function formerAccounts(scope: TestScope, environment: Environment, { poo
     await execute(emailReservationDecider, {
       stream: streamOf.emailReservation(addressHash(email)),
       context: stepOf(context, 'reservation'),
-      decide: reserve({ userId }),
+      decide: reserve({ userId, at: context.occurredAt }),
     })
     await execute(credentialDecider, {
       stream: streamOf.credential(credentialId),

@@ -28,6 +28,8 @@ export interface TestService {
   post(path: string, call?: Call): Promise<Reply>
   get(path: string, call?: Call): Promise<Reply>
   delete(path: string, call?: Call): Promise<Reply>
+  /** The same with any method. */
+  send(method: string, path: string, call?: Call): Promise<Reply>
   metrics(): Promise<string>
   /** Whether it calls itself ready. */
   isReady(): Promise<boolean>
@@ -97,6 +99,7 @@ export async function startTestService(
     post: (path, call) => send('POST', path, call),
     get: (path, call) => send('GET', path, call),
     delete: (path, call) => send('DELETE', path, call),
+    send,
     metrics: () => metrics.metrics(),
     isReady: async () => Object.values(await results()).every(Boolean),
     close: () => scope.close(),

@@ -23,6 +23,12 @@ export interface Principal {
 /** What a request by cookie has to be proved for. */
 export const sessionOf = ({ sessionId }: Pick<Principal, 'sessionId'>): string => sessionId
 
+/**
+ * What changes how somebody is known asks for proof that they are there now: an access token that was left open, or stolen,
+ * is not enough. `stepUp` is the route by which a session gets such a proof.
+ */
+export const freshAuthentication = { maxAgeSeconds: 5 * 60, stepUp: '/api/v1/auth/step-up' } as const
+
 const known = new Set<string>(permissionNames)
 
 /**

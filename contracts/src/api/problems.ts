@@ -11,6 +11,9 @@ export const Problem = z.object({
   correlationId: z.string().optional(),
   /** For `invalid-request`: one entry per fault, with the place as a JSON pointer. */
   errors: z.array(z.object({ pointer: z.string(), message: z.string() })).optional(),
+  /** For `authentication-too-old`: the route by which to show again who one is, and how many seconds ago may be at most. */
+  stepUp: z.string().optional(),
+  maxAgeSeconds: z.int().optional(),
 })
 export type Problem = z.infer<typeof Problem>
 
@@ -27,6 +30,7 @@ export const problems = {
   'session-ended': { status: 401, title: 'The session has ended' },
   forbidden: { status: 403, title: 'This needs another role' },
   'cross-site-refused': { status: 403, title: 'A request with cookies needs a page and a proof that may send it' },
+  'authentication-too-old': { status: 403, title: 'This needs proof that you are there now' },
   'account-disabled': { status: 403, title: 'The account is disabled' },
   'not-found': { status: 404, title: 'Not found' },
   'user-not-found': { status: 404, title: 'There is no such user' },

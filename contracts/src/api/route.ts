@@ -30,6 +30,8 @@ export interface RouteDescription {
   summary: string
   tag: string
   permission: RouteAccess
+  /** The bearer has shown who they are within the last minutes; see {@link freshAuthentication}. */
+  freshAuthentication?: true | undefined
   rateLimit: RateLimit
   params?: z.ZodObject | undefined
   query?: z.ZodObject | undefined
@@ -58,7 +60,7 @@ const withToken = ['unauthenticated', 'session-ended', 'cross-site-refused'] as 
 
 /** Every problem that a route may answer with: its own, and those of its kind. */
 export function problemsOf(
-  route: Pick<RouteDescription, 'permission' | 'rateLimit' | 'body' | 'problems'>,
+  route: Pick<RouteDescription, 'permission' | 'freshAuthentication' | 'rateLimit' | 'body' | 'problems'>,
 ): readonly ProblemCode[] {
   return [
     ...new Set<ProblemCode>([
@@ -66,6 +68,7 @@ export function problemsOf(
       ...(route.permission === 'public' ? [] : withToken),
       ...(route.rateLimit === 'none' ? [] : (['too-many-requests'] as const)),
       ...(neededPermission(route.permission) ? (['forbidden'] as const) : []),
+      ...(route.freshAuthentication ? (['authentication-too-old'] as const) : []),
       ...(route.body === undefined ? [] : withBody),
       ...always,
     ]),

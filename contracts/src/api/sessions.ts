@@ -54,6 +54,15 @@ export const VerifyEmailResponse = z.object({
 /** Which sessions go on. It has to be said, so that nobody ends the session at hand by leaving it out. */
 export const EndSessionsQuery = z.strictObject({ except: z.literal('current') })
 
+/** One proof, of a kind that the account has. */
+export const StepUpRequest = z.union([z.strictObject({ password: z.string().min(1).max(passwordUnitsMax) })])
+/** No refresh token: the one that the session has stays in force. */
+const steppedUp = { authenticatedAt: z.iso.datetime().describe('When the session counts as authenticated from now on') }
+export const StepUpResponse = z.discriminatedUnion('tokenType', [
+  TokenResponse.omit({ refreshToken: true }).extend(steppedUp),
+  CookieTokenResponse.extend(steppedUp),
+])
+
 export const ValidateResponse = z.object({
   active: z.literal(true),
   userId: UserId,

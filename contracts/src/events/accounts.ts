@@ -72,11 +72,18 @@ export const UserProfileChanged = defineEvent({
 /** Another address, which was proved before. */
 export const UserEmailChanged = defineEvent({
   type: 'user.email_changed',
-  version: 1,
+  version: 2,
   subject: 'userId',
   personal: ['email'],
-  data: z.object({ userId: UserId, email: recordedAddress }),
+  data: z.object({
+    userId: UserId,
+    email: recordedAddress,
+    /** `undo`: whoever reads mail at the former address has put it back. */
+    by: z.enum(['owner', 'undo']),
+  }),
   written: { email: writtenAddress },
+  // v1 knew no way back.
+  upcast: { 1: (data) => ({ ...data, by: 'owner' }) },
 })
 
 /** A phone number, proved before; `null`: there is none any more. */
@@ -165,6 +172,23 @@ export const UserFactorRemoved = defineEvent({
   data: z.object({ userId: UserId, factorId: FactorId, kind: FactorKind }),
 })
 
+/** What somebody may agree to, or not. A name that a release does not know is kept, and asked for by nobody. */
+const recordedConsent = z.string().regex(/^[a-z][a-z-]{0,39}$/)
+
+/** The person agrees to it from now on. */
+export const UserConsentGiven = defineEvent({
+  type: 'user.consent_given',
+  version: 1,
+  data: z.object({ userId: UserId, consent: recordedConsent }),
+})
+
+/** The person does not agree to it any more. */
+export const UserConsentWithdrawn = defineEvent({
+  type: 'user.consent_withdrawn',
+  version: 1,
+  data: z.object({ userId: UserId, consent: recordedConsent }),
+})
+
 /** The account will be erased at a time, unless that is cancelled before. */
 export const UserErasureScheduled = defineEvent({
   type: 'user.erasure_scheduled',
@@ -215,8 +239,14 @@ export const EmailReserved = defineEvent({
 /** The account does not hold the address any more: it was changed, or erased. */
 export const EmailReleased = defineEvent({
   type: 'email.released',
-  version: 1,
-  data: z.object({ userId: UserId }),
+  version: 2,
+  data: z.object({
+    userId: UserId,
+    /** Until then nobody else gets it, so that the change can be undone; `null`: it is free at once. */
+    keptUntil: z.iso.datetime().nullable(),
+  }),
+  written: { keptUntil: writtenTime.nullable() },
+  upcast: { 1: (data) => ({ ...data, keptUntil: null }) },
 })
 
 /**

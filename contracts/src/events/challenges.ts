@@ -84,3 +84,13 @@ export const ChallengeVoided = defineEvent({
   version: 1,
   data: z.object({ challengeId: ChallengeId }),
 })
+
+/**
+ * Of all challenges of an account for one purpose only this one can be answered: those before it can not any more. On a
+ * stream of its own, `latest-<purpose>-<userId>`, which is not published.
+ */
+export const ChallengeMadeLatest = defineEvent({
+  type: 'challenge.made_latest',
+  version: 1,
+  data: z.object({ challengeId: ChallengeId, purpose: ChallengePurpose, userId: UserId }),
+})

@@ -88,6 +88,7 @@ function operation(route: RouteDescription) {
     tags: [route.tag],
     security: route.permission === 'public' ? [] : [{ accessToken: [] }, { accessCookie: [] }],
     'x-permission': route.permission,
+    ...(route.freshAuthentication ? { 'x-fresh-authentication': true } : {}),
     'x-rate-limit': route.rateLimit,
     ...(all.length ? { parameters: all } : {}),
     ...(route.body

@@ -1,4 +1,5 @@
 import { builtInRoles, describeAccess, permissions, type RouteAccess } from '../api/permissions'
+import { freshAuthentication } from '../api/principal'
 import { rateLimits, type RatePolicy } from '../api/rate-limits'
 import type { ApiDescription } from './openapi'
 
@@ -36,16 +37,26 @@ export function permissionMatrix(apis: readonly ApiDescription[]): string {
       .map((access) => accessLine(access)),
     '',
     'What belongs to another person is answered as if it were not there.',
+    `*Fresh*: whoever calls it has shown who they are within the last ${freshAuthentication.maxAgeSeconds} s, by a login or by`,
+    `\`POST ${freshAuthentication.stepUp}\`. Else the answer is the problem \`authentication-too-old\`.`,
     '',
     '| rate limit | what it means | windows |',
     '| --- | --- | --- |',
     ...Object.entries(rateLimits).map(([name, policy]) => `| \`${name}\` | ${policy.meaning} | ${windowsOf(policy)} |`),
   ]
   for (const { title, routes } of apis) {
-    lines.push('', `## ${title}`, '', '| route | operation | access | rate limit |', '| --- | --- | --- | --- |')
-    for (const { operationId, method, path, aliases = [], permission, rateLimit } of routes)
+    lines.push(
+      '',
+      `## ${title}`,
+      '',
+      '| route | operation | access | fresh | rate limit |',
+      '| --- | --- | --- | --- | --- |',
+    )
+    for (const { operationId, method, path, aliases = [], permission, freshAuthentication: fresh, rateLimit } of routes)
       for (const address of [{ method, path }, ...aliases])
-        lines.push(`| \`${address.method} ${address.path}\` | ${operationId} | \`${permission}\` | \`${rateLimit}\` |`)
+        lines.push(
+          `| \`${address.method} ${address.path}\` | ${operationId} | \`${permission}\` | ${fresh ? 'yes' : ''} | \`${rateLimit}\` |`,
+        )
   }
   return `${lines.join('\n')}\n`
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
-import type { Authenticate } from '@annals/platform/access-tokens'
+import { freshAuthentication, permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
+import { requireFresh, type Authenticate } from '@annals/platform/access-tokens'
 import { createApi, postgresProblem, type BrowserRules } from '@annals/platform/api'
 import type { TrustedProxies } from '@annals/platform/client-address'
 import type { Logger } from '@annals/platform/log'
@@ -32,7 +32,13 @@ export const buildApp = ({
   createApi({
     routes: notifierRoutes,
     deps: { pool, now: Date.now },
-    access: { authenticate, permits, sessionOf, userOf: ({ userId }) => userId },
+    access: {
+      authenticate,
+      permits,
+      sessionOf,
+      userOf: ({ userId }) => userId,
+      assertFresh: requireFresh(freshAuthentication),
+    },
     limits,
     ...(browsers ? { browsers } : {}),
     ...(trustedProxies ? { trustedProxies } : {}),

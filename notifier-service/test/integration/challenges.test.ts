@@ -130,8 +130,8 @@ describe('mail of an account', () => {
     const email = `new-${ada.userId}@people.example`
     await publish(
       ada,
-      changed(crowd, 'user.email_changed', { userId: ada.userId, email: `first-${email}` }),
-      changed(crowd, 'user.email_changed', { userId: ada.userId, email }),
+      changed(crowd, 'user.email_changed', { userId: ada.userId, email: `first-${email}`, by: 'owner' }),
+      changed(crowd, 'user.email_changed', { userId: ada.userId, email, by: 'owner' }),
       changed(crowd, 'user.profile_changed', {
         userId: ada.userId,
         name: 'Ada',

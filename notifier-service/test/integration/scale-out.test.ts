@@ -101,7 +101,7 @@ describe('several notifiers', () => {
         async () => {
           const held = await shares(group)
           expect(held.filter((count) => count > 0)).toHaveLength(running.length)
-          expect(held.reduce((sum, count) => sum + count, 0)).toBe(2 * partitions)
+          expect(held.reduce((sum, count) => sum + count, 0)).toBe(3 * partitions)
         },
         { withinMs },
       )

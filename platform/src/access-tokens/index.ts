@@ -4,6 +4,8 @@ import { LRUCache } from 'lru-cache'
 import type { z } from 'zod'
 import { HttpProblem } from '../api'
 
+export { requireFresh, type FreshAuthentication } from './fresh'
+
 /** The one algorithm: a token that names another is refused, whatever its signature. */
 export const accessTokenAlgorithm = 'EdDSA'
 /** `typ` of an access token: RFC 9068 § 2.1. No other token of the same issuer passes for one. */

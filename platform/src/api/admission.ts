@@ -3,7 +3,7 @@ import { networkOf } from '../client-address'
 import { generalPolicy, type RateLimits, type RouteLimit } from '../rate-limit'
 import { HttpProblem } from './problem'
 import { rateLimitHeaders } from './rate-limit-headers'
-import { everybody } from './route'
+import { everybody, type Route } from './route'
 
 /** Who asks, and what they may. */
 export interface Access<Principal> {
@@ -14,6 +14,8 @@ export interface Access<Principal> {
   userOf(principal: NoInfer<Principal>): string
   /** The session that a request by cookie has to be proved for; `undefined`: this principal has none. Without it no cookie is taken. */
   sessionOf?(principal: NoInfer<Principal>): string | undefined
+  /** Needed where a route asks for it. @throws HttpProblem when it is too long ago that they showed who they are. */
+  assertFresh?(principal: NoInfer<Principal>): void
 }
 
 /** `identify`: who sends a request, by its token, wherever that stands. Throws as `authenticate` does, and `cross-site-refused`. */
@@ -66,7 +68,7 @@ async function counted<Principal>(
  * @returns `undefined`: everybody is let in, and nobody counts.
  */
 export function admission<Principal>(
-  permission: string,
+  { permission, freshAuthentication }: Pick<Route<never>, 'permission' | 'freshAuthentication'>,
   limit: RouteLimit | undefined,
   access: Identification<Principal>,
 ) {
@@ -79,6 +81,7 @@ export function admission<Principal>(
       : await identify()
     if (principal === undefined) return
     if (!access.permits(principal, permission)) throw new HttpProblem('forbidden')
+    if (freshAuthentication) access.assertFresh!(principal)
     request.principal = principal
   }
 }

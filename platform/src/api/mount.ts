@@ -72,7 +72,9 @@ function mountAt<Deps, Principal>(
   deps: Deps,
   { access, limits }: Doors<Principal>,
 ): void {
-  const admit = admission(route.permission, limits.ofRoute(route.rateLimit, route.operationId), access)
+  if (route.freshAuthentication && !access.assertFresh)
+    throw new Error(`${route.operationId} asks for fresh authentication, and this API can not tell what is fresh`)
+  const admit = admission(route, limits.ofRoute(route.rateLimit, route.operationId), access)
   server.route({
     method,
     url: path,

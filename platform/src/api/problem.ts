@@ -11,6 +11,8 @@ export interface ProblemFacts {
   errors?: { pointer: string; message: string }[]
   /** Response headers, such as `Retry-After` in seconds. */
   headers?: Record<string, string>
+  /** Members of its own, beside those of every problem (RFC 9457 § 3.2). */
+  members?: Record<string, string | number>
   cause?: unknown
 }
 

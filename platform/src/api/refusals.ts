@@ -38,7 +38,7 @@ export function createRefusals(
   log: Logger,
   { headersOf, always }: StandingHeaders,
 ) {
-  function bodyOf({ code, facts: { detail, errors } }: HttpProblem, correlationId: string) {
+  function bodyOf({ code, facts: { detail, errors, members } }: HttpProblem, correlationId: string) {
     const { status, title } = problems[code] ?? { status: 500, title: code }
     return {
       type: problemType(code),
@@ -48,6 +48,7 @@ export function createRefusals(
       ...(detail ? { detail } : {}),
       correlationId,
       ...(errors ? { errors } : {}),
+      ...members,
     }
   }
 

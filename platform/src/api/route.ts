@@ -84,6 +84,8 @@ interface Facts<Types extends ApiTypes> {
   readonly aliases?: readonly { method: Method; path: string }[] | undefined
   readonly summary: string
   readonly tag: string
+  /** Its caller has shown who they are within the last minutes. */
+  readonly freshAuthentication?: true | undefined
   readonly rateLimit: Types['rateLimit']
   /** Bytes of a body at most. Default: the API's. */
   readonly bodyBytesMax?: number | undefined

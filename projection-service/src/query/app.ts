@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
-import { permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
-import type { Authenticate } from '@annals/platform/access-tokens'
+import { freshAuthentication, permits, problems, problemType, sessionOf, type Principal } from '@annals/contracts'
+import { requireFresh, type Authenticate } from '@annals/platform/access-tokens'
 import { createApi, HttpProblem, postgresProblem, type BrowserRules } from '@annals/platform/api'
 import type { TrustedProxies } from '@annals/platform/client-address'
 import type { Logger } from '@annals/platform/log'
@@ -45,7 +45,13 @@ export function buildQueryApi(deps: QueryApiDependencies): FastifyInstance {
   return createApi({
     routes: queryRoutes,
     deps: { models, consistency, now },
-    access: { authenticate, permits, sessionOf, userOf: ({ userId }) => userId },
+    access: {
+      authenticate,
+      permits,
+      sessionOf,
+      userOf: ({ userId }) => userId,
+      assertFresh: requireFresh(freshAuthentication),
+    },
     limits,
     ...(browsers ? { browsers } : {}),
     ...(trustedProxies ? { trustedProxies } : {}),

@@ -9,7 +9,7 @@ import type { KeyWriter } from '../../core/key-writer'
 import { Rejected } from '../../core/rejected'
 import type { Challenges, Given } from '../challenges'
 import { credentialDecider, setPassword } from '../domain/credential'
-import { emailReservationDecider, reserve } from '../domain/email-reservation'
+import { emailReservationDecider, mayHold, reserve } from '../domain/email-reservation'
 import { passwordRefusal } from '../domain/password-policy'
 import {
   begin,
@@ -95,8 +95,9 @@ export function createAttempts(deps: AttemptDeps): Attempts {
 
   /** The same reads whether there is an account or not. */
   async function isTaken(email: string): Promise<boolean> {
-    const reservation = await execute.load(emailReservationDecider, streamOf.emailReservation(addressHash(email)))
-    const userId = reservation.state.status === 'reserved' ? reservation.state.userId : nobody
+    const { state } = await execute.load(emailReservationDecider, streamOf.emailReservation(addressHash(email)))
+    // Kept for its former holder it is taken as well.
+    const userId = state.status === 'free' || mayHold(state, nobody, now()) ? nobody : state.userId
     return isRegistered((await execute.load(userDecider, streamOf.user(userId))).state)
   }
 
@@ -184,9 +185,9 @@ export function createAttempts(deps: AttemptDeps): Attempts {
     const { latest } = await execute(emailReservationDecider, {
       stream: streamOf.emailReservation(addressHash(email)),
       context: stepOf(context, 'reservation'),
-      decide: reserve({ userId: own }),
+      decide: reserve({ userId: own, at: context.occurredAt }),
     })
-    return latest.state.status === 'reserved' ? latest.state.userId : own
+    return latest.state.status === 'free' ? own : latest.state.userId
   }
 
   /** Every id follows from the attempt: whoever comes again finds what is there already. */

@@ -98,9 +98,9 @@ export function createRegistration(deps: RegistrationDeps) {
       stream: streamOf.emailReservation(addressHash(email)),
       // A command of its own, the same whatever else the body says: it only finds out who holds the address.
       context: stepOf(context, 'reservation'),
-      decide: reserve({ userId }),
+      decide: reserve({ userId, at: context.occurredAt }),
     })
-    return latest.state.status === 'reserved' ? latest.state.userId : userId
+    return latest.state.status === 'free' ? userId : latest.state.userId
   }
 
   /** Whether this very command has done its work: a repeat is answered the same, whatever passwords have to be by now. */

@@ -47,6 +47,14 @@ export const challengeDecider: Decider<Challenge, ChallengeEventType> = {
   evolve,
 }
 
+/** Where a challenge was sent; `null` when it is over and its key is destroyed, or there is none. */
+export const addresseeDecider: Decider<{ to: string | null }, ChallengeEventType> = {
+  category: 'challenge',
+  readsPersonal: true,
+  initial: { to: null },
+  evolve: (state, event) => (event.type === 'challenge.issued' ? { to: event.data.to } : state),
+}
+
 /** One code in 200,000 is hit by so many guesses (NIST SP 800-63B-4 § 3.1.3.2 would bear 100 in all). */
 export const guessesMax = 5
 

@@ -1,10 +1,23 @@
 import type { Decider, Past } from '../../core/decider'
 import { Rejected } from '../../core/rejected'
-import { userDecider, type User, type UserEventType } from './user'
+import { isRegistered, userDecider, type User, type UserEventType } from './user'
+
+/** How an address came to be no longer the account's. */
+export interface FormerEmail {
+  email: string | null
+  /** ISO 8601: the change. */
+  changedAt: string
+  /** `undo`: whoever had this address has put another one back. */
+  by: 'owner' | 'undo'
+}
 
 /** What is personal about somebody, as it is now. All is `null` after they were erased. */
 export interface Contact {
   email: string | null
+  /** What the address was before its last change; `null`: it is that of the registration. */
+  former: FormerEmail | null
+  /** Addresses that may be put back, in the order in which they were given up. To put one back annuls all changes after it. */
+  undoable: readonly string[]
   phone: string | null
   name: string | null
   locale: string
@@ -17,7 +30,15 @@ export interface Person {
   contact: Contact
 }
 
-const nobodys: Contact = { email: null, phone: null, name: null, locale: 'en', timeZone: null }
+const nobodys: Contact = {
+  email: null,
+  former: null,
+  undoable: [],
+  phone: null,
+  name: null,
+  locale: 'en',
+  timeZone: null,
+}
 
 function contactAfter(contact: Contact, event: Past<UserEventType>): Contact {
   switch (event.type) {
@@ -29,8 +50,17 @@ function contactAfter(contact: Contact, event: Past<UserEventType>): Contact {
       const { name, locale, timeZone } = event.data
       return { ...contact, name, locale, timeZone }
     }
-    case 'user.email_changed':
-      return { ...contact, email: event.data.email }
+    case 'user.email_changed': {
+      const { email, by } = event.data
+      const { undoable: until } = contact
+      const undoable =
+        by === 'undo'
+          ? until.slice(0, Math.max(0, until.indexOf(email ?? '')))
+          : contact.email === null
+            ? until
+            : [...until, contact.email]
+      return { ...contact, email, undoable, former: { email: contact.email, changedAt: event.at, by } }
+    }
     case 'user.phone_changed':
       return { ...contact, phone: event.data.phone }
     case 'user.erased':
@@ -44,6 +74,8 @@ function contactAfter(contact: Contact, event: Past<UserEventType>): Contact {
     case 'user.role_revoked':
     case 'user.factor_added':
     case 'user.factor_removed':
+    case 'user.consent_given':
+    case 'user.consent_withdrawn':
     case 'user.erasure_scheduled':
     case 'user.erasure_cancelled':
       return contact
@@ -65,3 +97,7 @@ export function addressOf({ contact }: Person): string {
   if (contact.email === null) throw new Rejected('user-not-found')
   return contact.email
 }
+
+/** Recovery codes stand in for a factor, and are none by themselves. */
+export const hasSecondFactor = (user: User): boolean =>
+  isRegistered(user) && user.factors.some(({ kind }) => kind !== 'recovery-codes')

@@ -26,6 +26,8 @@ export const userEventTypes = [
   'user.role_revoked',
   'user.factor_added',
   'user.factor_removed',
+  'user.consent_given',
+  'user.consent_withdrawn',
   'user.erasure_scheduled',
   'user.erasure_cancelled',
   'user.erased',
@@ -46,8 +48,9 @@ export interface Account {
   /** `null`: there is no password. */
   credentialId: CredentialId | null
   emailProved: boolean
-  hasPhone: boolean
   factors: readonly Factor[]
+  /** What the owner agrees to, and since when (ISO 8601). */
+  consents: Readonly<Record<string, string>>
   /** Sessions of former epochs are over, but `exceptSessionId`. */
   epoch: number
   exceptSessionId: SessionId | null
@@ -80,8 +83,8 @@ function evolve(user: User, event: Past<UserEventType>): User {
       roles,
       credentialId,
       emailProved,
-      hasPhone: false,
       factors: [],
+      consents: {},
       epoch: 1,
       exceptSessionId: null,
       eraseAt: null,
@@ -98,8 +101,7 @@ function evolve(user: User, event: Past<UserEventType>): User {
     case 'user.email_changed':
       return { ...user, emailProved: true, changes }
     case 'user.phone_changed':
-      // Of a phone number only that there is one: folds of this decider see nothing personal.
-      return { ...user, hasPhone: true, changes }
+      return { ...user, changes }
     case 'user.password_changed': {
       const { credentialId, epoch, exceptSessionId } = event.data
       return { ...user, credentialId, epoch, exceptSessionId, changes }
@@ -126,6 +128,12 @@ function evolve(user: User, event: Past<UserEventType>): User {
     }
     case 'user.factor_removed':
       return { ...user, factors: user.factors.filter(({ factorId }) => factorId !== event.data.factorId), changes }
+    case 'user.consent_given':
+      return { ...user, consents: { ...user.consents, [event.data.consent]: event.at }, changes }
+    case 'user.consent_withdrawn': {
+      const { [event.data.consent]: _, ...consents } = user.consents
+      return { ...user, consents, changes }
+    }
     case 'user.erasure_scheduled':
       return { ...user, eraseAt: event.data.eraseAt, changes }
     case 'user.erasure_cancelled':
@@ -146,9 +154,12 @@ const dayMs = 86_400_000
 export const changesMax = (registeredAt: string, at: string): number =>
   changesBurst + Math.max(0, Math.floor((Date.parse(at) - Date.parse(registeredAt)) / dayMs))
 
+/** So much more is for getting an account back: whoever used up its changes on purpose must not keep its owner out. */
+export const changesForRecovery = 100
+
 /** @throws Rejected `too-many-changes`. */
-export function assertChangeable({ changes, registeredAt }: Account, at: string): void {
-  if (changes >= changesMax(registeredAt, at)) throw new Rejected('too-many-changes')
+export function assertChangeable({ changes, registeredAt }: Account, at: string, beyond = 0): void {
+  if (changes >= changesMax(registeredAt, at) + beyond) throw new Rejected('too-many-changes')
 }
 
 /**
@@ -182,6 +193,7 @@ export function holdsSession(user: User, session: { sessionId: SessionId; epoch:
   return session.epoch >= user.epoch || session.sessionId === user.exceptSessionId
 }
 
+/** A session in whose name somebody acts. */
 export type Bearer = Pick<Principal, 'sessionId' | 'epoch'>
 
 /**
@@ -227,26 +239,6 @@ export const grantRole =
   (user: User): NewEvent<'user.role_granted'>[] => {
     const { userId, roles } = existingAccount(user)
     return roles.includes(role) ? [] : [{ type: 'user.role_granted', data: { userId, role } }]
-  }
-
-export interface ChangePassword {
-  credentialId: CredentialId
-  by: 'owner' | 'reset'
-  /** The session that goes on; `null`: none does. */
-  exceptSessionId: SessionId | null
-  /** ISO 8601: now. */
-  at: string
-}
-
-/** A new password is a new credential and a new epoch: whoever knew the old one is out. */
-export const changePassword =
-  ({ credentialId, by, exceptSessionId, at }: ChangePassword) =>
-  (user: User): NewEvent<'user.password_changed'>[] => {
-    const account = activeAccount(user)
-    if (account.credentialId === credentialId) return []
-    assertChangeable(account, at)
-    const { userId, epoch } = account
-    return [{ type: 'user.password_changed', data: { userId, credentialId, epoch: epoch + 1, exceptSessionId, by } }]
   }
 
 export interface EndSessions {

@@ -9,15 +9,11 @@ import type { PasswordCheck } from '../../accounts/password-check'
 import type { Rehash } from '../../accounts/rehash'
 import type { Request } from '../../core/command-context'
 import type { Execute } from '../../core/execute'
+import { InvalidCredentials } from '../../core/faults'
 import type { InFlight } from '../../core/in-flight'
 import type { KeyWriter } from '../../core/key-writer'
 import type { FinishLogin, LoginOutcome } from '../finish-login'
 import type { AddressHash } from '../../accounts/commands/registration'
-
-/** Address and password do not belong together; which of them is wrong is not said. */
-export class InvalidCredentials extends Error {
-  override readonly name = 'InvalidCredentials'
-}
 
 export interface Login {
   /** Canonical. */

@@ -46,14 +46,18 @@ describe('guesses that a password withstands', () => {
     )
   })
 
-  it('are known in a few milliseconds, whatever the text is', () => {
+  it('are known without a search that explodes, whatever the text is', () => {
     const words = Array.from({ length: 120 }, (_, i) => `w${i}`)
     const texts = ['4@1!0$57aeiost'.repeat(9), 'a'.repeat(128), '\ufdfa'.repeat(128), 'passw0rd'.repeat(16)]
     for (const text of texts) {
-      const before = process.cpuUsage()
-      for (let i = 0; i < 5; i++) guessesOf(text, commonPasswords, words)
-      const { user, system } = process.cpuUsage(before)
-      expect((user + system) / 1000 / 5).toBeLessThan(25)
+      const cpuMs = Array.from({ length: 5 }, () => {
+        const before = process.cpuUsage()
+        guessesOf(text, commonPasswords, words)
+        const { user, system } = process.cpuUsage(before)
+        return (user + system) / 1000
+      })
+      // The fastest of five: what else the machine does is no matter. It takes 4 ms, an explosion takes minutes.
+      expect(Math.min(...cpuMs)).toBeLessThan(200)
     }
   })
 })

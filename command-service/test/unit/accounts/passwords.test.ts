@@ -3,7 +3,6 @@ import bcrypt from 'bcrypt'
 import { Password } from '@annals/contracts'
 import { peppersOf, preHash } from '../../../src/accounts/password-forms'
 import { createPasswords, type PasswordOptions } from '../../../src/accounts/passwords'
-import { medianOf } from '../../support/distributions'
 import { Overloaded } from '../../../src/core/faults'
 import type { HashPlace } from '../../../src/accounts/hash-queue'
 
@@ -161,10 +160,11 @@ describe('passwords', () => {
           times[name]!.push(performance.now() - startedAt)
         }
     // Without the rest of the work it would be one in four, or nothing at all.
-    const expected = medianOf(times['none']!)
+    // The fastest of each: what else the machine does is no matter.
+    const expected = Math.min(...times['none']!)
     for (const [name, each] of Object.entries(times))
-      if (!(medianOf(each) > expected / 2 && medianOf(each) < expected * 2))
-        throw new Error(`${name}: ${medianOf(each).toFixed(1)} ms instead of ${expected.toFixed(1)} ms`)
+      if (!(Math.min(...each) > expected / 2 && Math.min(...each) < expected * 2))
+        throw new Error(`${name}: ${Math.min(...each).toFixed(1)} ms instead of ${expected.toFixed(1)} ms`)
     expect(await passwords.matches(password, hashes['form v1 and a lower cost'], place)).toBe(true)
   })
 

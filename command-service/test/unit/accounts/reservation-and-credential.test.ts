@@ -6,17 +6,18 @@ import { scenario } from '../../support/scenario'
 
 const userId = '11111111-1111-4111-8111-111111111111'
 const other = '22222222-2222-4222-8222-222222222222'
+const at = '2026-01-01T00:00:00.000Z'
 const credentialId = '33333333-3333-4333-8333-333333333333'
 
 describe('reserving an address', () => {
   const given = scenario(emailReservationDecider)
   const reserved: NewEvent<'email.reserved'> = { type: 'email.reserved', data: { userId } }
 
-  it('holds a free one', () => given().when(reserve({ userId })).yields(reserved))
-  it('does nothing when repeated', () => given(reserved).when(reserve({ userId })).yields())
+  it('holds a free one', () => given().when(reserve({ userId, at })).yields(reserved))
+  it('does nothing when repeated', () => given(reserved).when(reserve({ userId, at })).yields())
   it('leaves a held one with its holder', () => {
     given(reserved)
-      .when(reserve({ userId: other }))
+      .when(reserve({ userId: other, at }))
       .yields()
     expect(given(reserved).state).toEqual({ status: 'reserved', userId })
   })

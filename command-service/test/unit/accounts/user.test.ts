@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals'
 import { builtInRoles, type NewEvent } from '@annals/contracts'
 import {
   activeAccount,
-  changePassword,
   changesBurst,
   disable,
   enable,
@@ -73,16 +72,6 @@ const disabled = (epoch: number, reason: 'administrator' | 'erasure-requested' =
   ({ type: 'user.disabled', data: { userId, epoch, reason } }) as const
 const enabled: NewEvent<'user.enabled'> = { type: 'user.enabled', data: { userId } }
 const erased: NewEvent<'user.erased'> = { type: 'user.erased', data: { userId, epoch: 9 } }
-
-describe('another password', () => {
-  const change = changePassword({ credentialId: otherCredential, by: 'owner', exceptSessionId: null, at })
-  it('is another credential and another epoch', () => given(begun).when(change).yields(changed(2)))
-  it('is set once', () => given(begun, changed(2)).when(change).yields())
-  it('is refused for an account that is disabled', () =>
-    given(begun, disabled(2)).when(change).rejects('account-disabled'))
-  it('is refused for nobody', () => given().when(change).rejects('user-not-found'))
-  it('is refused after the account was erased', () => given(begun, erased).when(change).rejects('user-not-found'))
-})
 
 describe('a session of an account', () => {
   const holds = (user: User, epoch: number, id = sessionId) => holdsSession(user, { sessionId: id, epoch })

@@ -1,5 +1,6 @@
 import { describe, expect, it, jest } from '@jest/globals'
-import { createLogin, InvalidCredentials, type LoginDeps } from '../../../src/sessions/commands/login'
+import { InvalidCredentials } from '../../../src/core/faults'
+import { createLogin, type LoginDeps } from '../../../src/sessions/commands/login'
 import { createInFlight } from '../../../src/core/in-flight'
 
 const request = { correlationId: 'c', idempotencyKey: undefined }

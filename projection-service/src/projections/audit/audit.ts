@@ -38,6 +38,8 @@ const told: { [T in AuditedType]: (event: AnnalsEvent<T>) => Told } = {
   'user.role_revoked': ({ data }) => ({ ...succeeded(data.userId, data.userId), reason: data.role }),
   'user.factor_added': ({ data }) => ({ ...succeeded(data.userId, data.factorId), reason: data.kind }),
   'user.factor_removed': ({ data }) => ({ ...succeeded(data.userId, data.factorId), reason: data.kind }),
+  'user.consent_given': ({ data }) => ({ ...succeeded(data.userId, data.userId), reason: data.consent }),
+  'user.consent_withdrawn': ({ data }) => ({ ...succeeded(data.userId, data.userId), reason: data.consent }),
   'user.erasure_scheduled': ofUser,
   'user.erasure_cancelled': ofUser,
   'user.erased': ofUser,
@@ -54,6 +56,8 @@ const told: { [T in AuditedType]: (event: AnnalsEvent<T>) => Told } = {
   'challenge.guessed': ({ data }) => ({ user: null, about: data.challengeId, result: 'failure' }),
   'challenge.answered': ({ data }) => ({ ...succeeded(data.userId, data.challengeId), reason: data.purpose }),
   'challenge.voided': ({ data }) => succeeded(null, data.challengeId),
+  // Never published: it stands on a stream of its own.
+  'challenge.made_latest': ({ data }) => succeeded(data.userId, data.challengeId),
   'payment.created': ({ data }) => succeeded(data.userId, data.paymentId),
   'payment.process_started': ({ data }) => succeeded(data.userId, data.paymentId),
   'payment.processed': ({ data }) => succeeded(data.userId, data.paymentId),
