@@ -20,10 +20,16 @@ export const right = {
   type: () => 'card',
   token: () => 'tok_visa',
   description: () => 'tea',
+  label: () => 'Phone',
+  'marketing-email': () => true,
   refreshToken: () => 'none',
   challengeToken: () => 'none',
   ceremonyToken: () => 'none',
   factorId: () => randomUUID(),
+  registrationId: () => randomUUID(),
+  challengeId: () => randomUUID(),
+  newPassword: () => 'another sensible passphrase',
+  phone: () => '+34600123456',
   code: () => '123456',
   id: () => 'AAAA',
   rawId: () => 'AAAA',
@@ -43,5 +49,7 @@ export function rightBody(schema, name) {
     return right[name]()
   }
   const { properties = {}, required = [] } = schema
-  return Object.fromEntries(required.map((field) => [field, rightBody(properties[field], field)]))
+  // Where no field is required, one is: a change of nothing is refused.
+  const fields = required.length > 0 ? required : Object.keys(properties).slice(0, 1)
+  return Object.fromEntries(fields.map((field) => [field, rightBody(properties[field], field)]))
 }

@@ -15,8 +15,23 @@ import { createChains } from './chain.mjs'
 /** What a person sees of themselves; the rest of their events are the machine's own steps. */
 const activityTypes = new Set([
   'user.registered',
+  'user.email_proved',
+  'user.profile_changed',
+  'user.email_changed',
+  'user.phone_changed',
+  'user.password_changed',
+  'user.sessions_ended',
+  'user.disabled',
+  'user.enabled',
   'user.role_granted',
+  'user.role_revoked',
+  'user.factor_added',
+  'user.factor_removed',
+  'user.erasure_scheduled',
+  'user.erasure_cancelled',
+  'user.erased',
   'user.login',
+  'session.stepped_up',
   'session.ended',
   'payment.created',
   'payment.processed',
@@ -49,7 +64,7 @@ export function foldLog(events, { people, descriptions }) {
 
   for (const { id, type, stream, revision, position, data, metadata } of events) {
     const at = metadata.occurredAt
-    const { userId, paymentId, sessionId } = data
+    const { userId, paymentId, sessionId, factorId } = data
     const change = (columns) =>
       Object.assign(payments.get(paymentId), { updated_at: at, revision: String(revision), ...columns })
     switch (type) {
@@ -63,6 +78,22 @@ export function foldLog(events, { people, descriptions }) {
         if (!roles.includes(data.role)) roles.push(data.role)
         break
       }
+      case 'user.role_revoked': {
+        const user = users.get(userId)
+        user.roles = user.roles.filter((role) => role !== data.role)
+        break
+      }
+      // What came instead is sealed, and nobody kept what was sent: it is not compared.
+      case 'user.profile_changed':
+        delete users.get(userId).name
+        users.get(userId).locale = data.locale
+        break
+      case 'user.email_changed':
+        delete users.get(userId).email
+        break
+      case 'user.erased':
+        Object.assign(users.get(userId), { email: null, name: null, roles: [] })
+        break
       case 'user.login': {
         const { login_count, last_login_at } = logins.get(userId) ?? { login_count: 0n, last_login_at: at }
         logins.set(userId, { login_count: login_count + 1n, last_login_at: last_login_at > at ? last_login_at : at })
@@ -104,7 +135,7 @@ export function foldLog(events, { people, descriptions }) {
     if (stream.startsWith('payment-')) history.set(id, { payment_id: paymentId, type, revision: String(revision), at })
     if (placeOf(stream)) audit.set(id, entryOf({ id, type, stream, revision, data, metadata, position }))
     if (activityTypes.has(type))
-      activity.set(id, { user_id: userId, type, at, about: paymentId ?? sessionId ?? userId })
+      activity.set(id, { user_id: userId, type, at, about: paymentId ?? sessionId ?? factorId ?? userId })
   }
   return { users, logins, payments, totals, history, activity, audit }
 }
