@@ -1,6 +1,6 @@
 import { streamOf, topics, type Principal, type UserId } from '@annals/contracts'
 import type { Verdict } from '@annals/platform/access-tokens'
-import type { EventLog, LogEvent } from '@annals/platform/event-log'
+import { StreamDeleted, type EventLog, type LogEvent } from '@annals/platform/event-log'
 import { newId } from '@annals/platform/ids'
 import type { Logger } from '@annals/platform/log'
 import type { Redis } from '@annals/platform/redis'
@@ -10,6 +10,7 @@ import { isRegistered, userDecider, type User } from '../accounts/domain/user'
 import type { ClaimsOnlyPermitted } from '../accounts/role-permissions'
 import { sessionDecider, type Session } from './domain/session'
 import type { Change, ChangeWatch, Execute } from '../core/execute'
+import { UnreadableStream } from '../core/faults'
 
 /**
  * Which tokens are not good any more though they are within their time. It watches every change that is recorded, so that no
@@ -105,9 +106,18 @@ export function createRevocations(deps: RevocationDeps): Revocations {
 
   const userOf = (userId: UserId) => load(userDecider, streamOf.user(userId))
 
-  async function accountMark({ stream, createdAt }: LogEvent): Promise<Mark> {
-    const { state, revision } = await userOf(idOf(stream))
-    return { about: 'account', id: idOf(stream), at: createdAt, revision, standing: standingOf(state) }
+  /** @returns `undefined`: the stream was deleted, or holds what this release can not fold. One such stream keeps nobody else waiting. */
+  async function accountMark({ stream, createdAt }: LogEvent): Promise<Mark | undefined> {
+    const id = idOf(stream)
+    try {
+      const { state, revision } = await userOf(id)
+      return { about: 'account', id, at: createdAt, revision, standing: standingOf(state) }
+    } catch (error) {
+      if (!(error instanceof StreamDeleted || error instanceof UnreadableStream)) throw error
+      // Redis does not answer for it then: whoever asks meets the stream itself, and another release may know it.
+      await marks.announce({ about: 'account', id }, 'unreadable')
+      return undefined
+    }
   }
 
   async function recentMarks(since: number): Promise<Mark[] | undefined> {
@@ -123,8 +133,10 @@ export function createRevocations(deps: RevocationDeps): Revocations {
       if (event.stream.startsWith(ofUsers) && !silentTypes.has(event.type) && !changed.has(event.stream))
         changed.set(event.stream, event)
     const accounts = [...changed.values()]
-    for (let from = 0; from < accounts.length; from += accountsAtOnce)
-      ended.push(...(await Promise.all(accounts.slice(from, from + accountsAtOnce).map(accountMark))))
+    for (let from = 0; from < accounts.length; from += accountsAtOnce) {
+      const marked = await Promise.all(accounts.slice(from, from + accountsAtOnce).map(accountMark))
+      ended.push(...marked.filter((mark) => mark !== undefined))
+    }
     return ended
   }
 

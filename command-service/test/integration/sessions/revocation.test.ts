@@ -1,3 +1,4 @@
+import { EventStoreDBClient } from '@eventstore/db-client'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { streamOf, type EventType } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
@@ -40,6 +41,7 @@ let environment: Environment
 let service: TestService
 let log: EventLog
 let redis: Redis
+let keeper: EventStoreDBClient
 
 beforeAll(async () => {
   const { url } = await scope.database(commandDatabase)
@@ -48,6 +50,7 @@ beforeAll(async () => {
   environment['REDIS_URL'] = `${environment['REDIS_URL']}/9`
   service = await startTestService(scope, environment)
   log = scope.add(createEventLog(environment['EVENTSTORE_URL']!, silent), (it) => it.close())
+  keeper = scope.add(EventStoreDBClient.connectionString(environment['EVENTSTORE_URL']!), (it) => it.dispose())
   redis = scope.add(createRedis(environment['REDIS_URL'], silent), (it) => it.disconnect())
   await eventually(() => expect(redis.status).toBe('ready'))
 })
@@ -128,6 +131,18 @@ describe('what becomes of an account', () => {
     await account(anna.userId, enable())
     expect(await codeOf(anna)).toBe('session-ended')
     expect(await codeOf(await logIn(service, anna.email))).toBeUndefined()
+  })
+
+  it('is told to a Redis that was emptied, though the stream of another account was deleted', async () => {
+    const [gone, anna] = [await somebody(service), await somebody(service)]
+    await elsewhere().account(gone.userId, everySession())
+    await keeper.tombstoneStream(streamOf.user(gone.userId))
+    await elsewhere().account(anna.userId, everySession())
+    await redis.flushdb()
+    await whenComplete()
+    expect(await codeOf(anna)).toBe('session-ended')
+    // The stream itself says what has become of it.
+    expect(await codeOf(gone)).toBe('deleted')
   })
 
   it('stops tokens that claim former roles, and a refresh mends it', async () => {
