@@ -145,7 +145,9 @@ export function createApply({ pool, rules, admission, mailDomain, metrics, log, 
 
   return {
     apply,
-    /** Where these partitions stand now: what the next transaction on each must find. */
+    /** Where these partitions stand now. */
+    lookAt: (places: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]> => loadPlaces(pool, places),
+    /** The same, and what the next transaction on each must find. */
     async places(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]> {
       const checkpoints = await loadPlaces(pool, assigned)
       assigned.forEach((place, i) => known.set(nameOf(place), checkpoints[i]))

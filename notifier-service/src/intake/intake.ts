@@ -43,7 +43,7 @@ const wordsOf = (stop: Stop): string => {
 /** Handler of the notifier's consumer: applies what Kafka brings, and what it did not bring from the log. */
 export function createIntake(deps: IntakeDeps): Parameters<PartitionedConsumer['run']>[0] {
   const { eventTypes, healer, eventLog, metrics, log, beforeReading } = deps
-  const { apply, places } = createApply(deps)
+  const { apply, places, lookAt } = createApply(deps)
 
   function waiting({ topic, partition }: TopicPartition, reason: WaitReason | undefined): void {
     for (const each of waitReasons) metrics.stopped.set({ topic, partition, reason: each }, each === reason ? 1 : 0)
@@ -93,12 +93,18 @@ export function createIntake(deps: IntakeDeps): Parameters<PartitionedConsumer['
     }
   }
 
+  // 0 stands for "from the beginning", wherever retention has moved that to.
+  const begun = (found: Awaited<ReturnType<typeof places>>) =>
+    found.map((place) => (place?.nextOffset === 0n ? undefined : place))
+
   return {
     async positions(assigned) {
       await beforeReading()
-      const found = await places(assigned)
-      // 0 stands for "from the beginning", wherever retention has moved that to.
-      return found.map((place) => (place?.nextOffset === 0n ? undefined : place))
+      return begun(await places(assigned))
+    },
+
+    async look(assigned) {
+      return begun(await lookAt(assigned))
     },
 
     async handle(batch) {

@@ -137,8 +137,10 @@ export function createPlacing(
       const rests = (flow: Flow) => flows.isCurrent(flow) && flow.waiting === undefined && !flow.isBusy
       const resting = placed.filter(rests)
       const seen = resting.map(({ kept }) => kept)
+      const places = resting.map(({ topic, partition }) => ({ topic, partition }))
+      // Not `positions`: a partition that gets a batch meanwhile is not placed anew, and would go on as if it had been.
       const positions = await withDeadline(placingMsMax, 'to look at positions again', () =>
-        handler.positions(resting.map(({ topic, partition }) => ({ topic, partition }))),
+        handler.look ? handler.look(places) : handler.positions(places),
       )
       for (const [i, flow] of resting.entries()) {
         const { topic, partition, kept } = flow

@@ -122,6 +122,11 @@ export interface PartitionHandler {
   /** Where each partition goes on, from where its effects are kept; `undefined`: from the beginning. */
   positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
   /**
+   * The same, to compare: nobody goes on from there, so nothing that the handler expects of its next batch may change. Has to be
+   * there where `positions` changes that.
+   */
+  look?(places: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
+  /**
    * Called for one partition at a time in order; an error it throws is logged and treated as `wait`. A handler that
    * takes longer than the consumer's bound is not waited for, and the membership is given up. It may still end, or
    * fail, while another instance (or this one) handles the same records.

@@ -10,6 +10,7 @@ import {
   type ConsumerOptions,
   type IncomingBatch,
   type PartitionedConsumer,
+  type PartitionHandler,
   type ReadingPlace,
 } from '@annals/platform/kafka'
 import { createMetrics, type Registry } from '@annals/platform/metrics'
@@ -467,6 +468,44 @@ describe('a partitioned consumer', () => {
     who.positions.set(`${topic}/0`, { ...who.positions.get(`${topic}/0`)!, nextOffset: 2n, last: undefined })
     await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(6)))
     expect(who.valuesOf(topic, 1)).toEqual(upTo(2))
+  })
+
+  it('goes on from a position that was set back, though a batch came while that was looked at', async () => {
+    const topic = await topicWith(1)
+    const send = await producer()
+    await send.send({ topic, messages: messages(0, 0, 6) })
+    const who = reader()
+    const place = `${topic}/0`
+    /** What the handler takes for its position: as a service does, it refuses a batch where the database has another. */
+    let expected: bigint | undefined
+    let isSetBack = false
+    let met = (): void => undefined
+    const batchCame = new Promise<void>((resolve) => (met = resolve))
+    const handler: PartitionHandler = {
+      async positions(assigned) {
+        const found = await who.handler.positions(assigned)
+        expected = found[0]?.nextOffset
+        return found
+      },
+      async look(places) {
+        if (isSetBack || who.valuesOf(topic, 0).length < 6) return who.handler.positions(places)
+        isSetBack = true
+        who.seen.set(place, [0, 1])
+        who.positions.set(place, { ...who.positions.get(place)!, nextOffset: 2n, last: undefined })
+        await send.send({ topic, messages: messages(0, 6, 1) })
+        await batchCame
+        return who.handler.positions(places)
+      },
+      async handle(batch) {
+        if (isSetBack) met()
+        if (who.positions.get(place)?.nextOffset !== expected) return { kind: 'reposition' }
+        const outcome = await who.handler.handle(batch)
+        expected = who.positions.get(place)?.nextOffset
+        return outcome
+      },
+    }
+    await consume(topic, uniqueName('group'), { ...who, handler } as typeof who, { recheckMs: 300 })
+    await eventually(() => expect(who.valuesOf(topic, 0)).toEqual(upTo(7)))
   })
 
   it('waits for topics that do not exist yet', async () => {

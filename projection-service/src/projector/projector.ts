@@ -137,6 +137,7 @@ export function createProjector(options: ProjectorOptions): Projector {
       await logWatch?.start()
       await consumer.run({
         positions: (places: readonly TopicPartition[]) => lane.positions(places.map(published)),
+        look: (places: readonly TopicPartition[]) => lane.look(places.map(published)),
         handle,
       })
       catchUp.start()

@@ -120,6 +120,17 @@ describe('a lane', () => {
     expect(Number(rows[0].n)).toBe(1)
   })
 
+  it('is looked at without going on from there', async () => {
+    const [first, second] = [instance(paymentTotals), instance(paymentTotals)]
+    const [from] = await first.positions(place(2))
+    await second.positions(place(2))
+    await first.handle(batchOf(paymentFacts(paymentOn(2), 410n), from!.nextOffset))
+    expect(await second.look(place(2))).toMatchObject([{ nextOffset: from!.nextOffset + 3n }])
+    const next = batchOf(paymentFacts(paymentOn(2), 420n), from!.nextOffset + 3n)
+    expect(await second.handle(next)).toEqual({ kind: 'reposition' })
+    expect(await first.handle(next)).toEqual({ kind: 'done' })
+  })
+
   it('stops loudly at a hole, after what came before it, and goes on when it is filled', async () => {
     const [created, started, processed] = paymentFacts(paymentOn(3), 500n) as [
       RecordedEvent,

@@ -46,6 +46,7 @@ export function createLane(
   deps: LaneDependencies,
 ): {
   positions(assigned: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
+  look(places: readonly TopicPartition[]): Promise<(ReadingPlace | undefined)[]>
   handle(batch: IncomingBatch): Promise<BatchOutcome>
 } {
   const transactions = new LaneTransactions(projections, deps)
@@ -53,16 +54,20 @@ export function createLane(
     sizeOf: ({ arrived }) => arrived.length,
     sizeMax: eventsPerTransactionMax,
   })
+  const load = async (places: readonly TopicPartition[]): Promise<ReadingPlace[]> => {
+    const checkpoints = await loadCheckpoints(deps.pool, laneTables.checkpoint, places)
+    return places.map((_, i) => checkpoints[i] ?? { nextOffset: 0n })
+  }
+  // 0 stands for "from the beginning", wherever retention has moved that to.
+  const begun = (found: readonly ReadingPlace[]) => found.map((place) => (place.nextOffset === 0n ? undefined : place))
   return {
     async positions(assigned) {
-      const checkpoints = await loadCheckpoints(deps.pool, laneTables.checkpoint, assigned)
-      return assigned.map((place, i) => {
-        const found = checkpoints[i] ?? { nextOffset: 0n }
-        transactions.expect(place, found)
-        // 0 stands for "from the beginning", wherever retention has moved that to.
-        return found.nextOffset === 0n ? undefined : found
-      })
+      const found = await load(assigned)
+      assigned.forEach((place, i) => transactions.expect(place, found[i]!))
+      return begun(found)
     },
+
+    look: async (places) => begun(await load(places)),
 
     async handle({ topic, partition, topicId, records, nextOffset }) {
       const budget = { healings: healingsPerBatchMax, contents: contentsPerBatchMax }
