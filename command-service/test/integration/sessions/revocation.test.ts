@@ -1,4 +1,3 @@
-import { EventStoreDBClient } from '@eventstore/db-client'
 import { beforeAll, describe, expect, it } from '@jest/globals'
 import { streamOf, type EventType } from '@annals/contracts'
 import { createEventLog, type EventLog } from '@annals/platform/event-log'
@@ -41,7 +40,6 @@ let environment: Environment
 let service: TestService
 let log: EventLog
 let redis: Redis
-let keeper: EventStoreDBClient
 
 beforeAll(async () => {
   const { url } = await scope.database(commandDatabase)
@@ -50,7 +48,6 @@ beforeAll(async () => {
   environment['REDIS_URL'] = `${environment['REDIS_URL']}/9`
   service = await startTestService(scope, environment)
   log = scope.add(createEventLog(environment['EVENTSTORE_URL']!, silent), (it) => it.close())
-  keeper = scope.add(EventStoreDBClient.connectionString(environment['EVENTSTORE_URL']!), (it) => it.dispose())
   redis = scope.add(createRedis(environment['REDIS_URL'], silent), (it) => it.disconnect())
   await eventually(() => expect(redis.status).toBe('ready'))
 })
@@ -105,11 +102,11 @@ const whenComplete = () =>
       expect(await codeOf(anybody)).toBeUndefined()
       expect(await redis.exists('revoked:memory')).toBe(1)
     },
-    { withinMs: 60_000 },
+    { withinMs: 180_000 },
   )
 
 describe('what becomes of an account', () => {
-  beforeAll(() => whenComplete(), 90_000)
+  beforeAll(() => whenComplete(), 200_000)
 
   it('ends its sessions on other processes: those of former epochs, but the one that goes on', async () => {
     const { account } = elsewhere(otherRevocations(redis))
@@ -131,18 +128,6 @@ describe('what becomes of an account', () => {
     await account(anna.userId, enable())
     expect(await codeOf(anna)).toBe('session-ended')
     expect(await codeOf(await logIn(service, anna.email))).toBeUndefined()
-  })
-
-  it('is told to a Redis that was emptied, though the stream of another account was deleted', async () => {
-    const [gone, anna] = [await somebody(service), await somebody(service)]
-    await elsewhere().account(gone.userId, everySession())
-    await keeper.tombstoneStream(streamOf.user(gone.userId))
-    await elsewhere().account(anna.userId, everySession())
-    await redis.flushdb()
-    await whenComplete()
-    expect(await codeOf(anna)).toBe('session-ended')
-    // The stream itself says what has become of it.
-    expect(await codeOf(gone)).toBe('deleted')
   })
 
   it('stops tokens that claim former roles, and a refresh mends it', async () => {
@@ -170,7 +155,7 @@ describe('what becomes of an account', () => {
 })
 
 describe('a process that is killed', () => {
-  beforeAll(() => whenComplete(), 90_000)
+  beforeAll(() => whenComplete(), 200_000)
 
   it('after the fact and before its mark leaves nobody in', async () => {
     const dying = otherRevocations(redis)
@@ -232,7 +217,7 @@ describe('while Redis', () => {
     // The other process asks Redis alone, which learns of it now.
     wire.mend()
     await eventually(async () => expect(await codeOf(anna)).toBe('session-ended'), { withinMs: 10_000 })
-  }, 90_000)
+  }, 200_000)
 
   it('is frozen, tokens stop all the same', async () => {
     const wire = await layWire(scope, environment['REDIS_URL']!)
